@@ -44,7 +44,7 @@ def tokenize(prompt):
 
 
 class TextModel(nn.Module):
-    def __init__(self, **_comfy_options):
+    def __init__(self):
         super().__init__()
         self.token = nn.Embedding(_FIRST_LETTER + SLOTS * len(_SLOT_SYMBOLS), WIDTH)
         self.position = nn.Parameter(torch.randn(LENGTH, WIDTH) * 0.02)

@@ -1,0 +1,12 @@
+"""ComfyUI schemas: each node reads its sockets, calls one function of the pack and wraps the result."""
+
+from comfy_api.latest import ComfyExtension
+
+from .demo_model import LoadTextDemoModel
+from .patch import PatchPromptIntoLayers
+from .text_layers import ChooseTextLayers, LoadTextLayers, SaveTextLayers
+
+
+class TextLayersExtension(ComfyExtension):
+    async def get_node_list(self):
+        return [ChooseTextLayers, PatchPromptIntoLayers, SaveTextLayers, LoadTextLayers, LoadTextDemoModel]

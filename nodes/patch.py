@@ -1,0 +1,50 @@
+"""The node that swaps a prompt in the text layers."""
+
+from comfy_api.latest import io
+
+from ..patching.swap import METHODS, OWN_RUN, patch_prompt
+from .text_layers import CATEGORY, TextLayersSocket
+
+
+class PatchPromptIntoLayers(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TextLayersPatchPrompt",
+            display_name="Patch Prompt Into Layers",
+            category=CATEGORY,
+            description="Gives the text layers of a model another prompt: the picture of the sampler's own prompt, with the words of "
+            "this one. Sample with the same seed to keep the picture.",
+            search_aliases=["edit text in image", "change drawn word", "prompt injection", "attention patching", "replace text"],
+            inputs=[
+                io.Model.Input("model", tooltip="The model to patch. It stays as it is; the output is a patched copy."),
+                io.Conditioning.Input(
+                    "target", tooltip="The prompt whose words should be drawn, from the same CLIP. KSampler's positive is the prompt whose picture is kept."
+                ),
+                TextLayersSocket.Input("text_layers", tooltip="The layers that get the target prompt."),
+                io.Int.Input(
+                    "start_step",
+                    default=0,
+                    min=0,
+                    max=10000,
+                    tooltip="The first step that is patched, counted from 0 over the steps that the sampler runs. Later keeps more of "
+                    "the picture: the paper takes 4 of 50 for SDXL and 2 of 28 for SD3. As many as the sampler has: nothing is patched.",
+                ),
+                io.Combo.Input(
+                    "method",
+                    options=list(METHODS),
+                    default=OWN_RUN,
+                    advanced=True,
+                    tooltip="Only for models whose text changes with the picture (SD3). The target's own run is the paper's way and takes "
+                    "twice the time; the target on the source's latents is faster.",
+                ),
+                io.Conditioning.Input(
+                    "target_negative", optional=True, tooltip="The target's negative prompt. Without one, the sampler's own is used."
+                ),
+            ],
+            outputs=[io.Model.Output(tooltip="The patched model, for KSampler.")],
+        )
+
+    @classmethod
+    def execute(cls, model, target, text_layers, start_step, method, target_negative=None):
+        return io.NodeOutput(patch_prompt(model, text_layers, target, target_negative, start_step, method))

@@ -1,0 +1,98 @@
+"""Nodes that make, keep and bring back a TEXT_LAYERS value."""
+
+import hashlib
+from pathlib import Path
+
+from comfy_api.latest import io, ui
+
+from ..patching import families, storage
+from ..patching.text_layers import summary
+
+TextLayersSocket = io.Custom("TEXT_LAYERS")
+CATEGORY = "text layers"
+_PRESET, _BY_HAND = "published for this model", "written below"
+
+
+class ChooseTextLayers(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TextLayersChoose",
+            display_name="Text Layers",
+            category=CATEGORY,
+            description="Chooses the attention layers that decide which words the connected model draws.",
+            search_aliases=["localized layers", "cross attention layers", "joint attention blocks", "text rendering", "typography"],
+            inputs=[
+                io.Model.Input("model", tooltip="The model whose layers are chosen. It is only looked at."),
+                io.Combo.Input(
+                    "choice",
+                    options=[_PRESET, _BY_HAND],
+                    tooltip="Take the layers that are published for this model's architecture (SDXL, Stable Diffusion 3 medium and "
+                    "the demo models), or those written below.",
+                ),
+                io.String.Input(
+                    "layers",
+                    default="",
+                    tooltip="Only read when written below is chosen: indices (10), ranges (55-57) or module paths, separated by "
+                    "commas. 10:0+3 means heads 0 and 3 of layer 10.",
+                ),
+            ],
+            outputs=[TextLayersSocket.Output(display_name="text_layers", tooltip="The chosen layers.")],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, model, choice, layers):
+        chosen = families.preset(model) if choice == _PRESET else families.written(model, layers)
+        return io.NodeOutput(chosen, ui=ui.PreviewText(summary(chosen, families.layer_names(model))))
+
+
+class SaveTextLayers(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TextLayersSave",
+            display_name="Save Text Layers",
+            category=CATEGORY,
+            description="Writes text layers as a small JSON file into models/text_layers.",
+            search_aliases=["export text layers", "store localized layers"],
+            inputs=[
+                TextLayersSocket.Input("text_layers", tooltip="The layers to keep."),
+                io.String.Input("filename", default="my text layers", tooltip="The file's name. An existing file is not overwritten: a number is added."),
+            ],
+            outputs=[],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, text_layers, filename):
+        path = storage.save(text_layers, filename)
+        return io.NodeOutput(ui=ui.PreviewText(f"Saved as {path.name} in {path.parent}"))
+
+
+class LoadTextLayers(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TextLayersLoad",
+            display_name="Load Text Layers",
+            category=CATEGORY,
+            description="Reads text layers from a JSON file in models/text_layers. A file of another architecture is refused.",
+            search_aliases=["import text layers", "localized layers file"],
+            inputs=[
+                io.Model.Input("model", tooltip="The model that the layers are for."),
+                io.Combo.Input("file", options=storage.names(), tooltip="A file in models/text_layers, written by Save Text Layers."),
+            ],
+            outputs=[TextLayersSocket.Output(display_name="text_layers", tooltip="The layers of the file.")],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, model, file):
+        path = storage.find(file)
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+    @classmethod
+    def execute(cls, model, file):
+        loaded = families.check(model, storage.load(file))
+        return io.NodeOutput(loaded, ui=ui.PreviewText(summary(loaded, families.layer_names(model))))

@@ -1,0 +1,37 @@
+"""The places where patching touches ComfyUI's sampling, in one file.
+
+add_sampling_wrappers   registers our two wrappers on a model, once
+to_conds                CONDITIONING -> the dicts that a sampling run works with
+model_conds             those dicts -> what the model is given for each, batched
+"""
+
+import comfy.conds
+import comfy.patcher_extension
+import comfy.sampler_helpers
+import comfy.samplers
+
+_KEY = "text_layers"
+
+
+def add_sampling_wrappers(model, around_run, around_call):
+    """around_run wraps one sampling run, around_call one call of the model (see comfy.patcher_extension)."""
+    wrappers = comfy.patcher_extension.WrappersMP
+    model.remove_wrappers_with_key(wrappers.OUTER_SAMPLE, _KEY)
+    model.remove_wrappers_with_key(wrappers.APPLY_MODEL, _KEY)
+    model.add_wrapper_with_key(wrappers.OUTER_SAMPLE, _KEY, around_run)
+    model.add_wrapper_with_key(wrappers.APPLY_MODEL, _KEY, around_call)
+
+
+def to_conds(conditioning):
+    return comfy.sampler_helpers.convert_cond(conditioning)
+
+
+def encode(base_model, conds, kind, noise, device):
+    """Conds with `model_conds` filled in by the model, as a sampling run would. kind: "positive" or "negative"."""
+    return comfy.samplers.encode_model_conds(base_model.extra_conds, list(conds), noise, device, kind)
+
+
+def model_conds(cond, rows, device):
+    """{argument of apply_model: tensor [rows, ...]} of one encoded cond."""
+    processed = {k: c.process_cond(batch_size=rows, area=None, device=device) for k, c in cond["model_conds"].items()}
+    return {k: c.cond.to(device) if hasattr(c.cond, "to") else c.cond for k, c in processed.items()}

@@ -1,0 +1,75 @@
+"""Which family a model belongs to, what its text layers are, and which are known.
+
+family_of       the adapter of a model; an error names what is supported
+layer_names     all text layers of a model, in execution order
+architecture    a fingerprint: two models with the same one have the same text layers
+preset          the published text layers of a model's architecture
+check           that a TEXT_LAYERS value fits a model
+"""
+
+from . import mmdit, unet_cross_attention
+from .text_layers import TextLayers, parse_layers
+
+FAMILIES = (unet_cross_attention, mmdit)
+
+# architecture -> (layers, where they are published)
+PRESETS = {
+    "unet-70x2048": ("55-57", "SDXL, Staniszewski et al., ICLR 2025"),
+    "mmdit-24x1536": ("10", "Stable Diffusion 3 medium, Staniszewski et al., ICLR 2025"),
+}
+
+
+def family_of(model):
+    """model: ComfyUI's MODEL. Raises ValueError for an architecture that is not supported."""
+    diffusion_model = model.get_model_object("diffusion_model")
+    for family in FAMILIES:
+        if family.owns(diffusion_model):
+            return family
+    raise ValueError(
+        f"Text layers of {type(model.model).__name__} models ({type(diffusion_model).__name__}) are not supported. "
+        f"Supported are {'; '.join(f.DESCRIPTION for f in FAMILIES)}."
+    )
+
+
+def layer_names(model):
+    return family_of(model).layer_names(model.get_model_object("diffusion_model"))
+
+
+def architecture(model):
+    return family_of(model).architecture(model.get_model_object("diffusion_model"))
+
+
+def written(model, text):
+    """TEXT_LAYERS of a hand-written list; errors as parse_layers."""
+    names, heads = parse_layers(text, layer_names(model))
+    return check(model, TextLayers(family_of(model).NAME, architecture(model), names, heads, source="written by hand"))
+
+
+def preset(model):
+    """The published text layers of a model's architecture. Raises ValueError where none are published."""
+    known = architecture(model)
+    if known not in PRESETS:
+        raise ValueError(
+            f"No text layers are published for this model ({known}). Choose layers by hand or find them with Localize Text Layers."
+        )
+    text, source = PRESETS[known]
+    names, _ = parse_layers(text, layer_names(model))
+    return TextLayers(family_of(model).NAME, known, names, source=source)
+
+
+def check(model, text_layers):
+    """Returns text_layers. Raises ValueError when they belong to another architecture or name what the model lacks."""
+    found = architecture(model)
+    if text_layers.architecture != found:
+        raise ValueError(
+            f"These text layers belong to another architecture: they are for {text_layers.architecture}, "
+            f"the connected model is {found}."
+        )
+    counts = family_of(model).head_counts(model.get_model_object("diffusion_model"))
+    for name in text_layers.names:
+        if name not in counts:
+            raise ValueError(f"The connected model has no text layer {name}; it has {', '.join(counts)}.")
+        beyond = [h for h in text_layers.heads.get(name, ()) if h >= counts[name]]
+        if beyond:
+            raise ValueError(f"{name} has {counts[name]} heads, numbered from 0; there is no head {beyond[0]}.")
+    return text_layers

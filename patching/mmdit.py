@@ -1,0 +1,129 @@
+"""MMDiT (Stable Diffusion 3 and 3.5): text layers are the joint attentions of `joint_blocks`.
+
+The text stream evolves with the picture, so the chosen blocks' text keys and values are captured in a run of the target and put
+into the source's run (patching). [Staniszewski et al., section 4.2]
+"""
+
+import re
+
+import torch
+
+from .attention import attend_by_head
+
+NAME = "mmdit"
+DESCRIPTION = "MMDiT (Stable Diffusion 3 and 3.5)"
+TEXT_STREAM_EVOLVES = True
+
+
+class CaptureDone(Exception):
+    """The deepest layer that was asked for has been captured; the rest of the model's call is not needed."""
+
+
+def owns(diffusion_model):
+    from comfy.ldm.modules.diffusionmodules.mmdit import MMDiT
+
+    return isinstance(diffusion_model, MMDiT)
+
+
+def layer_names(diffusion_model):
+    return [f"joint_blocks.{i}" for i in range(len(diffusion_model.joint_blocks))]
+
+
+def head_counts(diffusion_model):
+    return {name: diffusion_model.num_heads for name in layer_names(diffusion_model)}
+
+
+def text_width(diffusion_model):
+    """Channels of the text embeddings that the model takes."""
+    return diffusion_model.context_embedder.in_features
+
+
+def architecture(diffusion_model):
+    # SD3.5-medium has SD3-medium's size, but a second, image-only attention in its first blocks.
+    second = "+attn2" if any(b.x_block.x_block_self_attn for b in diffusion_model.joint_blocks) else ""
+    return f"mmdit-{len(diffusion_model.joint_blocks)}x{diffusion_model.hidden_size}{second}"
+
+
+def _index(name):
+    return int(re.fullmatch(r"joint_blocks\.(\d+)", name)[1])
+
+
+def capture(transformer_options, text_layers, keep, stop_after):
+    """Options for one model call that hands every chosen layer's text keys and values to `keep(name, k, v)`:
+    k [B, tokens, channels], v the same or [B, tokens, heads, d]. stop_after: raise CaptureDone behind the deepest one."""
+    deepest = max(text_layers.names, key=_index)
+
+    def around(name):
+        def attention(attend, q, k, v, heads, text):
+            keep(name, k[:, :text], v[:, :text])
+            if stop_after and name == deepest:
+                raise CaptureDone
+            return attend(q, k, v, heads)
+
+        return attention
+
+    return _with_joint_attention(transformer_options, {name: around(name) for name in text_layers.names})
+
+
+def put(transformer_options, text_layers, rows):
+    """Options for one model call in which the chosen layers' text keys and values come from the target's run.
+
+    rows: [(slice of batch rows, {layer name: (k, v)})] with k, v as captured; rows outside every slice keep their own.
+    Rows are attended a slice at a time: their targets may differ in length, and repeating tokens would change a joint attention.
+    """
+
+    def around(name):
+        def attention(attend, q, k, v, heads, text):
+            chosen = text_layers.heads.get(name, range(heads))
+            out = []
+            at = 0
+            for where, captured in sorted(rows, key=lambda row: row[0].start):
+                if at < where.start:
+                    out.append(attend(q[at : where.start], k[at : where.start], v[at : where.start], heads))
+                own = (k[where], v[where])
+                target = tuple(torch.cat([new.to(x), x[:, text:]], 1) for new, x in zip(captured[name], own))
+                if len(chosen) == heads:
+                    out.append(attend(q[where], *target, heads))
+                else:
+                    out.append(attend_by_head(attend, q[where], own, target, heads, chosen))
+                at = where.stop
+            if at < len(q):
+                out.append(attend(q[at:], k[at:], v[at:], heads))
+            return torch.cat(out)
+
+        return attention
+
+    return _with_joint_attention(transformer_options, {name: around(name) for name in text_layers.names})
+
+
+def _with_joint_attention(transformer_options, attentions):
+    """Options in which the joint attention of some blocks goes through attention(attend, q, k, v, heads, text tokens)."""
+    options = transformer_options.copy()
+    replace = {**options.get("patches_replace", {})}
+    replace["dit"] = {**replace.get("dit", {})}
+    options["patches_replace"] = replace
+    for name, attention in attentions.items():
+        key = ("double_block", _index(name))
+        replace["dit"][key] = _block_with(attention, replace["dit"].get(key))
+    return options
+
+
+def _block_with(attention, outer):
+    def block(args, extra):
+        text, image = args["txt"].shape[1], args["img"].shape[1]
+        inner = args["transformer_options"].get("optimized_attention_override")
+
+        def override(func, q, k, v, heads, *rest, **kwargs):
+            def attend(q, k, v, heads):
+                if inner is not None:
+                    return inner(func, q, k, v, heads, *rest, **kwargs)
+                return func(q, k, v, heads, *rest, **kwargs)
+
+            if q.shape[1] != text + image:  # SD3.5-medium's second attention, among image tokens only
+                return attend(q, k, v, heads)
+            return attention(attend, q, k, v, heads, text)
+
+        args = {**args, "transformer_options": {**args["transformer_options"], "optimized_attention_override": override}}
+        return outer(args, extra) if outer is not None else extra["original_block"](args)
+
+    return block

@@ -1,0 +1,284 @@
+"""The swap: keys and values of the target's text in the chosen layers of the source's run.
+
+patch_prompt   MODEL -> MODEL that swaps while it samples; the only function that nodes call
+METHODS        how joint attention gets the target's keys and values
+
+Nothing is kept on the model: what one sampling run needs lives in a _Run, which ends with it.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.model_management
+import torch
+
+from . import families
+from .comfy_sampling import add_sampling_wrappers, encode, model_conds, to_conds
+from .mmdit import CaptureDone
+from .target_run import CapturedRun
+from .text_layers import TextLayers
+
+OWN_RUN = "target's own run"
+SAME_LATENTS = "target on the source's latents"
+METHODS = (OWN_RUN, SAME_LATENTS)
+_PATCHES, _RUN = "text_layers_patches", "text_layers_run"
+
+
+@dataclass(frozen=True, eq=False)
+class _Patch:
+    family: Any
+    text_layers: TextLayers
+    target: dict  # "positive" and "negative" (None: the source's) -> CONDITIONING
+    start: int
+    method: str
+    noise: torch.Tensor | None
+
+
+def patch_prompt(model, text_layers, positive, negative=None, start=0, method=OWN_RUN, target_noise=None):
+    """A clone of MODEL that, when sampled, draws its prompt's picture with the target's text in the chosen layers.
+
+    positive, negative: the target's CONDITIONING; without a negative the source's is used. start: the first patched step,
+    counted from 0 (the noisiest) over the steps that the sampler runs; as many as it runs means none.
+    method: for families whose text stream evolves with the picture (METHODS). OWN_RUN samples the target first, from the same
+    noise: twice the time, the paper's way. SAME_LATENTS evaluates the target on the source's latents down to the deepest
+    chosen layer. Families whose keys and values depend on the text alone need neither. target_noise: [B, C, H, W], where the
+    target's own run starts instead.
+
+    A conditioning of several entries (areas, masks, time ranges) swaps entry by entry; a target with one entry serves all.
+    Chained calls add up; on a layer that both patch the last one counts.
+    Raises ValueError for layers of another architecture, embeddings of another text encoder and a negative start; a start past
+    the end of the schedule and numbers of entries that do not match raise when sampling begins.
+    """
+    families.check(model, text_layers)
+    family = families.family_of(model)
+    if method not in METHODS:
+        raise ValueError(f'There is no method "{method}"; choose one of: {", ".join(METHODS)}.')
+    if start < 0:
+        raise ValueError(f"The start step is {start}; it counts from 0.")
+    for kind, conditioning in (("positive", positive), ("negative", negative)):
+        if conditioning is not None:
+            _check_conditioning(family, model, kind, conditioning)
+    patch = _Patch(family, text_layers, {"positive": positive, "negative": negative}, start, method, target_noise)
+    patched = model.clone()
+    options = patched.model_options["transformer_options"]
+    options[_PATCHES] = (*options.get(_PATCHES, ()), patch)
+    add_sampling_wrappers(patched, _around_run, _around_call)
+    return patched
+
+
+def _check_conditioning(family, model, kind, conditioning):
+    if not conditioning:
+        raise ValueError(f"The target's {kind} conditioning is empty.")
+    width = family.text_width(model.get_model_object("diffusion_model"))
+    for embeddings, extra in conditioning:
+        if embeddings.shape[-1] != width:
+            raise ValueError(
+                f"The target's {kind} conditioning comes from another text encoder: its embeddings have {embeddings.shape[-1]} "
+                f"channels, this model takes {width}. Encode the target with the same CLIP as the source."
+            )
+        if family.TEXT_STREAM_EVOLVES and extra.get("pooled_output") is None:
+            raise ValueError(f"The target's {kind} conditioning lacks the pooled embedding that this model needs.")
+
+
+def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=None, callback=None, disable_pbar=False, seed=None, **kw):
+    """One sampling run: first the targets' own runs, then the source's, in which their keys and values are put."""
+    guider = executor.class_obj
+    options = guider.model_options["transformer_options"]
+    steps = len(sigmas) - 1
+    patches = options[_PATCHES]
+    source_conds = guider.conds
+    for patch in patches:
+        _check_run(patch, source_conds, steps)
+    patches = [p for p in patches if p.start < steps]
+    own_runs = [p for p in patches if p.family.TEXT_STREAM_EVOLVES and p.method == OWN_RUN]
+    done = 0
+
+    def progress(step, x0, x, total):
+        if callback is not None:
+            callback(done * total + step, x0, x, total * (len(own_runs) + 1))
+
+    def sample(run, conds, start_noise):
+        options[_RUN] = run
+        guider.conds = {kind: [c.copy() for c in entries] for kind, entries in conds.items()}
+        return executor(start_noise, latent_image, sampler, sigmas, denoise_mask, progress, disable_pbar, seed, **kw)
+
+    captured = {}
+    for patch in own_runs:
+        conds = source_conds | {kind: to_conds(c) for kind, c in patch.target.items() if c is not None and kind in source_conds}
+        captured[patch] = CapturedRun()
+        start_noise = noise if patch.noise is None else patch.noise.to(noise)
+        sample(_Capture(guider, patch, captured[patch], sigmas), conds, start_noise.clone())
+        done += 1
+    base_model, device = guider.model_patcher.model, guider.model_patcher.load_device
+    targets = {}
+    for patch in patches:
+        if patch not in captured:
+            sources = {kind: source_conds[kind] if c is None else to_conds(c) for kind, c in patch.target.items() if kind in source_conds}
+            targets[patch] = {kind: encode(base_model, entries, kind, noise, device) for kind, entries in sources.items()}
+    return sample(_Swap(guider, patches, captured, targets, sigmas), source_conds, noise)
+
+
+def _check_run(patch, source_conds, steps):
+    if patch.start > steps:
+        raise ValueError(
+            f"Patching should start at step {patch.start}, but this sampler runs {steps} steps. "
+            f"Choose 0 to {steps - 1}, or {steps} for the unchanged picture."
+        )
+    for kind, conditioning in patch.target.items():
+        if conditioning is not None and kind in source_conds and len(conditioning) not in (1, len(source_conds[kind])):
+            raise ValueError(
+                f"The target's {kind} conditioning has {len(conditioning)} entries, the source's has {len(source_conds[kind])}. "
+                "Give the target one entry, or one for each of the source's."
+            )
+
+
+def _around_call(executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options={}, **kwargs):
+    run = transformer_options.get(_RUN)
+    if run is None:
+        raise RuntimeError(
+            "This model has text layers patched, which works while ComfyUI samples; another node called the model directly. "
+            "Give that node the model from before Patch Prompt Into Layers."
+        )
+    comfy.model_management.throw_exception_if_processing_interrupted()
+    call = _Call(executor, x, t, c_concat, c_crossattn, control, transformer_options, kwargs)
+    return executor(x, t, c_concat, c_crossattn, control, run.options(call), **kwargs)
+
+
+class _Call:
+    """One call of the model: a batch of chunks, each an entry of the source's conditioning with the same number of rows."""
+
+    def __init__(self, executor, x, t, c_concat, c_crossattn, control, transformer_options, kwargs):
+        self.executor, self.x, self.t, self.c_concat, self.control = executor, x, t, c_concat, control
+        self.options = transformer_options
+        self.kwargs = {"c_crossattn": c_crossattn, **kwargs}
+        self.sigma = float(transformer_options["sigmas"].max())
+        self.rows = len(x) // len(transformer_options["cond_or_uncond"])
+
+    def chunk(self, number):
+        return slice(number * self.rows, (number + 1) * self.rows)
+
+    def entries(self, conds):
+        """For each chunk its (kind, number) in the run's conditioning, or None for kinds that are never patched."""
+        places = {}
+        for kind, entries in conds.items():
+            for number, cond in enumerate(entries):
+                places.setdefault(cond["uuid"], {}).setdefault(kind, number)
+        found = []
+        for uuid, side in zip(self.options["uuids"], self.options["cond_or_uncond"]):
+            at = places[uuid]
+            # With areas, ComfyUI gives the other side a copy of an entry that shares its uuid.
+            kind = next(iter(at)) if len(at) == 1 else ("positive", "negative")[side]
+            found.append((kind, at[kind]) if kind in ("positive", "negative") else None)
+        return found
+
+    def evaluate(self, numbers, targets, options):
+        """Calls the model on the latents of some chunks with other conditioning, one encoded cond for each."""
+        where = torch.cat([torch.arange(self.chunk(n).start, self.chunk(n).stop) for n in numbers]).to(self.x.device)
+        given = [model_conds(cond, self.rows, self.x.device) for cond in targets]
+        kwargs = {k: v[where] if torch.is_tensor(v) and len(v) == len(self.x) else v for k, v in self.kwargs.items()}
+        kwargs.update({k: torch.cat([g[k] for g in given]) for k in given[0] if k in kwargs and torch.is_tensor(given[0][k])})
+        options = options.copy()
+        for key in ("cond_or_uncond", "uuids"):
+            options[key] = [options[key][n] for n in numbers]
+        control = self.control and {k: [v if v is None else v[where] for v in values] for k, values in self.control.items()}
+        concat = self.c_concat if self.c_concat is None else self.c_concat[where]
+        return self.executor(self.x[where], self.t[where], concat, kwargs.pop("c_crossattn"), control, options, **kwargs)
+
+
+def _active(patch, sigma, sigmas):
+    """Whether a call at this noise level belongs to the start step or a later one."""
+    return patch.start < len(sigmas) - 1 and sigma <= float(sigmas[patch.start]) * (1 + 1e-5)
+
+
+class _Capture:
+    """The target's own run: its text keys and values are kept."""
+
+    def __init__(self, guider, patch, captured, sigmas):
+        self.guider, self.patch, self.captured, self.sigmas = guider, patch, captured, sigmas
+
+    def options(self, call):
+        if not _active(self.patch, call.sigma, self.sigmas):
+            return call.options
+        layers = {}
+        entries = call.entries(self.guider.conds)
+
+        def keep(name, k, v):
+            layers[name] = (k, v)
+            if len(layers) == len(self.patch.text_layers.names):
+                for number, entry in enumerate(entries):
+                    mine = {n: tuple(t[call.chunk(number)].clone() for t in pair) for n, pair in layers.items()}
+                    self.captured.add(entry, call.sigma, mine)
+
+        return self.patch.family.capture(call.options, self.patch.text_layers, keep, stop_after=False)
+
+
+class _Swap:
+    """The source's run. captured: patch -> CapturedRun; targets: patch -> kind -> encoded conds, for the other patches."""
+
+    def __init__(self, guider, patches, captured, targets, sigmas):
+        self.guider, self.patches, self.captured, self.targets, self.sigmas = guider, patches, captured, targets, sigmas
+        self.evaluated = Counter()
+
+    def options(self, call):
+        entries = call.entries(self.guider.conds)
+        options = call.options
+        for patch in self.patches:
+            if _active(patch, call.sigma, self.sigmas):
+                if patch in self.captured:
+                    rows = self._captured_rows(patch, call, entries)
+                elif patch.family.TEXT_STREAM_EVOLVES:
+                    rows = self._rows_on_same_latents(patch, call, entries)
+                else:
+                    rows = self._embedding_rows(patch, call, entries)
+                swap = patch.family.put if patch.family.TEXT_STREAM_EVOLVES else patch.family.inject
+                options = swap(options, patch.text_layers, rows) if rows else options
+        self.evaluated.update((entry, call.sigma) for entry in entries)
+        return options
+
+    def _captured_rows(self, patch, call, entries):
+        rows = []
+        for number, entry in enumerate(entries):
+            if entry is not None:
+                kind, at = entry
+                given = patch.target[kind]
+                target = (kind, at if given is None or len(given) > 1 else 0)
+                occurrence = self.evaluated[entry, call.sigma]
+                rows.append((call.chunk(number), self.captured[patch].get(target, call.sigma, occurrence)))
+        return rows
+
+    def _target_conds(self, patch, entries):
+        """(chunk number, encoded cond of the target) for every chunk that has a target."""
+        for number, entry in enumerate(entries):
+            if entry is not None:
+                kind, at = entry
+                conds = self.targets[patch][kind]
+                yield number, conds[at if len(conds) > 1 else 0]
+
+    def _embedding_rows(self, patch, call, entries):
+        return [
+            (call.chunk(number), model_conds(cond, call.rows, call.x.device)["c_crossattn"])
+            for number, cond in self._target_conds(patch, entries)
+            if patch.target[entries[number][0]] is not None
+        ]
+
+    def _rows_on_same_latents(self, patch, call, entries):
+        """Prompts of different length cannot share a call, so there is one call of the model a length."""
+        by_length = {}
+        for number, cond in self._target_conds(patch, entries):
+            by_length.setdefault(cond["cross_attn"].shape[1], []).append((number, cond))
+        rows = []
+        for group in by_length.values():
+            numbers, conds = zip(*group)
+            layers = {}
+            options = patch.family.capture(
+                call.options, patch.text_layers, lambda name, k, v: layers.update({name: (k, v)}), stop_after=True
+            )
+            try:
+                call.evaluate(numbers, conds, options)
+            except CaptureDone:
+                pass
+            for i, number in enumerate(numbers):
+                part = slice(i * call.rows, (i + 1) * call.rows)
+                rows.append((call.chunk(number), {name: tuple(t[part] for t in pair) for name, pair in layers.items()}))
+        return rows

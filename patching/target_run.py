@@ -1,0 +1,39 @@
+"""What a run of the target prompt leaves for the source's run: text keys and values, call by call."""
+
+import bisect
+
+import comfy.model_management
+
+ON_DEVICE = 256 * 2**20  # bytes kept beside the model; what is more goes to the model's offload device
+
+
+class CapturedRun:
+    """Text keys and values of the chosen layers, for each entry of the conditioning and each model call.
+
+    A call is found again by its noise level and by how often the entry was evaluated at that level, so that it does not matter
+    whether the sampler calls the model once or several times a step, or ComfyUI splits a call to save memory. Memory: calls x
+    layers x 2 x entries x tokens x channels, 115 MB for SD3-medium's layer 10 at 28 steps and 333 tokens in 16 bit.
+    """
+
+    def __init__(self):
+        self._calls = {}  # entry -> {sigma: [{layer: (k, v)}, ...]}
+        self._bytes = 0
+
+    def add(self, entry, sigma, layers):
+        size = sum(t.numel() * t.element_size() for pair in layers.values() for t in pair)
+        if self._bytes + size > ON_DEVICE:
+            offload = comfy.model_management.unet_offload_device()
+            layers = {name: tuple(t.to(offload) for t in pair) for name, pair in layers.items()}
+        else:
+            self._bytes += size
+        self._calls.setdefault(entry, {}).setdefault(sigma, []).append(layers)
+
+    def get(self, entry, sigma, occurrence):
+        """Keys and values of the same call of the target's run; a sampler that chooses its own noise levels (dpm_adaptive)
+        gets the nearest one."""
+        calls = self._calls[entry]
+        if sigma not in calls:
+            levels = sorted(calls)
+            at = bisect.bisect(levels, sigma)
+            sigma = min(levels[max(at - 1, 0) : at + 1], key=lambda level: abs(level - sigma))
+        return calls[sigma][min(occurrence, len(calls[sigma]) - 1)]

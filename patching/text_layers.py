@@ -1,0 +1,144 @@
+"""The TEXT_LAYERS value: which attention layers of which architecture, and where they came from.
+
+TextLayers      the frozen value that travels between nodes; JSON in, JSON out
+parse_layers    a hand-written list ("55-57", "10:0+3", a module path) -> names and heads
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TextLayers:
+    """family: adapter name; architecture: fingerprint of the model they belong to (see families.architecture);
+    names: module paths in execution order; heads: name -> head numbers, layers without an entry mean all heads;
+    scores: name -> localization score; source: where the choice came from, for people.
+
+    Raises ValueError when there is no layer, a name is twice, or heads or scores name a layer that is not chosen.
+    """
+
+    family: str
+    architecture: str
+    names: tuple[str, ...]
+    heads: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    source: str = ""
+
+    def __post_init__(self):
+        if not self.names:
+            raise ValueError("No text layer is chosen. Choose at least one, or leave the model unpatched.")
+        if len(set(self.names)) != len(self.names):
+            raise ValueError(f"A text layer is chosen twice: {', '.join(self.names)}")
+        for name in (*self.heads, *self.scores):
+            if name not in self.names:
+                raise ValueError(f"Heads or scores are given for {name}, which is not one of the chosen layers.")
+        object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "heads", MappingProxyType({k: tuple(v) for k, v in self.heads.items()}))
+        object.__setattr__(self, "scores", MappingProxyType(dict(self.scores)))
+
+    def __hash__(self):
+        return hash(self.to_json())
+
+    def to_json(self):
+        plain = {**vars(self), "heads": dict(self.heads), "scores": dict(self.scores)}
+        return json.dumps({"text_layers": _FORMAT, **plain}, indent=2)
+
+    @classmethod
+    def from_json(cls, text):
+        """Raises ValueError that says what is wrong with the text."""
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"This is not a text layers file: {error}") from None
+        if not isinstance(data, dict) or data.get("text_layers") != _FORMAT:
+            raise ValueError(f'This is not a text layers file: it should begin with {{"text_layers": {_FORMAT}, ...}}.')
+        checks = {
+            "family": _is_text,
+            "architecture": _is_text,
+            "names": lambda v: isinstance(v, list) and all(map(_is_text, v)),
+            "heads": lambda v: isinstance(v, dict) and all(isinstance(h, list) and all(map(_is_index, h)) for h in v.values()),
+            "scores": lambda v: isinstance(v, dict) and all(map(_is_score, v.values())),
+            "source": _is_text,
+        }
+        for key, valid in checks.items():
+            if key not in data:
+                raise ValueError(f'The text layers file lacks "{key}".')
+            if not valid(data[key]):
+                raise ValueError(f'"{key}" of the text layers file holds something else than it should.')
+        return cls(**{key: data[key] for key in checks})
+
+
+def _is_text(value):
+    return isinstance(value, str)
+
+
+def _is_index(value):
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_score(value):
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+
+
+_HELP = "Write indices (10), ranges (55-57), module paths, each with heads if wanted (10:0+3), separated by commas."
+
+
+def parse_layers(text, available):
+    """A hand-written list -> (names in execution order, heads by name).
+
+    text: items separated by commas or white space: an index, a range, a module path (its last part may be left out), each
+    with `:head+head` if only some heads are meant. available: all text layers of the model, in execution order.
+    Raises ValueError for an empty list, an item that is neither, or a layer that the model lacks.
+    """
+    chosen, heads = set(), {}
+    items = text.replace(",", " ").split()
+    if not items:
+        raise ValueError(f"The list of text layers is empty. {_HELP}")
+    for item in items:
+        match = re.fullmatch(r"([^:]+)(?::(\d+(?:\+\d+)*))?", item)
+        if not match:
+            raise ValueError(f'"{item}" is not a text layer. {_HELP}')
+        found = _find(match[1], available)
+        if chosen & set(found):
+            raise ValueError(f'"{item}" chooses a text layer for the second time.')
+        chosen.update(found)
+        if match[2]:
+            heads.update(dict.fromkeys(found, tuple(sorted({int(h) for h in match[2].split("+")}))))
+    return tuple(name for name in available if name in chosen), heads
+
+
+def _find(item, available):
+    span = re.fullmatch(r"(\d+)(?:-(\d+))?", item)
+    if span:
+        first, last = int(span[1]), int(span[2] or span[1])
+        if first > last:
+            raise ValueError(f'The range "{item}" runs backwards.')
+        if last >= len(available):
+            raise ValueError(
+                f'There is no text layer {last}: this model has {len(available)}, numbered 0 to {len(available) - 1}, '
+                f"from {available[0]} to {available[-1]}."
+            )
+        return available[first : last + 1]
+    named = [name for name in available if item == name or name.rpartition(".")[0] == item]
+    if not named:
+        raise ValueError(
+            f'This model has no text layer "{item}". {_HELP} It has {len(available)}, '
+            f"from {available[0]} (index 0) to {available[-1]} (index {len(available) - 1})."
+        )
+    return named
+
+
+def summary(text_layers, available):
+    """One line for people: indices and names."""
+    parts = []
+    for name in text_layers.names:
+        only = f", heads {'+'.join(map(str, text_layers.heads[name]))}" if name in text_layers.heads else ""
+        parts.append(f"{available.index(name)}: {name}{only}")
+    return f"{len(parts)} of {len(available)} text layers ({text_layers.source})\n" + "\n".join(parts)
+
+

@@ -1,0 +1,106 @@
+"""U-Nets with cross-attention (SD 1.x, SD 2.x, SDXL): text layers are the `attn2` of every transformer block.
+
+Their text keys and values depend on the text alone, so the target's embeddings are given to the chosen layers' own to_k and
+to_v (injection); no run of the target is needed. [Staniszewski et al., section 4.1]
+"""
+
+import math
+import re
+
+import torch
+
+from .attention import HeadSwap
+
+NAME = "unet"
+DESCRIPTION = "U-Nets with cross-attention (SD 1.x, SD 2.x, SDXL and their kin)"
+TEXT_STREAM_EVOLVES = False
+_ATTN2 = re.compile(r"(input|middle|output)_blocks?\.(?:(\d+)\.)?\d+\.transformer_blocks\.(\d+)\.attn2")
+
+
+def owns(diffusion_model):
+    from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+
+    return isinstance(diffusion_model, UNetModel) and bool(_layers(diffusion_model))
+
+
+def _layers(diffusion_model):
+    """Module path -> attention module, in execution order, which is the order of ComfyUI's UNetModel's modules."""
+    return {name: module for name, module in diffusion_model.named_modules() if _ATTN2.fullmatch(name)}
+
+
+def layer_names(diffusion_model):
+    return list(_layers(diffusion_model))
+
+
+def head_counts(diffusion_model):
+    return {name: module.heads for name, module in _layers(diffusion_model).items()}
+
+
+def architecture(diffusion_model):
+    return f"unet-{len(_layers(diffusion_model))}x{text_width(diffusion_model)}"
+
+
+def text_width(diffusion_model):
+    """Channels of the text embeddings that the model takes."""
+    return next(iter(_layers(diffusion_model).values())).to_k.in_features
+
+
+def _place(name):
+    """Module path -> (block, number of its transformer block), as ComfyUI tells a patch where it is."""
+    kind, number, index = _ATTN2.fullmatch(name).groups()
+    return (kind, int(number or 0)), int(index)
+
+
+def inject(transformer_options, text_layers, rows):
+    """Options for one model call in which the chosen layers see the target's embeddings.
+
+    rows: [(slice of batch rows, embeddings [n, tokens, channels])]; rows outside every slice keep their own.
+    """
+    places = {_place(name): text_layers.heads.get(name) for name in text_layers.names}
+    head_swap = HeadSwap(transformer_options.get("optimized_attention_override"))
+
+    def attn2_patch(queries, context, value, extra_options):
+        place = (tuple(extra_options["block"][:2]), extra_options["block_index"])
+        if place not in places:
+            return queries, context, value
+        target = _with_rows(context, rows)
+        heads = places[place]
+        if heads is None:
+            return queries, target, target
+        # Keys and values of both prompts are projected side by side; the attention function picks them apart by head.
+        head_swap.expect(heads, context.shape[1])
+        both = torch.cat([context, target], 1)
+        return queries, both, both
+
+    options = transformer_options.copy()
+    options["patches"] = {**options.get("patches", {})}
+    options["patches"]["attn2_patch"] = [*options["patches"].get("attn2_patch", []), attn2_patch]
+    by_head = [place for place, heads in places.items() if heads is not None]
+    if by_head:
+        replaced = options.get("patches_replace", {}).get("attn2", {})
+        for block, index in by_head:
+            if block in replaced or (*block, index) in replaced:
+                raise ValueError(
+                    f"Another node has replaced the cross-attention of {block[0]} block {block[1]} (IPAdapter works this way), "
+                    "so that single heads cannot be patched there. Choose whole layers, or remove the other node."
+                )
+        options["optimized_attention_override"] = head_swap
+    return options
+
+
+def _with_rows(context, rows):
+    """context [B, tokens, channels] with some rows replaced. Prompts of different length are repeated to the least common
+    multiple: attention over repeated keys and values is unchanged."""
+    tokens = math.lcm(context.shape[1], *(e.shape[1] for _, e in rows))
+    if sum(r.stop - r.start for r, _ in rows) == len(context):
+        tokens = math.lcm(*(e.shape[1] for _, e in rows))
+        out = context.new_empty(len(context), tokens, context.shape[2])
+    else:
+        out = _repeated(context, tokens).clone()
+    for where, embeddings in rows:
+        out[where] = _repeated(embeddings, tokens).to(out)
+    return out
+
+
+def _repeated(embeddings, tokens):
+    return embeddings.repeat(1, max(1, math.lcm(tokens, embeddings.shape[1]) // embeddings.shape[1]), 1)
