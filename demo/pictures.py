@@ -1,0 +1,25 @@
+"""Pictures of the demo models through ComfyUI's own KSampler."""
+
+import torch
+
+from . import architecture, signs
+
+STEPS, CFG, SAMPLER, SCHEDULER = 12, 3.0, "euler", "simple"
+
+
+def encode(clip, prompts):
+    """CONDITIONING of several prompts, one row each."""
+    rows = [clip.encode_from_tokens_scheduled(clip.tokenize(prompt))[0] for prompt in prompts]
+    pooled = torch.cat([extra["pooled_output"] for _, extra in rows])
+    return [[torch.cat([embeddings for embeddings, _ in rows]), {"pooled_output": pooled}]]
+
+
+def sample(model, clip, vae, positive, seed, rows):
+    """Pictures [rows, 32, 64, 3] uint8."""
+    from nodes import common_ksampler
+
+    size = (signs.HEIGHT // architecture.FOLD, signs.WIDTH // architecture.FOLD)
+    empty = {"samples": torch.zeros(rows, architecture.LATENT_CHANNELS, *size)}
+    negative = encode(clip, [""])
+    latent = common_ksampler(model, seed, STEPS, CFG, SAMPLER, SCHEDULER, positive, negative, empty)[0]["samples"]
+    return (vae.decode(latent) * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
