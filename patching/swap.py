@@ -159,15 +159,20 @@ class _Call:
         return slice(number * self.rows, (number + 1) * self.rows)
 
     def entries(self, conds):
-        """For each chunk its (kind, number) in the run's conditioning, or None for kinds that are never patched."""
+        """For each chunk its (kind, number) in the run's conditioning, or None for kinds that are never patched.
+
+        Where one side has areas, ComfyUI adds entries to the other: with the uuid of the first, and the text of one of the
+        second's own entries, which is the one that counts.
+        """
         places = {}
         for kind, entries in conds.items():
-            for number, cond in enumerate(entries):
-                places.setdefault(cond["uuid"], {}).setdefault(kind, number)
+            texts = [cond["model_conds"].get("c_crossattn") for cond in entries]
+            for cond, text in zip(entries, texts):
+                own = next(number for number, other in enumerate(texts) if other is text)
+                places.setdefault(cond["uuid"], {})[kind] = own
         found = []
         for uuid, side in zip(self.options["uuids"], self.options["cond_or_uncond"]):
             at = places[uuid]
-            # With areas, ComfyUI gives the other side a copy of an entry that shares its uuid.
             kind = next(iter(at)) if len(at) == 1 else ("positive", "negative")[side]
             found.append((kind, at[kind]) if kind in ("positive", "negative") else None)
         return found
@@ -222,28 +227,30 @@ class _Swap:
 
     def options(self, call):
         entries = call.entries(self.guider.conds)
+        occurrences = []
+        for entry in entries:
+            occurrences.append(self.evaluated[entry, call.sigma])
+            self.evaluated[entry, call.sigma] += 1
         options = call.options
         for patch in self.patches:
             if _active(patch, call.sigma, self.sigmas):
                 if patch in self.captured:
-                    rows = self._captured_rows(patch, call, entries)
+                    rows = self._captured_rows(patch, call, entries, occurrences)
                 elif patch.family.TEXT_STREAM_EVOLVES:
                     rows = self._rows_on_same_latents(patch, call, entries)
                 else:
                     rows = self._embedding_rows(patch, call, entries)
                 swap = patch.family.put if patch.family.TEXT_STREAM_EVOLVES else patch.family.inject
                 options = swap(options, patch.text_layers, rows) if rows else options
-        self.evaluated.update((entry, call.sigma) for entry in entries)
         return options
 
-    def _captured_rows(self, patch, call, entries):
+    def _captured_rows(self, patch, call, entries, occurrences):
         rows = []
-        for number, entry in enumerate(entries):
+        for number, (entry, occurrence) in enumerate(zip(entries, occurrences)):
             if entry is not None:
                 kind, at = entry
                 given = patch.target[kind]
                 target = (kind, at if given is None or len(given) > 1 else 0)
-                occurrence = self.evaluated[entry, call.sigma]
                 rows.append((call.chunk(number), self.captured[patch].get(target, call.sigma, occurrence)))
         return rows
 

@@ -1,0 +1,27 @@
+"""What every result file says of the machine and the code that made it."""
+
+import platform
+import subprocess
+from pathlib import Path
+
+
+def environment():
+    import comfyui_version
+    import torch
+
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    commit = subprocess.run(git, capture_output=True, text=True)
+    return {
+        "commit": commit.stdout.strip() or None,
+        "processor": _processor(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "comfyui": comfyui_version.__version__},
+    }
+
+
+def _processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()

@@ -1,0 +1,37 @@
+"""Tests run against a real ComfyUI (dev.py puts it on the path), on the GPU where there is one."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from comfy.cli_args import args
+
+args.cpu = not torch.cuda.is_available()
+
+ORACLE = Path(__file__).parent / "oracle"
+
+
+@pytest.fixture(scope="session")
+def comfyui_path():
+    return Path(os.environ["COMFYUI_PATH"])
+
+
+@pytest.fixture(scope="module")
+def sdxl():
+    from text_layers.benchmarks import oracle_fixture
+
+    return oracle_fixture.load("sdxl", ORACLE / "sdxl")
+
+
+@pytest.fixture(scope="module")
+def sd3():
+    from text_layers.benchmarks import oracle_fixture
+
+    return oracle_fixture.load("sd3", ORACLE / "sd3")
+
+
+@pytest.fixture(scope="module", params=["sdxl", "sd3"])
+def oracle(request):
+    """Each of the tiny models, with its inputs."""
+    return request.getfixturevalue(request.param)

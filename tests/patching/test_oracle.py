@@ -1,0 +1,19 @@
+"""Final latents against those of the paper's own code, through our nodes and ComfyUI's KSampler."""
+
+import pytest
+from text_layers.benchmarks import oracle, oracle_fixture
+
+from pathlib import Path
+
+ORACLE = Path(__file__).parents[1] / "oracle"
+
+
+@pytest.fixture(scope="module")
+def results():
+    return oracle.run_folder(ORACLE)
+
+
+def test_every_scenario_is_within_the_references_tolerance(results):
+    assert {r["family"] for r in results} == {"sdxl", "sd3"}
+    assert len(results) == sum(len(oracle_fixture.scenarios(ORACLE / f)) for f in ("sdxl", "sd3"))
+    assert [r for r in results if not r["ok"]] == []
