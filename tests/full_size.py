@@ -1,0 +1,44 @@
+"""ComfyUI's configurations of the real models, as its model detection finds them in their checkpoints."""
+
+UNET = {
+    "image_size": 32,
+    "in_channels": 4,
+    "out_channels": 4,
+    "model_channels": 320,
+    "use_spatial_transformer": True,
+    "legacy": False,
+}
+SD15 = UNET | {
+    "num_res_blocks": [2, 2, 2, 2],
+    "channel_mult": [1, 2, 4, 4],
+    "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0],
+    "transformer_depth_middle": 1,
+    "transformer_depth_output": [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0],
+    "num_heads": 8,
+    "context_dim": 768,
+}
+SD21 = SD15 | {"context_dim": 1024, "num_heads": -1, "num_head_channels": 64, "use_linear_in_transformer": True}
+SDXL = UNET | {
+    "num_classes": "sequential",
+    "adm_in_channels": 2816,
+    "num_res_blocks": [2, 2, 2],
+    "channel_mult": [1, 2, 4],
+    "transformer_depth": [0, 0, 2, 2, 10, 10],
+    "transformer_depth_middle": 10,
+    "transformer_depth_output": [0, 0, 0, 2, 2, 2, 10, 10, 10],
+    "num_heads": -1,
+    "num_head_channels": 64,
+    "use_linear_in_transformer": True,
+    "context_dim": 2048,
+}
+
+
+def _mmdit(depth, **other):
+    embedder = {"target": "torch.nn.Linear", "params": {"in_features": 4096, "out_features": 64 * depth}}
+    return {"input_size": None, "in_channels": 16, "patch_size": 2, "depth": depth, "adm_in_channels": 2048,
+            "context_embedder_config": embedder, "pos_embed_scaling_factor": None} | other  # fmt: skip
+
+
+SD3_MEDIUM = _mmdit(24, num_patches=36864, pos_embed_max_size=192)
+SD35_MEDIUM = _mmdit(24, num_patches=147456, pos_embed_max_size=384, qk_norm="rms", x_block_self_attn_layers=list(range(13)))
+SD35_LARGE = _mmdit(38, num_patches=36864, pos_embed_max_size=192, qk_norm="rms")

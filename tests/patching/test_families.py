@@ -1,0 +1,155 @@
+"""Names, order and parameter share of the text layers at full size, and which architecture is which."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import comfy.model_patcher
+import comfy.ops
+import comfy.sample
+import comfy.supported_models
+import pytest
+import torch
+from comfy.ldm.modules.diffusionmodules.mmdit import OpenAISignatureMMDITWrapper
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+from text_layers.patching import families, mmdit, unet_cross_attention
+from text_layers.patching.swap import patch_prompt
+
+_spec = importlib.util.spec_from_file_location("full_size", Path(__file__).parents[1] / "full_size.py")
+full_size = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(full_size)
+
+
+def on_meta(config):
+    kind = OpenAISignatureMMDITWrapper if "depth" in config else UNetModel
+    return kind(**config, device="meta", operations=comfy.ops.disable_weight_init)
+
+
+class Looked:
+    """What the adapters need of a MODEL to name its layers."""
+
+    def __init__(self, diffusion_model):
+        self.model = self.diffusion_model = diffusion_model
+
+    def get_model_object(self, name):
+        return getattr(self, name)
+
+
+def parameters(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("config", "count", "architecture"),
+    [
+        ("SD15", 16, "unet-16x768"),
+        ("SD21", 16, "unet-16x1024"),
+        ("SDXL", 70, "unet-70x2048"),
+        ("SD3_MEDIUM", 24, "mmdit-24x1536"),
+        ("SD35_MEDIUM", 24, "mmdit-24x1536+attn2"),
+        ("SD35_LARGE", 38, "mmdit-38x2432"),
+    ],
+)
+def test_number_of_layers(config, count, architecture):
+    model = Looked(on_meta(getattr(full_size, config)))
+    assert len(families.layer_names(model)) == count
+    assert families.architecture(model) == architecture
+
+
+def test_sdxl():
+    model = Looked(on_meta(full_size.SDXL))
+    names = families.layer_names(model)
+    assert names[0] == "input_blocks.4.1.transformer_blocks.0.attn2"
+    assert names[24] == "middle_block.1.transformer_blocks.0.attn2"
+    assert names[34] == "output_blocks.0.1.transformer_blocks.0.attn2"
+    assert names[55:58] == [f"output_blocks.2.1.transformer_blocks.{i}.attn2" for i in (1, 2, 3)]
+    preset = families.preset(model)
+    assert list(preset.names) == names[55:58]
+    chosen = [model.diffusion_model.get_submodule(n) for n in preset.names]
+    share = sum(parameters(m.to_k) + parameters(m.to_v) for m in chosen) / parameters(model.diffusion_model)
+    assert round(100 * share, 2) == 0.61  # the paper's figure
+
+
+def test_sd3_medium():
+    model = Looked(on_meta(full_size.SD3_MEDIUM))
+    preset = families.preset(model)
+    assert preset.names == ("joint_blocks.10",)
+    qkv = model.diffusion_model.joint_blocks[10].context_block.attn.qkv
+    share = parameters(qkv) * 2 / 3 / parameters(model.diffusion_model)
+    assert round(100 * share, 2) == 0.23  # the paper's figure
+
+
+@pytest.mark.parametrize("config", ["SD15", "SD21", "SD35_MEDIUM", "SD35_LARGE"])
+def test_no_preset_where_none_is_published(config):
+    with pytest.raises(ValueError, match="No text layers are published"):
+        families.preset(Looked(on_meta(getattr(full_size, config))))
+
+
+def test_the_papers_names_are_those_of_diffusers():
+    """up_blocks.0.attentions.2.transformer_blocks.{1,2,3} in diffusers' names, through ComfyUI's own key map."""
+    from comfy.utils import unet_to_diffusers
+
+    keys = unet_to_diffusers(full_size.SDXL)
+    for i in (1, 2, 3):
+        theirs = f"up_blocks.0.attentions.2.transformer_blocks.{i}.attn2.to_k.weight"
+        assert keys[theirs] == f"output_blocks.2.1.transformer_blocks.{i}.attn2.to_k.weight"
+
+
+def test_an_unknown_architecture_is_named():
+    with pytest.raises(ValueError, match=r"Linear.*not supported.*SDXL.*Stable Diffusion 3"):
+        families.family_of(Looked(torch.nn.Linear(1, 1)))
+
+
+@pytest.mark.parametrize("family", [unet_cross_attention, mmdit])
+def test_a_family_does_not_own_the_others_models(family):
+    others = {"unet": full_size.SD3_MEDIUM, "mmdit": full_size.SD15}
+    assert not family.owns(on_meta(others[family.NAME]))
+
+
+def test_enumeration_is_execution_order(oracle):
+    """The attention modules as they run, seen by forward hooks."""
+    seen = []
+    names = families.layer_names(oracle.model)
+    suffix = "" if names[0].endswith("attn2") else ".x_block.attn.qkv"
+    handles = [
+        oracle.model.model.diffusion_model.get_submodule(name + suffix).register_forward_hook(lambda *_, name=name: seen.append(name))
+        for name in reversed(names)
+    ]
+    comfy.sample.sample(oracle.model, oracle.noise, 1, 1.0, "euler", "normal", oracle.positive_A, oracle.negative,
+                        torch.zeros_like(oracle.noise), disable_pbar=True)  # fmt: skip
+    for handle in handles:
+        handle.remove()
+    assert seen == names
+
+
+def test_full_size_sdxl_changes_exactly_the_chosen_layers():
+    """One step of the real U-Net with random weights in bfloat16 (5 GB)."""
+    config = comfy.supported_models.SDXL(full_size.SDXL)
+    config.set_inference_dtype(torch.bfloat16, None)
+    model = config.get_model({}, device="cpu")
+    numbers = torch.randn(2**16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for name, p in model.diffusion_model.named_parameters():
+            scale = 1.0 if re.search(r"norm|layers\.0\.weight|out\.0\.weight", name) and name.endswith("weight") else 0.02
+            p.copy_((numbers * scale).repeat(p.numel() // 2**16 + 1)[: p.numel()].reshape(p.shape))
+    patcher = comfy.model_patcher.ModelPatcher(model, load_device=torch.device("cpu"), offload_device=torch.device("cpu"))
+    prompts = [[[torch.randn(1, 77, 2048), {"pooled_output": torch.randn(1, 1280)}]] for _ in "AB"]
+
+    def keys_and_values(patched):
+        seen = []
+
+        def look(func, q, k, v, heads, *args, **kwargs):
+            seen.append((k.clone(), v.clone()))
+            return func(q, k, v, heads, *args, **kwargs)
+
+        patched = patched.clone()
+        patched.model_options["transformer_options"]["optimized_attention_override"] = look
+        comfy.sample.sample(patched, torch.ones(1, 4, 8, 8), 1, 1.0, "euler", "normal", prompts[0], prompts[0],
+                            torch.zeros(1, 4, 8, 8), disable_pbar=True)  # fmt: skip
+        return [pair for pair in seen if pair[0].shape[1] == 77]
+
+    plain = keys_and_values(patcher)
+    edit = keys_and_values(patch_prompt(patcher, families.preset(patcher), prompts[1]))
+    assert len(plain) == len(edit) == 70
+    changed = [i for i, (a, b) in enumerate(zip(plain, edit)) if not all(map(torch.equal, a, b))]
+    assert changed == [55, 56, 57]
