@@ -1,0 +1,83 @@
+"""Workflows in a real browser: dropped on the canvas, queued, and compared with the API's pictures."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="module")
+def page(server, browser_path, tmp_path_factory):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        profile = tmp_path_factory.mktemp("profile")
+        context = playwright.chromium.launch_persistent_context(
+            str(profile), executable_path=browser_path, headless=True, args=FLAGS, viewport={"width": 1600, "height": 900}
+        )
+        page = context.new_page()
+        page.goto(server.url)
+        page.wait_for_function("window.app?.graph && window.app?.extensionManager", timeout=120_000)
+        page.wait_for_timeout(2000)
+        yield page
+        context.close()
+
+
+DROP = """async ([name, text]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([text], name, {type: "application/json"}));
+  const canvas = document.querySelector("#graph-canvas");
+  const box = canvas.getBoundingClientRect();
+  const at = {bubbles: true, cancelable: true, dataTransfer: data, clientX: box.x + 400, clientY: box.y + 300};
+  for (const kind of ["dragenter", "dragover", "drop"]) canvas.dispatchEvent(new DragEvent(kind, at));
+}"""
+
+
+def drop(page, path):
+    workflow = json.loads(path.read_text())
+    page.evaluate(DROP, [path.name, path.read_text()])
+    page.wait_for_function("n => window.app.graph.nodes.length === n", arg=len(workflow["nodes"]), timeout=30_000)
+    page.wait_for_timeout(1000)
+    return workflow
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
+def test_a_dropped_workflow_has_no_missing_node(server, page, path, tmp_path_factory):
+    workflow = drop(page, path)
+    known = set(server.json("/object_info")) | {"MarkdownNote"}
+    assert {n["type"] for n in workflow["nodes"]} <= known
+    state = page.evaluate("window.app.graph.nodes.map(n => [n.type, n.has_errors ?? false, n.constructor.nodeData?.name ?? n.type])")
+    assert sorted(t for t, _, _ in state) == sorted(n["type"] for n in workflow["nodes"])
+    assert not re.search(r"missing node|some nodes are missing", page.inner_text("body"), re.I)
+    page.screenshot(path=str(tmp_path_factory.getbasetemp() / f"{path.stem}.png"))
+
+
+@pytest.mark.parametrize("path", [w for w in WORKFLOWS if "demo" in w.name], ids=lambda p: p.stem)
+def test_a_queued_demo_workflow_gives_the_apis_pictures(server, page, path):
+    workflow = drop(page, path)
+    before = set(server.json("/history"))
+    page.evaluate("window.app.queuePrompt(0)")
+    number = None
+    for _ in range(600):
+        page.wait_for_timeout(500)
+        new = set(server.json("/history")) - before
+        if new:
+            number = new.pop()
+            break
+    assert number, "the browser's prompt did not finish"
+    entry = server.wait(number)
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    server.post("/free", {"unload_models": True, "free_memory": True})  # so that the API's pictures are drawn, not remembered
+    api = server.run(server.api_prompt(workflow))
+    assert pixels(server, entry) == pixels(server, api)
+
+
+def pixels(server, entry):
+    return {node: Image.open(io.BytesIO(data)).tobytes() for node, data in server.pictures(entry).items()}

@@ -1,0 +1,108 @@
+"""The pack in a real ComfyUI server, driven over its API."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
+DEMO = [w for w in WORKFLOWS if "demo" in w.name]
+NODES = {"TextLayersChoose", "TextLayersPatchPrompt", "TextLayersSave", "TextLayersLoad", "TextLayersLoadDemoModel"}
+
+
+def test_all_nodes_are_there_and_explain_themselves(server):
+    info = server.json("/object_info")
+    assert NODES <= set(info)
+    for node in NODES:
+        assert info[node]["description"] and info[node]["search_aliases"], node
+        for inputs in info[node]["input"].values():
+            for name, spec in inputs.items():
+                assert spec[1].get("tooltip"), f"{node}.{name} has no tooltip"
+        assert server.get(f"/extensions/Renamed%20By%20Manager/docs/{node}.md").startswith(b"# " + info[node]["display_name"].encode())
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
+def test_workflows_fit_the_nodes(server, path):
+    info = server.json("/object_info")
+    prompt = server.api_prompt(json.loads(path.read_text()))
+    for node in prompt.values():
+        declared = info[node["class_type"]]["input"]
+        assert set(declared.get("required", {})) <= set(node["inputs"]), node
+        assert set(node["inputs"]) <= {*declared.get("required", {}), *declared.get("optional", {})}, node
+    assert path.with_suffix(".jpg").is_file()
+
+
+def edit_nodes(prompt):
+    """(id of the source's SaveImage, id of the edit's SaveImage)."""
+    saves = {node["inputs"]["filename_prefix"].rsplit("-", 1)[1]: n for n, node in prompt.items() if node["class_type"] == "SaveImage"}
+    return saves["source"], saves["edit"]
+
+
+@pytest.mark.parametrize("path", DEMO, ids=lambda p: p.stem)
+def test_demo_workflows_run_and_change_only_the_word(server, path, tmp_path):
+    from text_layers.demo import signs
+    from text_layers.scoring.ocr import EasyOcr
+
+    prompt = server.api_prompt(json.loads(path.read_text()))
+    entry = server.run(prompt)
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    found = {}
+    for node, data in server.pictures(entry).items():
+        (tmp_path / "picture.png").write_bytes(data)
+        found[node] = np.asarray(Image.open(tmp_path / "picture.png").convert("RGB"))
+    source, edit = (found[n] for n in edit_nodes(prompt))
+    ocr = EasyOcr()
+    assert (ocr.read(source[::2, ::2].copy()), ocr.read(edit[::2, ::2].copy())) == ("CAFE", "HOTEL")
+    small = np.asarray(Image.fromarray(edit).resize((signs.WIDTH, signs.HEIGHT), Image.BOX))
+    assert signs.read_colours(small) == ("blue", "red")
+
+
+def test_errors_reach_the_user(server):
+    prompt = server.api_prompt(json.loads(DEMO[0].read_text()))
+    choose = next(n for n in prompt.values() if n["class_type"] == "TextLayersChoose")
+    choose["inputs"] |= {"choice": "written below", "layers": "99"}
+    entry = server.run(prompt)
+    assert entry["status"]["status_str"] == "error"
+    assert "There is no text layer 99" in json.dumps(entry["status"]["messages"])
+
+
+def test_save_and_load(server):
+    prompt = server.api_prompt(json.loads(DEMO[0].read_text()))
+    model, choose = (next(n for n, v in prompt.items() if v["class_type"] == c) for c in ("TextLayersLoadDemoModel", "TextLayersChoose"))
+    save = {n: prompt[n] for n in (model, choose)}
+    save["save"] = {"class_type": "TextLayersSave", "inputs": {"text_layers": [choose, 0], "filename": "mine"}}
+    assert server.run(save)["status"]["status_str"] == "success"
+    written = json.loads((server.base / "models" / "text_layers" / "mine.json").read_text())
+    assert written["text_layers"] == 1 and written["names"]
+    load = {model: prompt[model], "load": {"class_type": "TextLayersLoad", "inputs": {"model": [model, 0], "file": "mine.json"}}}
+    assert server.run(load)["status"]["status_str"] == "success"
+    other = json.loads(json.dumps(load))
+    other[model]["inputs"]["demo_model"] = "unet" if prompt[model]["inputs"]["demo_model"] == "mmdit" else "mmdit"
+    entry = server.run(other)
+    assert "belong to another architecture" in json.dumps(entry["status"]["messages"])
+    outside = json.loads(json.dumps(save))
+    outside["save"]["inputs"]["filename"] = "../../outside"
+    assert "no good file name" in json.dumps(server.run(outside)["status"]["messages"])
+
+
+def test_importing_the_pack_is_quick_and_pulls_nothing_heavy():
+    """The entry point alone; the speed itself is in benchmarks/cost.py."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import importlib; importlib.import_module(sys.argv[2]); print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code, str(ROOT.parent), ROOT.name], capture_output=True, text=True, check=True).stdout
+    assert not {"torch", "easyocr", "diffusers", "matplotlib", "peft"} & set(out.split())
+
+
+def test_nothing_forbidden_ships():
+    """No eval, exec, pickle, subprocess or run-time pip outside of what .comfyignore keeps back."""
+    ignored = [line.rstrip("/") for line in (ROOT / ".comfyignore").read_text().split()]
+    tracked = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    for name in tracked:
+        if not any(name == i or name.startswith(i + "/") for i in ignored):
+            found = re.findall(r"\b(?:eval|exec|pickle|subprocess)\b(?=[.(])|^\s*import (?:pickle|subprocess)", (ROOT / name).read_text(), re.M)
+            assert [f for f in found if f != "eval"] == [], name
