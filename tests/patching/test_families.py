@@ -1,10 +1,5 @@
 """Names, order and parameter share of the text layers at full size, and which architecture is which."""
 
-import importlib.util
-import re
-from pathlib import Path
-
-import comfy.model_patcher
 import comfy.ops
 import comfy.sample
 import comfy.supported_models
@@ -12,12 +7,9 @@ import pytest
 import torch
 from comfy.ldm.modules.diffusionmodules.mmdit import OpenAISignatureMMDITWrapper
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+from text_layers.benchmarks import full_size
 from text_layers.patching import families, mmdit, unet_cross_attention
 from text_layers.patching.swap import patch_prompt
-
-_spec = importlib.util.spec_from_file_location("full_size", Path(__file__).parents[1] / "full_size.py")
-full_size = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(full_size)
 
 
 def on_meta(config):
@@ -124,15 +116,7 @@ def test_enumeration_is_execution_order(oracle):
 
 def test_full_size_sdxl_changes_exactly_the_chosen_layers():
     """One step of the real U-Net with random weights in bfloat16 (5 GB)."""
-    config = comfy.supported_models.SDXL(full_size.SDXL)
-    config.set_inference_dtype(torch.bfloat16, None)
-    model = config.get_model({}, device="cpu")
-    numbers = torch.randn(2**16, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        for name, p in model.diffusion_model.named_parameters():
-            scale = 1.0 if re.search(r"norm|layers\.0\.weight|out\.0\.weight", name) and name.endswith("weight") else 0.02
-            p.copy_((numbers * scale).repeat(p.numel() // 2**16 + 1)[: p.numel()].reshape(p.shape))
-    patcher = comfy.model_patcher.ModelPatcher(model, load_device=torch.device("cpu"), offload_device=torch.device("cpu"))
+    patcher = full_size.random_model(comfy.supported_models.SDXL, full_size.SDXL)
     prompts = [[[torch.randn(1, 77, 2048), {"pooled_output": torch.randn(1, 1280)}]] for _ in "AB"]
 
     def keys_and_values(patched):

@@ -1,4 +1,8 @@
-"""ComfyUI's configurations of the real models, as its model detection finds them in their checkpoints."""
+"""ComfyUI's configurations of the real models, as its model detection finds them in their checkpoints, and random weights for them."""
+
+import re
+
+import torch
 
 UNET = {
     "image_size": 32,
@@ -42,3 +46,19 @@ def _mmdit(depth, **other):
 SD3_MEDIUM = _mmdit(24, num_patches=36864, pos_embed_max_size=192)
 SD35_MEDIUM = _mmdit(24, num_patches=147456, pos_embed_max_size=384, qk_norm="rms", x_block_self_attn_layers=list(range(13)))
 SD35_LARGE = _mmdit(38, num_patches=36864, pos_embed_max_size=192, qk_norm="rms")
+
+
+def random_model(supported_model, config):
+    """ComfyUI's MODEL at full size on the CPU, in bfloat16 with small random weights. supported_model: of comfy.supported_models."""
+    import comfy.model_patcher
+
+    settings = supported_model(config)
+    settings.set_inference_dtype(torch.bfloat16, None)
+    model = settings.get_model({}, device="cpu")
+    numbers = torch.randn(2**16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for name, p in model.diffusion_model.named_parameters():
+            norm = re.search(r"norm|ln_|layers\.0\.weight|out\.0\.weight", name) and name.endswith("weight")
+            values = torch.ones(1) if norm else numbers * 0.02
+            p.copy_(values.repeat(p.numel() // len(values) + 1)[: p.numel()].reshape(p.shape))
+    return comfy.model_patcher.ModelPatcher(model, load_device=torch.device("cpu"), offload_device=torch.device("cpu"))

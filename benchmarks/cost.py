@@ -1,0 +1,98 @@
+"""What patching costs: `python dev.py run benchmarks.cost --out FILE.json`
+
+Sampling time with our node over sampling time without it, both in turn in one process, as the median of the pairwise ratios: the
+demo models, and random models with the full width and depth of SDXL and SD3-medium. Also the time that importing the pack takes.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import comfy.sample
+import comfy.supported_models
+import torch
+
+from ..demo import comfy_model, pictures
+from ..patching import families
+from ..patching.swap import OWN_RUN, SAME_LATENTS, patch_prompt
+from . import full_size
+from .record import environment
+
+ROOT = Path(__file__).parents[1]
+
+
+def ratio(without, with_, rounds):
+    """Median, smallest and largest of the pairwise ratios of two calls' wall times, after one uncounted round."""
+    found = []
+    for counted in range(rounds + 1):
+        times = []
+        for call in (without, with_):
+            started = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - started)
+        if counted:
+            found.append(times[1] / times[0])
+    return {"median": round(statistics.median(found), 3), "smallest": round(min(found), 3), "largest": round(max(found), 3)}
+
+
+def sampling(model, prompt, shape, steps):
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    return lambda: comfy.sample.sample(
+        model, noise, steps, 5.0, "euler", "normal", prompt, prompt, torch.zeros(shape), disable_pbar=True, seed=0
+    )
+
+
+def compare(model, prompts, shape, steps, methods, rounds):
+    text_layers = families.preset(model)
+    plain = sampling(model, prompts[0], shape, steps)
+    out = {}
+    for method in methods:
+        patched = patch_prompt(model, text_layers, prompts[1], method=method)
+        out[method] = ratio(plain, sampling(patched, prompts[0], shape, steps), rounds)
+    return {"layers": text_layers.names, **out}
+
+
+def demo(name, methods, rounds):
+    model, clip, _ = comfy_model.load(name)
+    prompts = [pictures.encode(clip, [f'a red sign on a blue wall that says "{word}"']) for word in ("CAFE", "HOTEL")]
+    return compare(model, prompts, (4, 12, 16, 32), 12, methods, rounds)
+
+
+def full(supported_model, config, width, pooled, shape, methods, rounds):
+    model = full_size.random_model(supported_model, config)
+    prompts = [[[torch.randn(1, 77, width), {"pooled_output": torch.randn(1, pooled)}]] for _ in range(2)]
+    return compare(model, prompts, shape, 2, methods, rounds)
+
+
+def import_seconds():
+    """Median time of importing the pack's entry point in a fresh interpreter."""
+    code = "import sys, time, importlib; sys.path.insert(0, sys.argv[1]); t = time.perf_counter(); importlib.import_module(sys.argv[2]); print(time.perf_counter() - t)"
+    command = [sys.executable, "-c", code, str(ROOT.parent), ROOT.name]
+    return round(statistics.median(float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(5)), 4)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=7)
+    a = parser.parse_args()
+    both = (OWN_RUN, SAME_LATENTS)
+    measures = {
+        "demo unet": lambda: demo("unet", [OWN_RUN], a.rounds),
+        "demo mmdit": lambda: demo("mmdit", both, a.rounds),
+        "SDXL, full size": lambda: full(comfy.supported_models.SDXL, full_size.SDXL, 2048, 1280, (1, 4, 32, 32), [OWN_RUN], a.rounds),
+        "SD3-medium, full size": lambda: full(comfy.supported_models.SD3, full_size.SD3_MEDIUM, 4096, 2048, (1, 16, 32, 32), both, a.rounds),
+    }
+    result = {**environment(), "import_seconds": import_seconds(), "ratios": {}}
+    for name, measure in measures.items():
+        result["ratios"][name] = measure()
+        print(name, result["ratios"][name], flush=True)
+    a.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

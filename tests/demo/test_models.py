@@ -1,0 +1,41 @@
+"""The weights that ship: words, colours and shapes of their pictures, and what patching their text layers changes."""
+
+import pytest
+from text_layers.benchmarks import demo_edit, demo_quality
+from text_layers.demo.comfy_model import MODELS, WEIGHTS
+from text_layers.scoring.ocr import EasyOcr
+
+
+@pytest.fixture(scope="module")
+def ocr():
+    return EasyOcr()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_they_draw_words_that_they_never_saw(name, ocr):
+    """Of 200: 90 % of the words read exactly, 95 % of colours and shapes right."""
+    found = demo_quality.quality(name, 200, 11, ocr)
+    assert found["exact"] >= 180, found
+    assert found["colours"] >= 190, found
+    assert found["shape"] >= 190, found
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_text_layers_carry_the_word_and_nothing_else(name, ocr):
+    """40 pairs with another word and other colours, half of them of another length; the thresholds are those of the full
+    benchmark (benchmarks/demo_edit.py, 120 pairs)."""
+    pairs = demo_edit.held_out_pairs(40, 7)
+    kinds = ("source", "target", "edit", "complement", "random")
+    rows = demo_edit.measure(ocr, pairs, False, 7, demo_edit.draw(name, pairs, False, 7, kinds))
+    found = demo_edit.summarize(rows)
+    assert found["edit"]["reads_target_of_readable"] >= 0.85 * found["target_read_exactly"], found
+    assert found["edit"]["colours_of_source"] >= 0.95 * 40, found
+    assert found["edit_minus_target_psnr"] >= 10, found
+    assert found["complement"]["reads_source"] >= 0.7 * found["source_read_exactly"], found
+    assert found["complement"]["colours_of_target"] >= 0.95 * 40, found
+    assert found["random"]["reads_target_of_readable"] <= 0.1 * 40, found
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_weights_fit_into_git(name):
+    assert (WEIGHTS / f"{name}.safetensors").stat().st_size <= 12 * 10**6
