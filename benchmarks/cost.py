@@ -70,9 +70,13 @@ def full(supported_model, config, width, pooled, shape, methods, rounds):
 
 def import_seconds():
     """Median time of importing the pack's entry point in a fresh interpreter."""
-    code = "import sys, time, importlib; sys.path.insert(0, sys.argv[1]); t = time.perf_counter(); importlib.import_module(sys.argv[2]); print(time.perf_counter() - t)"
+    code = (
+        "import sys, time, importlib; sys.path.insert(0, sys.argv[1]); started = time.perf_counter(); "
+        "importlib.import_module(sys.argv[2]); print(time.perf_counter() - started)"
+    )
     command = [sys.executable, "-c", code, str(ROOT.parent), ROOT.name]
-    return round(statistics.median(float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(5)), 4)
+    times = [float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(5)]
+    return round(statistics.median(times), 4)
 
 
 def main():
@@ -85,7 +89,9 @@ def main():
         "demo unet": lambda: demo("unet", [OWN_RUN], a.rounds),
         "demo mmdit": lambda: demo("mmdit", both, a.rounds),
         "SDXL, full size": lambda: full(comfy.supported_models.SDXL, full_size.SDXL, 2048, 1280, (1, 4, 32, 32), [OWN_RUN], a.rounds),
-        "SD3-medium, full size": lambda: full(comfy.supported_models.SD3, full_size.SD3_MEDIUM, 4096, 2048, (1, 16, 32, 32), both, a.rounds),
+        "SD3-medium, full size": lambda: full(
+            comfy.supported_models.SD3, full_size.SD3_MEDIUM, 4096, 2048, (1, 16, 32, 32), both, a.rounds
+        ),
     }
     result = {**environment(), "import_seconds": import_seconds(), "ratios": {}}
     for name, measure in measures.items():

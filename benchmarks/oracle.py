@@ -60,7 +60,9 @@ def run_folder(folder):
             found = run_scenario(place, scenario, fixtures[rows], PatchPromptIntoLayers, ChooseTextLayers)
             error = (found - fixtures[rows].expected[name]).abs().max().item()
             results.append({"family": family, "scenario": name, "error": error, "tolerance": tolerance, "ok": error <= tolerance})
-            print(f"{family:5} {name:24} error {error:.2e}  tolerance {tolerance:.0e}  {'ok' if error <= tolerance else 'FAILED'}", flush=True)
+            print(
+                f"{family:5} {name:24} error {error:.2e}  tolerance {tolerance:.0e}  {'ok' if error <= tolerance else 'FAILED'}", flush=True
+            )
     return results
 
 

@@ -109,7 +109,9 @@ def _model(name, weights):
 
 def _clip(weights):
     target = comfy.supported_models_base.ClipTarget(_Tokenizer, _TextEncoder)
-    return comfy.sd.CLIP(target, parameters=sum(w.numel() for w in weights.values()), state_dict=[weights], model_options={"dtype": torch.float32})
+    return comfy.sd.CLIP(
+        target, parameters=sum(w.numel() for w in weights.values()), state_dict=[weights], model_options={"dtype": torch.float32}
+    )
 
 
 def _vae():

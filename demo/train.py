@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,7 @@ def sample(model, ids, noise):
     t = torch.linspace(1, 0, SAMPLE_STEPS + 1)
     sigmas = architecture.SHIFT * t / (1 + (architecture.SHIFT - 1) * t)
     x = noise
-    for now, after in zip(sigmas, sigmas[1:]):
+    for now, after in pairwise(sigmas):
         times = now.expand(len(x) * 2).to(x.device)
         cond, uncond = model(torch.cat([x, x]), times, torch.cat([ids, empty])).float().chunk(2)
         x = x + (after - now) * (uncond + SAMPLE_CFG * (cond - uncond))

@@ -19,7 +19,9 @@ class PatchPromptIntoLayers(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="The model to patch. It stays as it is; the output is a patched copy."),
                 io.Conditioning.Input(
-                    "target", tooltip="The prompt whose words should be drawn, from the same CLIP. KSampler's positive is the prompt whose picture is kept."
+                    "target",
+                    tooltip="The prompt whose words should be drawn, from the same CLIP. "
+                    "KSampler's positive is the prompt whose picture is kept.",
                 ),
                 TextLayersSocket.Input("text_layers", tooltip="The layers that get the target prompt."),
                 io.Int.Input(

@@ -58,7 +58,9 @@ class SaveTextLayers(io.ComfyNode):
             search_aliases=["export text layers", "store localized layers"],
             inputs=[
                 TextLayersSocket.Input("text_layers", tooltip="The layers to keep."),
-                io.String.Input("filename", default="my text layers", tooltip="The file's name. An existing file is not overwritten: a number is added."),
+                io.String.Input(
+                    "filename", default="my text layers", tooltip="The file's name. An existing file is not overwritten: a number is added."
+                ),
             ],
             outputs=[],
             is_output_node=True,

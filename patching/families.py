@@ -64,8 +64,7 @@ def check(model, text_layers):
     found = architecture(model)
     if text_layers.architecture != found:
         raise ValueError(
-            f"These text layers belong to another architecture: they are for {text_layers.architecture}, "
-            f"the connected model is {found}."
+            f"These text layers belong to another architecture: they are for {text_layers.architecture}, the connected model is {found}."
         )
     counts = family_of(model).head_counts(model.get_model_object("diffusion_model"))
     for name in text_layers.names:

@@ -30,7 +30,7 @@ def layer_names(diffusion_model):
 
 
 def head_counts(diffusion_model):
-    return {name: diffusion_model.num_heads for name in layer_names(diffusion_model)}
+    return dict.fromkeys(layer_names(diffusion_model), diffusion_model.num_heads)
 
 
 def text_width(diffusion_model):

@@ -7,6 +7,7 @@ Nothing is kept on the model: what one sampling run needs lives in a _Run, which
 """
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -278,13 +279,12 @@ class _Swap:
         for group in by_length.values():
             numbers, conds = zip(*group)
             layers = {}
-            options = patch.family.capture(
-                call.options, patch.text_layers, lambda name, k, v: layers.update({name: (k, v)}), stop_after=True
-            )
-            try:
-                call.evaluate(numbers, conds, options)
-            except CaptureDone:
-                pass
+
+            def keep(name, k, v, layers=layers):
+                layers[name] = (k, v)
+
+            with suppress(CaptureDone):
+                call.evaluate(numbers, conds, patch.family.capture(call.options, patch.text_layers, keep, stop_after=True))
             for i, number in enumerate(numbers):
                 part = slice(i * call.rows, (i + 1) * call.rows)
                 rows.append((call.chunk(number), {name: tuple(t[part] for t in pair) for name, pair in layers.items()}))

@@ -120,7 +120,7 @@ def _find(item, available):
             raise ValueError(f'The range "{item}" runs backwards.')
         if last >= len(available):
             raise ValueError(
-                f'There is no text layer {last}: this model has {len(available)}, numbered 0 to {len(available) - 1}, '
+                f"There is no text layer {last}: this model has {len(available)}, numbered 0 to {len(available) - 1}, "
                 f"from {available[0]} to {available[-1]}."
             )
         return available[first : last + 1]
@@ -140,5 +140,3 @@ def summary(text_layers, available):
         only = f", heads {'+'.join(map(str, text_layers.heads[name]))}" if name in text_layers.heads else ""
         parts.append(f"{available.index(name)}: {name}{only}")
     return f"{len(parts)} of {len(available)} text layers ({text_layers.source})\n" + "\n".join(parts)
-
-

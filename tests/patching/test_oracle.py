@@ -1,9 +1,9 @@
 """Final latents against those of the paper's own code, through our nodes and ComfyUI's KSampler."""
 
+from pathlib import Path
+
 import pytest
 from text_layers.benchmarks import oracle, oracle_fixture
-
-from pathlib import Path
 
 ORACLE = Path(__file__).parents[1] / "oracle"
 

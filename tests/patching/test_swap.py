@@ -1,6 +1,5 @@
 """Patching through ComfyUI's own samplers on tiny random models: composition, exactness, an unharmed model, errors."""
 
-
 import comfy.model_management
 import comfy.sample
 import comfy.samplers
@@ -292,5 +291,3 @@ def test_a_start_past_the_end_is_an_error(oracle):
     patched = patch_prompt(oracle.model, layers(oracle.model, "2"), oracle.positive_B, start=STEPS + 1)
     with pytest.raises(ValueError, match=f"runs {STEPS} steps"):
         draw(oracle, patched)
-
-

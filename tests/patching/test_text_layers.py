@@ -44,8 +44,17 @@ def test_a_bad_list_says_what_is_wrong(text, message):
 
 
 def value(**changes):
-    return TextLayers(**{"family": "unet", "architecture": "unet-12x8", "names": (NAMES[1], NAMES[2]), "heads": {NAMES[1]: (0, 3)},
-                         "scores": {NAMES[2]: 0.5}, "source": "a test"} | changes)
+    return TextLayers(
+        **{
+            "family": "unet",
+            "architecture": "unet-12x8",
+            "names": (NAMES[1], NAMES[2]),
+            "heads": {NAMES[1]: (0, 3)},
+            "scores": {NAMES[2]: 0.5},
+            "source": "a test",
+        }
+        | changes
+    )
 
 
 def test_json_round_trip():
@@ -68,8 +77,17 @@ def test_senseless_values_are_refused(changes):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"text_layers": 2}', "[" * 100_000, value().to_json().replace("0.5", "NaN"), value().to_json().replace("0.5", "true"),
-     value().to_json().replace('"a test"', "7"), value().to_json().replace("3\n", "-3\n")],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"text_layers": 2}',
+        "[" * 100_000,
+        value().to_json().replace("0.5", "NaN"),
+        value().to_json().replace("0.5", "true"),
+        value().to_json().replace('"a test"', "7"),
+        value().to_json().replace("3\n", "-3\n"),
+    ],
 )
 def test_hostile_json_is_refused(text):
     with pytest.raises(ValueError):

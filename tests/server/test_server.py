@@ -1,7 +1,7 @@
 """The pack in a real ComfyUI server, driven over its API."""
 
+import ast
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +18,7 @@ NODES = {"TextLayersChoose", "TextLayersPatchPrompt", "TextLayersSave", "TextLay
 
 def test_all_nodes_are_there_and_explain_themselves(server):
     info = server.json("/object_info")
-    assert NODES <= set(info)
+    assert set(info) >= NODES
     for node in NODES:
         assert info[node]["description"] and info[node]["search_aliases"], node
         for inputs in info[node]["input"].values():
@@ -102,7 +102,12 @@ def test_nothing_forbidden_ships():
     """No eval, exec, pickle, subprocess or run-time pip outside of what .comfyignore keeps back."""
     ignored = [line.rstrip("/") for line in (ROOT / ".comfyignore").read_text().split()]
     tracked = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    for name in tracked:
-        if not any(name == i or name.startswith(i + "/") for i in ignored):
-            found = re.findall(r"\b(?:eval|exec|pickle|subprocess)\b(?=[.(])|^\s*import (?:pickle|subprocess)", (ROOT / name).read_text(), re.M)
-            assert [f for f in found if f != "eval"] == [], name
+    shipped = [name for name in tracked if not any(name == i or name.startswith(i + "/") for i in ignored)]
+    assert "patching/swap.py" in shipped
+    for name in shipped:
+        tree = ast.parse((ROOT / name).read_text())
+        called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+        modules = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+        modules |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+        assert not called & {"eval", "exec", "compile", "__import__"}, name
+        assert not modules & {"pickle", "subprocess", "pip", "ctypes"}, name
