@@ -173,7 +173,7 @@ class _Call:
                 places.setdefault(cond["uuid"], {})[kind] = own
         found = []
         for uuid, side in zip(self.options["uuids"], self.options["cond_or_uncond"]):
-            at = places[uuid]
+            at = places.get(uuid, {("positive", "negative")[side]: 0})  # another node may bring entries of its own
             kind = next(iter(at)) if len(at) == 1 else ("positive", "negative")[side]
             found.append((kind, at[kind]) if kind in ("positive", "negative") else None)
         return found

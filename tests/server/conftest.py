@@ -33,7 +33,7 @@ class Server:
     def post(self, path, value):
         request = urllib.request.Request(self.url + path, json.dumps(value).encode(), {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read())
+            return json.loads(answer.read() or "null")
 
     def run(self, prompt, seconds=300):
         """Queues an API prompt and returns its history entry when it is finished."""
