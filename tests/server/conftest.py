@@ -82,6 +82,9 @@ class Server:
 def server(tmp_path_factory, comfyui_path):
     base = tmp_path_factory.mktemp("comfyui")
     (base / "custom_nodes").mkdir()
+    (base / "user" / "default").mkdir(parents=True)
+    # Without this, ComfyUI's template browser covers the canvas at the first start.
+    (base / "user" / "default" / "comfy.settings.json").write_text('{"Comfy.TutorialCompleted": true}')
     (base / "custom_nodes" / "Renamed By Manager").symlink_to(ROOT, target_is_directory=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

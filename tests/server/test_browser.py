@@ -55,6 +55,13 @@ def drop(page, path):
     return workflow
 
 
+def screenshot(page, tmp_path_factory, name):
+    """For people to look at; pytest keeps the folders of the last three runs."""
+    page.evaluate("window.app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+    page.wait_for_timeout(1000)
+    page.screenshot(path=str(tmp_path_factory.getbasetemp() / name))
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
 def test_a_dropped_workflow_has_no_missing_node(server, page, path, tmp_path_factory):
     workflow = drop(page, path)
@@ -63,11 +70,11 @@ def test_a_dropped_workflow_has_no_missing_node(server, page, path, tmp_path_fac
     state = page.evaluate("window.app.graph.nodes.map(n => [n.type, n.has_errors ?? false, n.constructor.nodeData?.name ?? n.type])")
     assert sorted(t for t, _, _ in state) == sorted(n["type"] for n in workflow["nodes"])
     assert not re.search(r"missing node|some nodes are missing", page.inner_text("body"), re.I)
-    page.screenshot(path=str(tmp_path_factory.getbasetemp() / f"{path.stem}.png"))
+    screenshot(page, tmp_path_factory, f"{path.stem}.png")
 
 
 @pytest.mark.parametrize("path", [w for w in WORKFLOWS if "demo" in w.name], ids=lambda p: p.stem)
-def test_a_queued_demo_workflow_gives_the_apis_pictures(server, page, path):
+def test_a_queued_demo_workflow_gives_the_apis_pictures(server, page, path, tmp_path_factory):
     workflow = drop(page, path)
     before = set(server.json("/history"))
     page.evaluate("window.app.queuePrompt(0)")
@@ -81,6 +88,7 @@ def test_a_queued_demo_workflow_gives_the_apis_pictures(server, page, path):
     assert number, "the browser's prompt did not finish"
     entry = server.wait(number)
     assert entry["status"]["status_str"] == "success", entry["status"]
+    screenshot(page, tmp_path_factory, f"{path.stem} - finished.png")
     server.post("/free", {"unload_models": True, "free_memory": True})  # so that the API's pictures are drawn, not remembered
     api = server.run(server.api_prompt(workflow))
     assert pixels(server, entry) == pixels(server, api)
