@@ -75,6 +75,8 @@ def run_inside(module, *arguments):
     """A module of the pack, in the environment, with ComfyUI told whether there is a GPU."""
     import runpy
 
+    # ComfyUI has modules of the same names as our folders, so the checkout itself must not be on the path.
+    sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != ROOT]
     import torch
     from comfy.cli_args import args
 

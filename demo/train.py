@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from . import architecture, signs
@@ -153,12 +153,14 @@ def loss_curve(losses, path):
     pyplot.close(figure)
 
 
-def train(name, out, steps, batch, lr, seed, six_letters, sheet_every, compile_model):
+def train(name, out, steps, batch, lr, seed, six_letters, sheet_every, compile_model, weights=None):
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_flush_denormal(True)
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
     model = TextToImage(name).to(device)
+    if weights:
+        model.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
     average = TextToImage(name).to(device).requires_grad_(False)
     average.load_state_dict(model.state_dict())
     opts = optimizers(model, lr)
@@ -224,9 +226,10 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--six-letters", type=float, default=0.3, help="first share of the steps with words of six letters only")
     parser.add_argument("--sheet-every", type=int, default=250, help="steps between checkpoints and sample sheets")
+    parser.add_argument("--weights", type=Path, help="start from these weights (NAME.safetensors) instead of random ones")
     parser.add_argument("--compile", action="store_true", help="torch.compile: about 1.7 times as fast on a CPU, needs a C++ compiler")
     a = parser.parse_args()
-    train(a.model, a.out, a.steps, a.batch, a.lr, a.seed, a.six_letters, a.sheet_every, a.compile)
+    train(a.model, a.out, a.steps, a.batch, a.lr, a.seed, a.six_letters, a.sheet_every, a.compile, a.weights)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,16 @@
 """Tests run against a real ComfyUI (dev.py puts it on the path), on the GPU where there is one."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from comfy.cli_args import args
+
+# ComfyUI has modules of the same names as our folders, so the checkout itself must not be on the path.
+ROOT = Path(__file__).parents[1]
+sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != ROOT]
 
 args.cpu = not torch.cuda.is_available()
 
