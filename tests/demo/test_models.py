@@ -5,7 +5,6 @@ from text_layers.benchmarks import demo_edit, demo_quality
 from text_layers.demo.comfy_model import MODELS, WEIGHTS
 from text_layers.scoring.ocr import EasyOcr
 
-
 # The U-Net's training is not finished: see demo/README.md for its figures. strict, so that better weights end this.
 UNFINISHED = pytest.mark.xfail(reason="the demo U-Net needs a longer training", strict=True)
 WITH_BARS = [pytest.param("unet", marks=UNFINISHED), "mmdit"]
