@@ -21,8 +21,8 @@ def test_all_nodes_are_there_and_explain_themselves(server):
     assert set(info) >= NODES
     for node in NODES:
         assert info[node]["description"] and info[node]["search_aliases"], node
-        for inputs in info[node]["input"].values():
-            for name, spec in inputs.items():
+        for kind in ("required", "optional"):
+            for name, spec in info[node]["input"].get(kind, {}).items():
                 assert spec[1].get("tooltip"), f"{node}.{name} has no tooltip"
         assert server.get(f"/extensions/Renamed%20By%20Manager/docs/{node}.md").startswith(b"# " + info[node]["display_name"].encode())
 
