@@ -85,7 +85,7 @@ def server(tmp_path_factory, comfyui_path):
     (base / "user" / "default").mkdir(parents=True)
     # Without this, ComfyUI's template browser covers the canvas at the first start.
     (base / "user" / "default" / "comfy.settings.json").write_text('{"Comfy.TutorialCompleted": true}')
-    (base / "custom_nodes" / "Renamed By Manager").symlink_to(ROOT, target_is_directory=True)
+    (base / "custom_nodes" / "renamed-by-manager").symlink_to(ROOT, target_is_directory=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -24,7 +24,7 @@ def test_all_nodes_are_there_and_explain_themselves(server):
         for kind in ("required", "optional"):
             for name, spec in info[node]["input"].get(kind, {}).items():
                 assert spec[1].get("tooltip"), f"{node}.{name} has no tooltip"
-        assert server.get(f"/extensions/Renamed%20By%20Manager/docs/{node}.md").startswith(b"# " + info[node]["display_name"].encode())
+        assert server.get(f"/extensions/renamed-by-manager/docs/{node}.md").startswith(b"# " + info[node]["display_name"].encode())
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
