@@ -15,16 +15,19 @@ class HeadSwap:
         self.heads, self.source_tokens = heads, source_tokens
 
     def __call__(self, func, q, k, v, heads, *args, **kwargs):
-        def attend(q, k, v, heads):
-            if self.inner is not None:
-                return self.inner(func, q, k, v, heads, *args, **kwargs)
-            return func(q, k, v, heads, *args, **kwargs)
-
+        attend = through(self.inner, func, *args, **kwargs)
         if self.heads is None:
             return attend(q, k, v, heads)
         chosen, self.heads = self.heads, None
         n = self.source_tokens
         return attend_by_head(attend, q, (k[:, :n], v[:, :n]), (k[:, n:], v[:, n:]), heads, chosen)
+
+
+def through(inner, func, *args, **kwargs):
+    """attend(q, k, v, heads) of an override's call: ComfyUI's function, by way of the override that was there before, if any."""
+    if inner is None:
+        return lambda q, k, v, heads: func(q, k, v, heads, *args, **kwargs)
+    return lambda q, k, v, heads: inner(func, q, k, v, heads, *args, **kwargs)
 
 
 def attend_by_head(attend, q, source, target, heads, chosen):

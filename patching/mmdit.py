@@ -8,7 +8,7 @@ import re
 
 import torch
 
-from .attention import attend_by_head
+from .attention import attend_by_head, through
 
 NAME = "mmdit"
 DESCRIPTION = "MMDiT (Stable Diffusion 3 and 3.5)"
@@ -114,11 +114,7 @@ def _block_with(attention, outer):
         inner = args["transformer_options"].get("optimized_attention_override")
 
         def override(func, q, k, v, heads, *rest, **kwargs):
-            def attend(q, k, v, heads):
-                if inner is not None:
-                    return inner(func, q, k, v, heads, *rest, **kwargs)
-                return func(q, k, v, heads, *rest, **kwargs)
-
+            attend = through(inner, func, *rest, **kwargs)
             if q.shape[1] != text + image:  # SD3.5-medium's second attention, among image tokens only
                 return attend(q, k, v, heads)
             return attention(attend, q, k, v, heads, text)
