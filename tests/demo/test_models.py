@@ -1,5 +1,7 @@
 """The weights that ship: words, colours and shapes of their pictures, and what patching their text layers changes."""
 
+from functools import cache
+
 import pytest
 from text_layers.benchmarks import demo_edit, demo_quality
 from text_layers.demo.comfy_model import MODELS, WEIGHTS
@@ -7,6 +9,7 @@ from text_layers.scoring.ocr import EasyOcr
 
 # The U-Net's training is not finished: see demo/README.md for its figures. strict, so that better weights end this.
 UNFINISHED = pytest.mark.xfail(reason="the demo U-Net needs a longer training", strict=True)
+SHARED = pytest.mark.xfail(reason="35 of 40, 38 are wanted: block 2 has a part in the colours", strict=True)
 ALMOST = pytest.mark.xfail(reason="the demo MMDiT reads 171 of 200, 180 are wanted", strict=True)
 
 
@@ -24,20 +27,34 @@ def test_they_draw_words_that_they_never_saw(name, ocr):
     assert found["shape"] >= 190, found
 
 
+@pytest.fixture(scope="module")
+def edits(ocr):
+    """model name -> summary of 40 pairs with another word and other colours, half of them of another length; drawn once."""
+
+    @cache
+    def summary(name):
+        pairs = demo_edit.held_out_pairs(40, 7)
+        kinds = ("source", "target", "edit", "complement", "random")
+        return demo_edit.summarize(demo_edit.measure(ocr, pairs, False, 7, demo_edit.draw(name, pairs, False, 7, kinds)))
+
+    return summary
+
+
 @pytest.mark.parametrize("name", [pytest.param("unet", marks=UNFINISHED), "mmdit"])
-def test_the_text_layers_carry_the_word_and_nothing_else(name, ocr):
-    """40 pairs with another word and other colours, half of them of another length; the thresholds are those of the full
-    benchmark (benchmarks/demo_edit.py, 120 pairs)."""
-    pairs = demo_edit.held_out_pairs(40, 7)
-    kinds = ("source", "target", "edit", "complement", "random")
-    rows = demo_edit.measure(ocr, pairs, False, 7, demo_edit.draw(name, pairs, False, 7, kinds))
-    found = demo_edit.summarize(rows)
+def test_the_text_layers_carry_the_word_and_nothing_else(name, edits):
+    """The thresholds are those of the full benchmark (benchmarks/demo_edit.py, 120 pairs)."""
+    found = edits(name)
     assert found["edit"]["reads_target_of_readable"] >= 0.85 * found["target_read_exactly"], found
     assert found["edit"]["colours_of_source"] >= 0.95 * 40, found
     assert found["edit_minus_target_psnr"] >= 10, found
     assert found["complement"]["reads_source"] >= 0.7 * found["source_read_exactly"], found
-    assert found["complement"]["colours_of_target"] > 40 / 2, found  # 35 of 40: block 2 has a part in the colours
     assert found["random"]["reads_target_of_readable"] <= 0.1 * 40, found
+
+
+@pytest.mark.parametrize("name", [pytest.param("mmdit", marks=SHARED)])
+def test_the_other_layers_carry_the_colours(name, edits):
+    found = edits(name)
+    assert found["complement"]["colours_of_target"] >= 0.95 * 40, found
 
 
 @pytest.mark.parametrize("name", MODELS)
