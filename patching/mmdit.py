@@ -48,10 +48,10 @@ def _index(name):
     return int(re.fullmatch(r"joint_blocks\.(\d+)", name)[1])
 
 
-def capture(transformer_options, text_layers, keep, stop_after):
-    """Options for one model call that hands every chosen layer's text keys and values to `keep(name, k, v)`:
+def capture(transformer_options, names, keep, stop_after):
+    """Options for one model call that hands the named layers' text keys and values to `keep(name, k, v)`:
     k [B, tokens, channels], v the same or [B, tokens, heads, d]. stop_after: raise CaptureDone behind the deepest one."""
-    deepest = max(text_layers.names, key=_index)
+    deepest = max(names, key=_index)
 
     def around(name):
         def attention(attend, q, k, v, heads, text):
@@ -62,30 +62,33 @@ def capture(transformer_options, text_layers, keep, stop_after):
 
         return attention
 
-    return _with_joint_attention(transformer_options, {name: around(name) for name in text_layers.names})
+    return _with_joint_attention(transformer_options, {name: around(name) for name in names})
 
 
-def put(transformer_options, text_layers, rows):
+def put(transformer_options, layers, rows):
     """Options for one model call in which the chosen layers' text keys and values come from the target's run.
 
-    rows: [(slice of batch rows, {layer name: (k, v)})] with k, v as captured; rows outside every slice keep their own.
+    layers: layer name -> heads, None for all. rows: [(slice of batch rows, {layer name: (k, v)})] with k, v as captured; rows
+    outside every slice keep their own.
     Rows are attended a slice at a time: their targets may differ in length, and repeating tokens would change a joint attention.
     """
 
-    def around(name):
+    def around(name, some_heads):
         def attention(attend, q, k, v, heads, text):
-            chosen = text_layers.heads.get(name, range(heads))
             out = []
             at = 0
             for where, captured in sorted(rows, key=lambda row: row[0].start):
                 if at < where.start:
                     out.append(attend(q[at : where.start], k[at : where.start], v[at : where.start], heads))
                 own = (k[where], v[where])
-                target = tuple(torch.cat([new.to(x), x[:, text:]], 1) for new, x in zip(captured[name], own))
-                if len(chosen) == heads:
+                # Where another node leaves out layers at some noise levels and the sampler chooses its own levels, the target's
+                # nearest call can lack this one.
+                new = captured.get(name, (k[where, :text], v[where, :text]))
+                target = tuple(torch.cat([text_part.to(x), x[:, text:]], 1) for text_part, x in zip(new, own))
+                if some_heads is None:
                     out.append(attend(q[where], *target, heads))
                 else:
-                    out.append(attend_by_head(attend, q[where], own, target, heads, chosen))
+                    out.append(attend_by_head(attend, q[where], own, target, heads, some_heads))
                 at = where.stop
             if at < len(q):
                 out.append(attend(q[at:], k[at:], v[at:], heads))
@@ -93,7 +96,7 @@ def put(transformer_options, text_layers, rows):
 
         return attention
 
-    return _with_joint_attention(transformer_options, {name: around(name) for name in text_layers.names})
+    return _with_joint_attention(transformer_options, {name: around(name, heads) for name, heads in layers.items()})
 
 
 def _with_joint_attention(transformer_options, attentions):

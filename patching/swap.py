@@ -173,8 +173,10 @@ class _Call:
                 places.setdefault(cond["uuid"], {})[kind] = own
         found = []
         for uuid, side in zip(self.options["uuids"], self.options["cond_or_uncond"]):
-            at = places.get(uuid, {("positive", "negative")[side]: 0})  # another node may bring entries of its own
-            kind = next(iter(at)) if len(at) == 1 else ("positive", "negative")[side]
+            # Guiders with more than two sides count them as they like; with two, the positive one comes first.
+            by_side = ("positive", "negative")[side] if side < 2 else "positive"
+            at = places.get(uuid, {by_side: 0})  # another node may bring entries of its own
+            kind = next(iter(at)) if len(at) == 1 else by_side
             found.append((kind, at[kind]) if kind in ("positive", "negative") else None)
         return found
 
@@ -206,17 +208,17 @@ class _Capture:
     def options(self, call):
         if not _active(self.patch, call.sigma, self.sigmas):
             return call.options
-        layers = {}
-        entries = call.entries(self.guider.conds)
+        records = [
+            (call.chunk(number), self.captured.new_call(entry, call.sigma))
+            for number, entry in enumerate(call.entries(self.guider.conds))
+            if entry is not None
+        ]
 
         def keep(name, k, v):
-            layers[name] = (k, v)
-            if len(layers) == len(self.patch.text_layers.names):
-                for number, entry in enumerate(entries):
-                    mine = {n: tuple(t[call.chunk(number)].clone() for t in pair) for n, pair in layers.items()}
-                    self.captured.add(entry, call.sigma, mine)
+            for rows, record in records:
+                self.captured.keep(record, name, k[rows].clone(), v[rows].clone())
 
-        return self.patch.family.capture(call.options, self.patch.text_layers, keep, stop_after=False)
+        return self.patch.family.capture(call.options, self.patch.text_layers.names, keep, stop_after=False)
 
 
 class _Swap:
@@ -233,16 +235,20 @@ class _Swap:
             occurrences.append(self.evaluated[entry, call.sigma])
             self.evaluated[entry, call.sigma] += 1
         options = call.options
-        for patch in self.patches:
-            if _active(patch, call.sigma, self.sigmas):
-                if patch in self.captured:
-                    rows = self._captured_rows(patch, call, entries, occurrences)
-                elif patch.family.TEXT_STREAM_EVOLVES:
-                    rows = self._rows_on_same_latents(patch, call, entries)
-                else:
-                    rows = self._embedding_rows(patch, call, entries)
-                swap = patch.family.put if patch.family.TEXT_STREAM_EVOLVES else patch.family.inject
-                options = swap(options, patch.text_layers, rows) if rows else options
+        taken = set()  # on a layer of several active patches the last one counts
+        for patch in reversed([p for p in self.patches if _active(p, call.sigma, self.sigmas)]):
+            layers = {name: patch.text_layers.heads.get(name) for name in patch.text_layers.names if name not in taken}
+            taken.update(layers)
+            if not layers:
+                continue
+            if patch in self.captured:
+                rows = self._captured_rows(patch, call, entries, occurrences)
+            elif patch.family.TEXT_STREAM_EVOLVES:
+                rows = self._rows_on_same_latents(patch, call, entries, layers)
+            else:
+                rows = self._embedding_rows(patch, call, entries)
+            swap = patch.family.put if patch.family.TEXT_STREAM_EVOLVES else patch.family.inject
+            options = swap(options, layers, rows) if rows else options
         return options
 
     def _captured_rows(self, patch, call, entries, occurrences):
@@ -270,7 +276,7 @@ class _Swap:
             if patch.target[entries[number][0]] is not None
         ]
 
-    def _rows_on_same_latents(self, patch, call, entries):
+    def _rows_on_same_latents(self, patch, call, entries, names):
         """Prompts of different length cannot share a call, so there is one call of the model a length."""
         by_length = {}
         for number, cond in self._target_conds(patch, entries):
@@ -284,7 +290,7 @@ class _Swap:
                 layers[name] = (k, v)
 
             with suppress(CaptureDone):
-                call.evaluate(numbers, conds, patch.family.capture(call.options, patch.text_layers, keep, stop_after=True))
+                call.evaluate(numbers, conds, patch.family.capture(call.options, names, keep, stop_after=True))
             for i, number in enumerate(numbers):
                 part = slice(i * call.rows, (i + 1) * call.rows)
                 rows.append((call.chunk(number), {name: tuple(t[part] for t in pair) for name, pair in layers.items()}))

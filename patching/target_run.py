@@ -19,14 +19,20 @@ class CapturedRun:
         self._calls = {}  # entry -> {sigma: [{layer: (k, v)}, ...]}
         self._bytes = 0
 
-    def add(self, entry, sigma, layers):
-        size = sum(t.numel() * t.element_size() for pair in layers.values() for t in pair)
+    def new_call(self, entry, sigma):
+        """The record of one more call, for `keep` to fill."""
+        record = {}
+        self._calls.setdefault(entry, {}).setdefault(sigma, []).append(record)
+        return record
+
+    def keep(self, record, layer, k, v):
+        size = sum(t.numel() * t.element_size() for t in (k, v))
         if self._bytes + size > ON_DEVICE:
             offload = comfy.model_management.unet_offload_device()
-            layers = {name: tuple(t.to(offload) for t in pair) for name, pair in layers.items()}
+            k, v = k.to(offload), v.to(offload)
         else:
             self._bytes += size
-        self._calls.setdefault(entry, {}).setdefault(sigma, []).append(layers)
+        record[layer] = (k, v)
 
     def get(self, entry, sigma, occurrence):
         """Keys and values of the same call of the target's run; a sampler that chooses its own noise levels (dpm_adaptive)

@@ -51,12 +51,13 @@ def _place(name):
     return (kind, int(number or 0)), int(index)
 
 
-def inject(transformer_options, text_layers, rows):
+def inject(transformer_options, layers, rows):
     """Options for one model call in which the chosen layers see the target's embeddings.
 
-    rows: [(slice of batch rows, embeddings [n, tokens, channels])]; rows outside every slice keep their own.
+    layers: layer name -> heads, None for all. rows: [(slice of batch rows, embeddings [n, tokens, channels])]; rows outside
+    every slice keep their own.
     """
-    places = {_place(name): text_layers.heads.get(name) for name in text_layers.names}
+    places = {_place(name): heads for name, heads in layers.items()}
     head_swap = HeadSwap(transformer_options.get("optimized_attention_override"))
 
     def attn2_patch(queries, context, value, extra_options):
@@ -74,7 +75,8 @@ def inject(transformer_options, text_layers, rows):
 
     options = transformer_options.copy()
     options["patches"] = {**options.get("patches", {})}
-    options["patches"]["attn2_patch"] = [*options["patches"].get("attn2_patch", []), attn2_patch]
+    # First, so that what other nodes do to the text (hypernetworks, regional prompts) is done to the target's as well.
+    options["patches"]["attn2_patch"] = [attn2_patch, *options["patches"].get("attn2_patch", [])]
     by_head = [place for place, heads in places.items() if heads is not None]
     if by_head:
         replaced = options.get("patches_replace", {}).get("attn2", {})

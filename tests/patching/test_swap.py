@@ -3,8 +3,10 @@
 import comfy.model_management
 import comfy.sample
 import comfy.samplers
+import comfy.supported_models
 import pytest
 import torch
+from text_layers.benchmarks import full_size
 from text_layers.patching import families
 from text_layers.patching.swap import METHODS, SAME_LATENTS, patch_prompt
 from text_layers.patching.text_layers import TextLayers
@@ -88,6 +90,28 @@ def test_only_the_chosen_blocks_text_keys_and_values_change_and_are_the_targets(
         assert torch.equal(seen[2][part][:, text:], source.calls[2][part][:, text:])
         for block in (0, 1):
             assert torch.equal(seen[block][part], source.calls[block][part])
+
+
+def test_the_second_attention_of_sd35_medium_is_left_alone():
+    """Its first blocks attend a second time, among image tokens only; the swap is in the first attention."""
+    config = {**full_size.SD35_MEDIUM, "depth": 2, "num_blocks": 3, "x_block_self_attn_layers": [0, 1], "adm_in_channels": 8,
+              "context_embedder_config": {"target": "torch.nn.Linear", "params": {"in_features": 32, "out_features": 128}}}  # fmt: skip
+    model = full_size.random_model(comfy.supported_models.SD3, config)
+    assert families.architecture(model) == "mmdit-3x128+attn2"
+    prompts = [[[torch.randn(1, 12, 32), {"pooled_output": torch.randn(1, 8)}]] for _ in "AB"]
+    noise, image = torch.randn(1, 16, 8, 8), 16
+
+    def calls(patched, positive=prompts[0]):
+        probe = Probe(patched)
+        comfy.sample.sample(probe.model, noise, 1, 1.0, "euler", "normal", positive, positive, torch.zeros_like(noise), disable_pbar=True)
+        return probe.calls
+
+    source, target, edit = calls(model), calls(model, prompts[1]), calls(patch_prompt(model, layers(model, "0"), prompts[1]))[5:]
+    assert [k.shape[1] - image for k, _ in source] == [12, 0, 12, 0, 12]
+    for part in (0, 1):
+        assert torch.equal(edit[0][part][:, :12], target[0][part][:, :12]) and torch.equal(edit[0][part][:, 12:], source[0][part][:, 12:])
+        assert torch.equal(edit[1][part], source[1][part])
+        assert not torch.equal(edit[2][part][:, 12:], source[2][part][:, 12:])
 
 
 def test_only_the_chosen_cross_attentions_keys_and_values_change(sdxl):
@@ -215,8 +239,9 @@ def test_a_second_copy_adds_up(oracle):
     chained = draw(oracle, patch_prompt(first, layers(oracle.model, "4"), oracle.positive_B))
     assert torch.equal(both, chained)
     overruled = patch_prompt(first, layers(oracle.model, "2"), oracle.positive_A, oracle.negative)
-    if families.family_of(oracle.model).NAME == "unet":
-        assert torch.equal(draw(oracle, overruled), draw(oracle))
+    assert torch.equal(draw(oracle, overruled), draw(oracle))
+    by_head = patch_prompt(first, layers(oracle.model, "4:0"), oracle.positive_B)
+    assert torch.equal(draw(oracle, by_head), draw(oracle, patch_prompt(oracle.model, layers(oracle.model, "2, 4:0"), oracle.positive_B)))
 
 
 @pytest.mark.parametrize("index", [1, 2])
