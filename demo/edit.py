@@ -80,6 +80,8 @@ def enlarge(picture, scale=4):
 
 def read_pairs(path):
     """Word pairs of a CSV file, source and target a line; raises SystemExit that says which line is wrong."""
+    if not path.is_file():
+        raise SystemExit(f"There is no file {path}.")
     pairs = []
     for number, row in enumerate(csv.reader(path.read_text("utf-8-sig").splitlines()), 1):
         words = [cell.strip().upper() for cell in row if cell.strip()]

@@ -1,9 +1,11 @@
 """The pack in a real ComfyUI server, driven over its API."""
 
 import ast
+import io
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,57 @@ def test_errors_reach_the_user(server):
     entry = server.run(prompt)
     assert entry["status"]["status_str"] == "error"
     assert "There is no text layer 99" in json.dumps(entry["status"]["messages"])
+
+
+def demo_prompt(server, **sampler):
+    """The MMDiT's demo workflow as an API prompt, with other settings of its samplers."""
+    prompt = server.api_prompt(json.loads(next(w for w in DEMO if "MMDiT" in w.name).read_text()))
+    for node in prompt.values():
+        if node["class_type"] == "KSampler":
+            node["inputs"] |= sampler
+    return prompt
+
+
+def pixels(server, entry):
+    return {node: Image.open(io.BytesIO(data)).tobytes() for node, data in server.pictures(entry).items()}
+
+
+def executed(entry):
+    """Ids of the nodes that ran, the cached ones left out."""
+    cached = {n for kind, data in entry["status"]["messages"] if kind == "execution_cached" for n in data["nodes"]}
+    return set(entry["outputs"]) - cached
+
+
+def test_queueing_again_draws_only_what_changed(server):
+    prompt = demo_prompt(server, seed=21)
+    first = server.run(prompt)
+    source, edit = edit_nodes(prompt)
+    assert first["status"]["status_str"] == "success"
+    changed = json.loads(json.dumps(prompt))
+    patch = next(n for n in changed.values() if n["class_type"] == "TextLayersPatchPrompt")
+    patch["inputs"]["start_step"] = 3
+    second = server.run(changed)
+    assert source not in executed(second) and edit in executed(second)
+    steps = next(n for n in prompt.values() if n["class_type"] == "KSampler")["inputs"]["steps"]
+    patch["inputs"]["start_step"] = steps
+    unpatched = pixels(server, server.run(changed))
+    assert unpatched[edit] == unpatched[source]
+    patch["inputs"]["start_step"] = 0
+    third = server.run(changed)
+    assert pixels(server, third)[edit] == pixels(server, first)[edit]
+
+
+def test_interrupting_an_edit_leaves_the_model_as_it_was(server):
+    before = pixels(server, server.run(demo_prompt(server, seed=22)))
+    for seconds in (0.5, 1.5, 3):  # in the source's run, the target's own run, or the edit, as it comes
+        number = server.post("/prompt", {"prompt": demo_prompt(server, seed=22, steps=3000)})["prompt_id"]
+        while number not in [job[1] for job in server.json("/queue")["queue_running"]]:
+            time.sleep(0.05)
+        time.sleep(seconds)
+        server.post("/interrupt", {})
+        entry = server.wait(number, 20)
+        assert "execution_interrupted" in [kind for kind, _ in entry["status"]["messages"]]
+    assert pixels(server, server.run(demo_prompt(server, seed=22))) == before
 
 
 def test_save_and_load(server):

