@@ -13,6 +13,15 @@ CATEGORY = "text layers"
 _PRESET, _BY_HAND = "published for this model", "written below"
 
 
+def _show(node, text):
+    """Writes on the node while it runs in a graph; the same text goes into the queue's history."""
+    if node.hidden and node.hidden.unique_id:
+        from server import PromptServer
+
+        PromptServer.instance.send_progress_text(text, node.hidden.unique_id)
+    return ui.PreviewText(text)
+
+
 class ChooseTextLayers(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -39,12 +48,13 @@ class ChooseTextLayers(io.ComfyNode):
             ],
             outputs=[TextLayersSocket.Output(display_name="text_layers", tooltip="The chosen layers.")],
             is_output_node=True,
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
     def execute(cls, model, choice, layers):
         chosen = families.preset(model) if choice == _PRESET else families.written(model, layers)
-        return io.NodeOutput(chosen, ui=ui.PreviewText(summary(chosen, families.layer_names(model))))
+        return io.NodeOutput(chosen, ui=_show(cls, summary(chosen, families.layer_names(model))))
 
 
 class SaveTextLayers(io.ComfyNode):
@@ -64,12 +74,13 @@ class SaveTextLayers(io.ComfyNode):
             ],
             outputs=[],
             is_output_node=True,
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
     def execute(cls, text_layers, filename):
         path = storage.save(text_layers, filename)
-        return io.NodeOutput(ui=ui.PreviewText(f"Saved as {path.name} in {path.parent}"))
+        return io.NodeOutput(ui=_show(cls, f"Saved as {path.name} in {path.parent}"))
 
 
 class LoadTextLayers(io.ComfyNode):
@@ -87,6 +98,7 @@ class LoadTextLayers(io.ComfyNode):
             ],
             outputs=[TextLayersSocket.Output(display_name="text_layers", tooltip="The layers of the file.")],
             is_output_node=True,
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -97,4 +109,4 @@ class LoadTextLayers(io.ComfyNode):
     @classmethod
     def execute(cls, model, file):
         loaded = families.check(model, storage.load(file))
-        return io.NodeOutput(loaded, ui=ui.PreviewText(summary(loaded, families.layer_names(model))))
+        return io.NodeOutput(loaded, ui=_show(cls, summary(loaded, families.layer_names(model))))

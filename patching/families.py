@@ -16,8 +16,8 @@ FAMILIES = (unet_cross_attention, mmdit)
 PRESETS = {
     "unet-70x2048": ("55-57", "SDXL, Staniszewski et al., ICLR 2025"),
     "mmdit-24x1536": ("10", "Stable Diffusion 3 medium, Staniszewski et al., ICLR 2025"),
-    "unet-9x128": ("3-5", "the demo U-Net, see demo/README.md"),
-    "mmdit-8x128": ("0-2", "the demo MMDiT, see demo/README.md"),
+    "unet-9x128": ("3-5", "demo U-Net"),
+    "mmdit-8x128": ("0-2", "demo MMDiT"),
 }
 
 
@@ -51,9 +51,7 @@ def preset(model):
     """The published text layers of a model's architecture. Raises ValueError where none are published."""
     known = architecture(model)
     if known not in PRESETS:
-        raise ValueError(
-            f"No text layers are published for this model ({known}). Choose layers by hand or find them with Localize Text Layers."
-        )
+        raise ValueError(f"No text layers are published for this model ({known}). Write the layers by hand.")
     text, source = PRESETS[known]
     names, _ = parse_layers(text, layer_names(model))
     return TextLayers(family_of(model).NAME, known, names, source=source)

@@ -27,7 +27,7 @@ def page(server, browser_path, tmp_path_factory):
     with sync_playwright() as playwright:
         profile = tmp_path_factory.mktemp("profile")
         context = playwright.chromium.launch_persistent_context(
-            str(profile), executable_path=browser_path, headless=True, args=FLAGS, viewport={"width": 1600, "height": 900}
+            str(profile), executable_path=browser_path, headless=True, args=FLAGS, viewport={"width": 2400, "height": 1300}
         )
         page = context.new_page()
         page.goto(server.url)
@@ -89,6 +89,8 @@ def test_a_queued_demo_workflow_gives_the_apis_pictures(server, page, path, tmp_
     entry = server.wait(number)
     assert entry["status"]["status_str"] == "success", entry["status"]
     screenshot(page, tmp_path_factory, f"{path.stem} - finished.png")
+    shown = page.evaluate("window.app.graph.nodes.find(n => n.type === 'TextLayersChoose').widgets.map(w => String(w.value))")
+    assert any(re.search(r"\d of \d text layers .*\n\d: ", text) for text in shown), "Text Layers does not say which layers it took"
     server.post("/free", {"unload_models": True, "free_memory": True})  # so that the API's pictures are drawn, not remembered
     api = server.run(server.api_prompt(workflow))
     assert pixels(server, entry) == pixels(server, api)
