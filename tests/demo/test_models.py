@@ -7,18 +7,13 @@ from text_layers.benchmarks import demo_edit, demo_quality
 from text_layers.demo.comfy_model import MODELS, WEIGHTS
 from text_layers.scoring.ocr import EasyOcr
 
-# The U-Net's training is not finished: see demo/README.md for its figures. strict, so that better weights end this.
-UNFINISHED = pytest.mark.xfail(reason="the demo U-Net needs a longer training", strict=True)
-SHARED = pytest.mark.xfail(reason="35 of 40, 38 are wanted: block 2 has a part in the colours", strict=True)
-ALMOST = pytest.mark.xfail(reason="the demo MMDiT reads 171 of 200, 180 are wanted", strict=True)
-
 
 @pytest.fixture(scope="module")
 def ocr():
     return EasyOcr()
 
 
-@pytest.mark.parametrize("name", [pytest.param("unet", marks=UNFINISHED), pytest.param("mmdit", marks=ALMOST)])
+@pytest.mark.parametrize("name", MODELS)
 def test_they_draw_words_that_they_never_saw(name, ocr):
     """Of 200: 90 % of the words read exactly, 95 % of colours and shapes right."""
     found = demo_quality.quality(name, 200, 11, ocr)
@@ -40,7 +35,7 @@ def edits(ocr):
     return summary
 
 
-@pytest.mark.parametrize("name", [pytest.param("unet", marks=UNFINISHED), "mmdit"])
+@pytest.mark.parametrize("name", MODELS)
 def test_the_text_layers_carry_the_word_and_nothing_else(name, edits):
     """The thresholds are those of the full benchmark (benchmarks/demo_edit.py, 120 pairs)."""
     found = edits(name)
@@ -51,7 +46,7 @@ def test_the_text_layers_carry_the_word_and_nothing_else(name, edits):
     assert found["random"]["reads_target_of_readable"] <= 0.1 * 40, found
 
 
-@pytest.mark.parametrize("name", [pytest.param("mmdit", marks=SHARED)])
+@pytest.mark.parametrize("name", MODELS)
 def test_the_other_layers_carry_the_colours(name, edits):
     found = edits(name)
     assert found["complement"]["colours_of_target"] >= 0.95 * 40, found
