@@ -26,16 +26,19 @@ ROOT = Path(__file__).parents[1]
 
 
 def ratio(without, with_, rounds):
-    """Median, smallest and largest of the pairwise ratios of two calls' wall times, after one uncounted round."""
+    """Median, smallest and largest of the pairwise ratios of two calls' wall times, after one uncounted round.
+
+    Which call comes first changes from round to round, so that a processor that slows down or speeds up favours neither.
+    """
     found = []
-    for counted in range(rounds + 1):
-        times = []
-        for call in (without, with_):
+    for number in range(rounds + 1):
+        times = {}
+        for call in (without, with_) if number % 2 else (with_, without):
             started = time.perf_counter()
             call()
-            times.append(time.perf_counter() - started)
-        if counted:
-            found.append(times[1] / times[0])
+            times[call] = time.perf_counter() - started
+        if number:
+            found.append(times[with_] / times[without])
     return {"median": round(statistics.median(found), 3), "smallest": round(min(found), 3), "largest": round(max(found), 3)}
 
 
@@ -82,7 +85,7 @@ def import_seconds():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=16)
     a = parser.parse_args()
     both = (OWN_RUN, SAME_LATENTS)
     measures = {
