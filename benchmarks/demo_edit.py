@@ -125,7 +125,7 @@ def main():
             result["models"][name][case] = {**tables, "rows": rows}
             print(name, case, json.dumps(tables, indent=1), flush=True)
             picked = list(zip(*(drawn[k][:12] for k in ("source", "target", "edit"))))
-            sheet(picked).save(a.out.with_name(f"{a.out.stem}-{name}-{case}.png"))
+            sheet(picked).save(a.out.with_name(f"{a.out.stem}-{name}-{case}.jpg"))
     a.out.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -70,20 +70,26 @@ def put(transformer_options, layers, rows):
 
     layers: layer name -> heads, None for all. rows: [(slice of batch rows, {layer name: (k, v)})] with k, v as captured; rows
     outside every slice keep their own.
-    Rows are attended a slice at a time: their targets may differ in length, and repeating tokens would change a joint attention.
+    Rows whose target is as long as their own text are attended in one call; others a slice at a time, because repeating tokens
+    would change a joint attention.
     """
 
     def around(name, some_heads):
         def attention(attend, q, k, v, heads, text):
+            # Where another node leaves out layers at some noise levels and the sampler chooses its own levels, the target's
+            # nearest call can lack this one.
+            targets = [(where, captured[name]) for where, captured in rows if name in captured]
+            if some_heads is None and all(new_k.shape[1] == text for _, (new_k, _) in targets):
+                k, v = k.clone(), v.clone()
+                for where, (new_k, new_v) in targets:
+                    k[where, :text], v[where, :text] = new_k, new_v
+                return attend(q, k, v, heads)
             out = []
             at = 0
-            for where, captured in sorted(rows, key=lambda row: row[0].start):
+            for where, new in sorted(targets, key=lambda target: target[0].start):
                 if at < where.start:
                     out.append(attend(q[at : where.start], k[at : where.start], v[at : where.start], heads))
                 own = (k[where], v[where])
-                # Where another node leaves out layers at some noise levels and the sampler chooses its own levels, the target's
-                # nearest call can lack this one.
-                new = captured.get(name, (k[where, :text], v[where, :text]))
                 target = tuple(torch.cat([text_part.to(x), x[:, text:]], 1) for text_part, x in zip(new, own))
                 if some_heads is None:
                     out.append(attend(q[where], *target, heads))
