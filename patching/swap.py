@@ -216,7 +216,7 @@ class _Capture:
 
         def keep(name, k, v):
             for rows, record in records:
-                self.captured.keep(record, name, k[rows].clone(), v[rows].clone())
+                self.captured.keep(record, name, k[rows], v[rows])
 
         return self.patch.family.capture(call.options, self.patch.text_layers.names, keep, stop_after=False)
 

@@ -3,8 +3,10 @@
 import bisect
 
 import comfy.model_management
+import torch
 
 ON_DEVICE = 256 * 2**20  # bytes kept beside the model; what is more goes to the model's offload device
+_BLOCK = 8 * 2**20  # bytes
 
 
 class CapturedRun:
@@ -18,6 +20,7 @@ class CapturedRun:
     def __init__(self):
         self._calls = {}  # entry -> {sigma: [{layer: (k, v)}, ...]}
         self._bytes = 0
+        self._free = {}  # (shape, type, device) -> room for copies
 
     def new_call(self, entry, sigma):
         """The record of one more call, for `keep` to fill."""
@@ -26,13 +29,22 @@ class CapturedRun:
         return record
 
     def keep(self, record, layer, k, v):
+        """Keeps copies of k and v."""
         size = sum(t.numel() * t.element_size() for t in (k, v))
+        device = k.device
         if self._bytes + size > ON_DEVICE:
-            offload = comfy.model_management.unet_offload_device()
-            k, v = k.to(offload), v.to(offload)
+            device = comfy.model_management.unet_offload_device()
         else:
             self._bytes += size
-        record[layer] = (k, v)
+        record[layer] = tuple(self._room(t, device).copy_(t) for t in (k, v))
+
+    def _room(self, tensor, device):
+        # Small tensors that stay between the sampler's large ones would make the heap of a CPU shrink and grow with every call.
+        free = self._free.setdefault((tensor.shape, tensor.dtype, device), [])
+        if not free:
+            count = max(1, _BLOCK // (tensor.numel() * tensor.element_size()))
+            free.extend(torch.empty((count, *tensor.shape), dtype=tensor.dtype, device=device))
+        return free.pop()
 
     def get(self, entry, sigma, occurrence):
         """Keys and values of the same call of the target's run; a sampler that chooses its own noise levels (dpm_adaptive)
