@@ -1,7 +1,8 @@
 """Do the text layers carry the word, and only the word? `python dev.py run benchmarks.demo_edit --out FILE.json`
 
 For pairs of held-out words, a demo model draws the source, the plain target, and the source with the target prompt in: its text
-layers (edit), all other layers (complement), as many random other layers (random). EasyOCR reads the words, pixels give the
+layers (edit), all other layers (complement), as many random other layers (random); the MMDiT also its text layers with the target
+evaluated on the source's latents (same_latents). EasyOCR reads the words, pixels give the
 colours. Once with targets of another word and other colours, once with another word alone. A sheet lies beside --out.
 """
 
@@ -17,7 +18,7 @@ from ..demo import comfy_model, pictures, signs
 from ..demo.edit import sheet, sign_pair
 from ..demo.train import word_list
 from ..patching import families
-from ..patching.swap import patch_prompt
+from ..patching.swap import OWN_RUN, SAME_LATENTS, patch_prompt
 from ..patching.text_layers import TextLayers
 from ..scoring.image import psnr
 from ..scoring.ocr import EasyOcr
@@ -39,7 +40,7 @@ def held_out_pairs(count, seed):
 
 
 def draw(name, pairs, word_only, seed, kinds):
-    """{kind: pictures}, for kinds of "source", "target", "edit", "complement", "random"."""
+    """{kind: pictures}, for kinds of "source", "target", "edit", "same_latents", "complement", "random"."""
     model, clip, vae = comfy_model.load(name)
     chosen = families.preset(model)
     names = families.layer_names(model)
@@ -50,12 +51,12 @@ def draw(name, pairs, word_only, seed, kinds):
         batch = [sign_pair(a, b, seed, word_only) for a, b in pairs[first : first + BATCH]]
         source = pictures.encode(clip, [a.prompt() for a, _ in batch])
         target = pictures.encode(clip, [b.prompt() for _, b in batch])
-        sets = {"edit": chosen.names, "complement": others, "random": rng.sample(others, len(chosen.names))}
+        sets = {"edit": chosen.names, "same_latents": chosen.names, "complement": others, "random": rng.sample(others, len(chosen.names))}
         for kind in kinds:
             patched, positive = model, target if kind == "target" else source
             if kind in sets:
                 layers = TextLayers(chosen.family, chosen.architecture, tuple(n for n in names if n in sets[kind]))
-                patched = patch_prompt(model, layers, target)
+                patched = patch_prompt(model, layers, target, method=SAME_LATENTS if kind == "same_latents" else OWN_RUN)
             drawn[kind].extend(pictures.sample(patched, clip, vae, positive, seed * 1000 + first, len(batch)))
         print(f"{name}: {min(first + BATCH, len(pairs))} of {len(pairs)} pairs drawn", file=sys.stderr, flush=True)
     return drawn
@@ -84,7 +85,7 @@ def summarize(rows):
     readable = [r for r in rows if r["target"]["read"] == r["target_word"]]
     out = {"pairs": len(rows), "source_read_exactly": sum(r["source"]["read"] == r["source_word"] for r in rows)}
     out["target_read_exactly"] = len(readable)
-    for kind in ("edit", "complement", "random"):
+    for kind in ("edit", "same_latents", "complement", "random"):
         if kind in rows[0]:
             out[kind] = {
                 "reads_target_of_readable": sum(r[kind]["read"] == r["target_word"] for r in readable),
@@ -94,8 +95,9 @@ def summarize(rows):
             }
     gain = np.array([r["edit"]["background_psnr"] - r["target"]["background_psnr"] for r in rows])
     means = np.random.default_rng(0).choice(gain, (10000, len(gain))).mean(1)
-    for kind in ("target", "edit"):
-        out[f"{kind}_background_psnr"] = round(float(np.mean([r[kind]["background_psnr"] for r in rows])), 2)
+    for kind in ("target", "edit", "same_latents"):
+        if kind in rows[0]:
+            out[f"{kind}_background_psnr"] = round(float(np.mean([r[kind]["background_psnr"] for r in rows])), 2)
     out["edit_minus_target_psnr"] = round(float(gain.mean()), 2)
     out["edit_minus_target_psnr_95"] = [round(float(q), 2) for q in np.quantile(means, (0.025, 0.975))]
     return out
@@ -104,7 +106,7 @@ def summarize(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--pairs", type=int, default=120)
+    parser.add_argument("--pairs", type=int, default=102)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--model", choices=comfy_model.MODELS, help="one of the two; both without it")
     a = parser.parse_args()
@@ -112,10 +114,12 @@ def main():
     pairs = held_out_pairs(a.pairs, a.seed)
     result = {"seed": a.seed, **environment(), "models": {}}
     for name in [a.model] if a.model else comfy_model.MODELS:
-        result["models"][name] = {"layers": families.preset(comfy_model.load(name)[0]).names}
+        model = comfy_model.load(name)[0]
+        variant = ("same_latents",) if families.family_of(model).TEXT_STREAM_EVOLVES else ()
+        result["models"][name] = {"layers": families.preset(model).names}
         for case, word_only, kinds in (
-            ("word_and_colours", False, ("source", "target", "edit", "complement", "random")),
-            ("word_only", True, ("source", "target", "edit")),
+            ("word_and_colours", False, ("source", "target", "edit", *variant, "complement", "random")),
+            ("word_only", True, ("source", "target", "edit", *variant)),
         ):
             drawn = draw(name, pairs, word_only, a.seed, kinds)
             rows = measure(ocr, pairs, word_only, a.seed, drawn)
