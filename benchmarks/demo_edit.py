@@ -2,8 +2,8 @@
 
 For pairs of held-out words, a demo model draws the source, the plain target, and the source with the target prompt in: its text
 layers (edit), all other layers (complement), as many random other layers (random); the MMDiT also its text layers with the target
-evaluated on the source's latents (same_latents). EasyOCR reads the words, pixels give the
-colours. Once with targets of another word and other colours, once with another word alone. A sheet lies beside --out.
+evaluated on the source's latents (same_latents). EasyOCR reads the words, pixels give the colours. Once with targets of another
+word and other colours, once with another word alone. A sheet lies beside --out.
 """
 
 import argparse

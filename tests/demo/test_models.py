@@ -37,7 +37,7 @@ def edits(ocr):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_text_layers_carry_the_word_and_nothing_else(name, edits):
-    """The thresholds are those of the full benchmark (benchmarks/demo_edit.py, 120 pairs)."""
+    """The thresholds are those of the full benchmark (benchmarks/demo_edit.py, 102 pairs)."""
     found = edits(name)
     assert found["edit"]["reads_target_of_readable"] >= 0.85 * found["target_read_exactly"], found
     assert found["edit"]["colours_of_source"] >= 0.95 * 40, found
