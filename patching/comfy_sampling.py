@@ -1,6 +1,7 @@
 """The places where patching touches ComfyUI's sampling, in one file.
 
 add_sampling_wrappers   registers our two wrappers on a model, once
+add_row_wrapper         registers the wrapper of one batch's rows
 to_conds                CONDITIONING -> the dicts that a sampling run works with
 model_conds             those dicts -> what the model is given for each, batched
 """
@@ -20,6 +21,10 @@ def add_sampling_wrappers(model, around_run, around_call):
     model.remove_wrappers_with_key(wrappers.APPLY_MODEL, _KEY)
     model.add_wrapper_with_key(wrappers.OUTER_SAMPLE, _KEY, around_run)
     model.add_wrapper_with_key(wrappers.APPLY_MODEL, _KEY, around_call)
+
+
+def add_row_wrapper(model, around_call):
+    model.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.APPLY_MODEL, _KEY + " rows", around_call)
 
 
 def to_conds(conditioning):

@@ -105,6 +105,25 @@ def put(transformer_options, layers, rows):
     return _with_joint_attention(transformer_options, {name: around(name, heads) for name, heads in layers.items()})
 
 
+def swap_rows(transformer_options, swaps):
+    """Options for one model call in which rows of the batch take other rows' text keys and values in some layers.
+
+    swaps: layer name -> [(row that takes, row that gives)].
+    """
+
+    def around(pairs):
+        takers, givers = (list(rows) for rows in zip(*pairs))
+
+        def attention(attend, q, k, v, heads, text):
+            k, v = k.clone(), v.clone()
+            k[takers, :text], v[takers, :text] = k[givers, :text], v[givers, :text]
+            return attend(q, k, v, heads)
+
+        return attention
+
+    return _with_joint_attention(transformer_options, {name: around(pairs) for name, pairs in swaps.items()})
+
+
 def _with_joint_attention(transformer_options, attentions):
     """Options in which the joint attention of some blocks goes through attention(attend, q, k, v, heads, text tokens)."""
     options = transformer_options.copy()
