@@ -2,6 +2,7 @@
 
 add_sampling_wrappers   registers our two wrappers on a model, once
 add_row_wrapper         registers the wrapper of one batch's rows
+add_counting_wrapper    tells how many rows each call of the model has
 to_conds                CONDITIONING -> the dicts that a sampling run works with
 model_conds             those dicts -> what the model is given for each, batched
 """
@@ -25,6 +26,14 @@ def add_sampling_wrappers(model, around_run, around_call):
 
 def add_row_wrapper(model, around_call):
     model.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.APPLY_MODEL, _KEY + " rows", around_call)
+
+
+def add_counting_wrapper(model, count):
+    def around_call(executor, x, *args, **kwargs):
+        count(len(x))
+        return executor(x, *args, **kwargs)
+
+    model.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.APPLY_MODEL, _KEY + " count", around_call)
 
 
 def to_conds(conditioning):

@@ -1,49 +1,73 @@
 """Rows of one batch that swap different layers: what localization tries, many candidates in one call of the model.
 
-swap_rows   MODEL -> MODEL for one batch, in which each row takes the text's keys and values of another row in its own layers
+swap_rows   MODEL -> MODEL for one batch, in which each row takes a target's keys and values in its own layers
 
-The row that gives runs beside the ones that take, from the same noise, so it is the target's own run of patch_prompt: call n of
-the target goes into call n of the source, without being kept.
+Where the text stream evolves with the picture, the target's own run is a row of the same batch, from the same noise: call n of
+the target goes into call n of the source without being kept. Elsewhere the target's embeddings are enough.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import comfy.model_management
+import torch
 
 from . import families
 from .comfy_sampling import add_row_wrapper
 
 
-def swap_rows(model, rows: Sequence[tuple[int, Collection[str]] | None]):
-    """A clone of MODEL for a batch of len(rows). rows: for each row of the batch None, or (row that gives, names of layers).
+@dataclass(frozen=True)
+class Swap:
+    """What one row takes. names: module paths of its layers; target: the row of the target's own run, or the target's embeddings
+    [1, tokens, channels] for families whose keys and values depend on the text alone."""
 
-    A row that gives must not take. The conditioning needs one row of embeddings for each row of the batch.
-    Raises ValueError for a row or a layer that is not there.
+    names: tuple[str, ...]
+    target: int | torch.Tensor
+
+
+def text_stream_evolves(model):
+    """Whether the rows of a model take from rows (True) or from embeddings."""
+    return families.family_of(model).TEXT_STREAM_EVOLVES
+
+
+def swap_rows(model, rows: Sequence[Swap | None]):
+    """A clone of MODEL for a batch of len(rows), None for rows that keep their own text. Both CFG halves are the target's; with
+    embeddings the negative half stays as it is, because both share the negative prompt.
+
+    The conditioning needs one row of embeddings for each row of the batch.
+    Raises ValueError for a row or a layer that is not there, and for a row that takes from one that itself takes.
     """
     family = families.family_of(model)
     known = set(families.layer_names(model))
-    for row in rows:
-        if row is not None:
-            giver, names = row
-            if not 0 <= giver < len(rows) or rows[giver] is not None:
-                raise ValueError(f"Row {giver} cannot give its keys and values: the batch has {len(rows)} rows, and a giver must not take.")
-            if not known.issuperset(names):
-                raise ValueError(f"The model has no text layer {next(iter(set(names) - known))}.")
-    swaps = {}
-    for taker, row in enumerate(rows):
-        for name in row[1] if row is not None else ():
-            swaps.setdefault(name, []).append((taker, row[0]))
+    for row in filter(None, rows):
+        if not known.issuperset(row.names):
+            raise ValueError(f"The model has no text layer {next(iter(set(row.names) - known))}.")
+        if family.TEXT_STREAM_EVOLVES and (not 0 <= row.target < len(rows) or rows[row.target] is not None):
+            raise ValueError(f"Row {row.target} cannot give its keys and values: it is not in the batch, or it takes others itself.")
+    options_of = _from_rows if family.TEXT_STREAM_EVOLVES else _from_embeddings
 
     def around_call(executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options={}, **kwargs):
         comfy.model_management.throw_exception_if_processing_interrupted()
-        chunks = len(x) // len(rows)
-        here = {
-            name: [(chunk * len(rows) + taker, chunk * len(rows) + giver) for chunk in range(chunks) for taker, giver in pairs]
-            for name, pairs in swaps.items()
-        }
-        options = family.swap_rows(transformer_options, here) if here else transformer_options
-        return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+        return executor(x, t, c_concat, c_crossattn, control, options_of(family, rows, transformer_options), **kwargs)
 
     swapping = model.clone()
     add_row_wrapper(swapping, around_call)
     return swapping
+
+
+def _from_rows(family, rows, options):
+    swaps = {}
+    for chunk in range(len(options["cond_or_uncond"])):
+        for taker, row in enumerate(rows):
+            for name in row.names if row is not None else ():
+                swaps.setdefault(name, []).append((chunk * len(rows) + taker, chunk * len(rows) + row.target))
+    return family.swap_rows(options, swaps) if swaps else options
+
+
+def _from_embeddings(family, rows, options):
+    for chunk, side in enumerate(options["cond_or_uncond"]):
+        for taker, row in enumerate(rows):
+            if side == 0 and row is not None and row.names:
+                at = chunk * len(rows) + taker
+                options = family.inject(options, dict.fromkeys(row.names), [(slice(at, at + 1), row.target)])
+    return options

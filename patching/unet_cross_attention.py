@@ -90,28 +90,6 @@ def inject(transformer_options, layers, rows):
     return options
 
 
-def swap_rows(transformer_options, swaps):
-    """Options for one model call in which rows of the batch take the text of other rows in some layers.
-
-    swaps: layer name -> [(row that takes, row that gives)].
-    """
-    places = {_place(name): tuple(zip(*pairs)) for name, pairs in swaps.items()}
-
-    def attn2_patch(queries, context, value, extra_options):
-        place = (tuple(extra_options["block"][:2]), extra_options["block_index"])
-        if place in places:
-            takers, givers = places[place]
-            context = context.clone()
-            context[list(takers)] = context[list(givers)]
-            value = context
-        return queries, context, value
-
-    options = transformer_options.copy()
-    options["patches"] = {**options.get("patches", {})}
-    options["patches"]["attn2_patch"] = [attn2_patch, *options["patches"].get("attn2_patch", [])]
-    return options
-
-
 def _with_rows(context, rows):
     """context [B, tokens, channels] with some rows replaced. Prompts of different length are repeated to the least common
     multiple: attention over repeated keys and values is unchanged."""

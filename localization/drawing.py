@@ -1,0 +1,199 @@
+"""The pictures that a search needs, many in one batch.
+
+Setting    how pictures are sampled
+Drawing    a model with the prompts of its word pairs: draws any pictures of any pairs
+SOURCE, TARGET, Picture    which picture is meant
+SAMPLERS   the samplers that can be used
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import comfy.model_management
+import comfy.sample
+import comfy.samplers
+import comfy.utils
+import torch
+
+from ..patching import families
+from ..patching.comfy_sampling import add_counting_wrapper
+from ..patching.rows import Swap, swap_rows, text_stream_evolves
+from .pairs import WORD, check_template
+
+# Samplers that add noise on the way would give each row of a batch other noise, and the pictures of a pair must share it.
+_WITHOUT_NOISE = ("euler", "heun", "heunpp2", "dpm_2", "lms", "dpmpp_2m", "ipndm", "ipndm_v", "deis", "res_multistep", "ddim", "uni_pc",
+                  "uni_pc_bh2")  # fmt: skip
+SAMPLERS = [name for name in comfy.samplers.KSampler.SAMPLERS if name in _WITHOUT_NOISE]
+SOURCE, TARGET = (), "target"  # beside them, a picture is the tuple of layers that the source takes from the target
+
+
+@dataclass(frozen=True)
+class Setting:
+    """As KSampler. latent: [1, C, ...] of zeros in the size of the pictures; rows: the most pictures in one batch."""
+
+    template: str
+    negative: str
+    latent: torch.Tensor
+    seed: int = 0
+    steps: int = 20
+    cfg: float = 7.0
+    sampler: str = "euler"
+    scheduler: str = "simple"
+    rows: int = 16
+
+
+@dataclass(frozen=True)
+class Picture:
+    """pair: number of the word pair; layers: indices of the patched layers, SOURCE or TARGET; steps: after how many steps of the
+    schedule the model's prediction of the finished picture is taken."""
+
+    pair: int
+    layers: tuple[int, ...] | str
+    steps: int
+
+
+class Drawing:
+    """Counts in `model_calls` how often the model evaluated one picture: a batch of n pictures with both CFG halves is 2 n.
+
+    Raises ValueError for a template without {word}, a model without text layers, a VAE or a latent of another model.
+    """
+
+    def __init__(self, model, clip, vae, pairs, setting):
+        check_template(setting.template)
+        self.names = tuple(families.layer_names(model))
+        self.everything = tuple(range(len(self.names)))
+        self.setting, self.pairs, self.vae = setting, pairs, vae
+        self.model_calls = 0
+        self._model = model.clone()
+        add_counting_wrapper(self._model, self._count)
+        self._evolves = text_stream_evolves(model)
+        self._latent = comfy.sample.fix_empty_latent_channels(model, setting.latent[:1])
+        self._clip = clip
+        self._conditioning = {}
+        self._fingerprints = {}
+        self._noise = {}
+        self.rows = setting.rows
+        self._check_vae()
+
+    def _count(self, rows):
+        self.model_calls += rows
+
+    def _check_vae(self):
+        channels, wanted = getattr(self.vae, "latent_channels", None), self._latent.shape[1]
+        if channels is not None and channels != wanted:
+            raise ValueError(
+                f"The VAE belongs to another model: it decodes latents of {channels} channels, this model draws {wanted}. "
+                "Connect the VAE of the same checkpoint."
+            )
+
+    @torch.no_grad()
+    def conditioning(self, text):
+        """(embeddings [1, tokens, channels], other conditioning) of a prompt, encoded once."""
+        if text not in self._conditioning:
+            encoded = self._clip.encode_from_tokens_scheduled(self._clip.tokenize(text))
+            self._conditioning[text] = encoded[0]
+        return self._conditioning[text]
+
+    def fingerprint(self, text):
+        """Of what the text encoder makes of a prompt."""
+        if text not in self._fingerprints:
+            embeddings, extra = self.conditioning(text)
+            tensors = [embeddings, *(value for _, value in sorted(extra.items()) if torch.is_tensor(value))]
+            self._fingerprints[text] = hashlib.sha256(b"".join(t.float().cpu().numpy().tobytes() for t in tensors)).hexdigest()
+        return self._fingerprints[text]
+
+    def prompt(self, pair, target=False):
+        return self.setting.template.replace(WORD, self.pairs[pair].target if target else self.pairs[pair].source)
+
+    def noise(self, pair):
+        """Every pair has noise of its own, from the seed and its number."""
+        if pair not in self._noise:
+            self._noise[pair] = comfy.sample.prepare_noise(self._latent, self.setting.seed + pair)
+        return self._noise[pair]
+
+    def cost(self, pictures):
+        """How many rows a batch of these pictures has: where the text evolves, the target's own run is a row as well."""
+        givers = {(p.pair, p.steps) for p in pictures if p.layers not in (SOURCE, TARGET)} if self._evolves else set()
+        return len(set(pictures) | {Picture(pair, TARGET, steps) for pair, steps in givers})
+
+    def calls(self, pictures):
+        """Model calls of a batch, for samplers that call the model once a step."""
+        return self.cost(pictures) * pictures[0].steps * (1 if self.setting.cfg == 1 else 2)
+
+    def draw(self, pictures, preview: Callable = lambda x0: None):
+        """{picture: latent [C, ...] float32 on the CPU} of pictures with the same number of steps; the targets that were drawn
+        beside them are in it as well. preview(latents) is called after each step. Halves the batch where memory runs out."""
+        drawn = {}
+        waiting = list(dict.fromkeys(pictures))
+        while waiting:
+            batch = []
+            while waiting and (not batch or self.cost([*batch, waiting[0]]) <= self.rows):
+                batch.append(waiting.pop(0))
+            try:
+                drawn |= self._draw_batch(batch, preview)
+            except Exception as error:
+                if not comfy.model_management.is_oom(error) or self.cost(batch) <= 2:
+                    raise
+                self.rows = max(2, self.cost(batch) // 2)
+                waiting = batch + waiting
+                comfy.model_management.soft_empty_cache()
+        return drawn
+
+    def _draw_batch(self, batch, preview):
+        steps = batch[0].steps
+        if self._evolves:
+            givers = dict.fromkeys(Picture(p.pair, TARGET, steps) for p in batch if p.layers not in (SOURCE, TARGET))
+            batch = [*givers, *(p for p in batch if p not in givers)]
+        swaps = [self._swap(p, batch) for p in batch]
+        positive = self._batched([self.prompt(p.pair, p.layers == TARGET) for p in batch])
+        negative = self._batched([self.setting.negative] * len(batch))
+        noise = torch.cat([self.noise(p.pair) for p in batch])
+        latest = {}
+
+        def callback(step, x0, x, total):
+            latest["x0"] = x0
+            preview(x0)
+
+        whole = steps >= self.setting.steps
+        samples = comfy.sample.sample(
+            swap_rows(self._model, swaps), noise, self.setting.steps, self.setting.cfg, self.setting.sampler, self.setting.scheduler,
+            positive, negative, self._latent.repeat(len(batch), *[1] * (self._latent.ndim - 1)),
+            last_step=None if whole else steps, callback=callback, disable_pbar=True, seed=self.setting.seed,
+        )  # fmt: skip
+        if not whole:
+            samples = self._model.model.process_latent_out(latest["x0"].to(torch.float32))
+        samples = samples.to("cpu", torch.float32)
+        if not samples.isfinite().all():
+            raise ValueError("The model drew pictures that are not numbers (NaN). Try another precision or another sampler.")
+        return dict(zip(batch, samples))
+
+    def _swap(self, picture, batch):
+        if picture.layers in (SOURCE, TARGET):
+            return None
+        names = tuple(self.names[i] for i in picture.layers)
+        if self._evolves:
+            return Swap(names, batch.index(Picture(picture.pair, TARGET, picture.steps)))
+        return Swap(names, self.conditioning(self.prompt(picture.pair, True))[0])
+
+    def _batched(self, texts):
+        """CONDITIONING with one row for each text."""
+        rows = [self.conditioning(text) for text in texts]
+        lengths = {embeddings.shape[1] for embeddings, _ in rows}
+        if len(lengths) > 1:
+            raise ValueError(
+                f"The prompts have different lengths ({', '.join(map(str, sorted(lengths)))} tokens), so that they cannot share a batch. "
+                "Shorten the prompt template."
+            )
+        extra = dict(rows[0][1])
+        for key, value in extra.items():
+            if torch.is_tensor(value):
+                extra[key] = torch.cat([other[key] for _, other in rows])
+        return [[torch.cat([embeddings for embeddings, _ in rows]), extra]]
+
+    @torch.no_grad()
+    def decode(self, latents):
+        """Latents [n, C, ...] -> pictures [n, H, W, 3] uint8."""
+        pictures = self.vae.decode(latents)
+        pictures = pictures.reshape(-1, *pictures.shape[-3:])
+        return (pictures * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()

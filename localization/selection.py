@@ -1,0 +1,103 @@
+"""From a ranking of layers to the smallest set that does the work of all.
+
+select        grows the set in the ranking's order until it reads as well as all layers, then leaves out what is not missed
+Selection     the set, the evidence for it, and what is doubtful
+
+Whether a set reaches 95 % of the score of all layers is a question about rare failures, so pairs are read a few at a time until Wald's
+sequential probability ratio test decides (A. Wald, Sequential Tests of Statistical Hypotheses, 1945) or the pairs run out.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+REACH = 0.95  # of the pairs whose word is read with all layers patched
+GOOD, BAD = 0.97, 0.88  # rates that must be told apart; between them either answer will do
+ERROR = 0.1  # probability of calling a good set bad, and a bad one good
+BLOCK = 4  # pairs that are read before the test is asked again
+_CLIMB = 6  # sets are grown one layer at a time up to this size, then by a quarter
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """reaches: whether the set does as well as all layers; sure: whether the test decided; good of counted: pairs read exactly, of
+    those that all layers read exactly."""
+
+    reaches: bool
+    sure: bool
+    good: int
+    counted: int
+
+
+@dataclass(frozen=True)
+class Selection:
+    """layers: the chosen ones, in the model's order; verdicts: every set that was tried; best_single: the paper's choice."""
+
+    layers: tuple[int, ...]
+    best_single: int
+    verdicts: dict[tuple[int, ...], Verdict]
+    doubts: tuple[str, ...]
+
+
+def select(sweep, ranking, steps=None):
+    """sweep: answers readings(); ranking: strategies.Ranking; steps: after how many steps pictures are read, None: finished ones.
+
+    Raises ValueError when the word cannot be read even with all layers patched.
+    """
+    verdicts = {}
+
+    def reaches(candidate):
+        if candidate not in verdicts:
+            verdicts[candidate] = _test(sweep, candidate, steps)
+        return verdicts[candidate].reaches
+
+    size = 1
+    while True:
+        chosen = tuple(sorted(ranking.order[:size]))
+        if size >= len(sweep.layers) or reaches(chosen):
+            break
+        size = min(len(sweep.layers), size + 1 if size < _CLIMB else math.ceil(size * 1.25))
+    for layer in reversed(ranking.order[:size]):
+        fewer = tuple(other for other in chosen if other != layer)
+        if fewer and reaches(fewer):
+            chosen = fewer
+    return Selection(chosen, ranking.order[0], verdicts, tuple(_doubts(sweep, chosen, verdicts)))
+
+
+def _test(sweep, candidate, steps):
+    """Wald's test of GOOD against BAD, over the sweep's pairs in their order."""
+    bound = math.log((1 - ERROR) / ERROR)
+    ratio = counted = good = 0
+    for start in range(0, len(sweep.pairs), BLOCK):
+        pairs = range(start, min(start + BLOCK, len(sweep.pairs)))
+        read = sweep.readings([sweep.layers, candidate], pairs, steps)
+        for everything, reading in zip(read[sweep.layers], read[candidate]):
+            if everything.exact:
+                counted += 1
+                good += reading.exact
+                ratio += math.log(GOOD / BAD) if reading.exact else math.log((1 - GOOD) / (1 - BAD))
+        if abs(ratio) >= bound:
+            return Verdict(ratio > 0, True, good, counted)
+    if not counted:
+        raise ValueError(
+            "The word cannot be read in any picture, even with all layers patched: the model does not draw it. "
+            "Try other words, more steps, larger pictures or another prompt template."
+        )
+    return Verdict(good >= REACH * counted, False, good, counted)
+
+
+def _doubts(sweep, chosen, verdicts):
+    if len(chosen) == len(sweep.layers):
+        yield "no smaller set does as well as all layers"
+    unsure = [candidate for candidate, verdict in verdicts.items() if not verdict.sure]
+    if unsure:
+        sets = "; ".join(", ".join(map(str, candidate)) for candidate in unsure)
+        yield f"{len(sweep.pairs)} pairs are too few to be sure about the layers {sets}: give more pairs"
+
+
+def interval(values, seed=0, rounds=2000):
+    """(mean, lower, upper) of the 95 % bootstrap interval over pairs."""
+    values = np.asarray(values, float)
+    means = np.random.default_rng(seed).choice(values, (rounds, len(values))).mean(1)
+    return float(values.mean()), *map(float, np.quantile(means, (0.025, 0.975)))

@@ -1,0 +1,185 @@
+"""One sweep for all strategies: what they ask of pictures is drawn in batches, kept on disk, and never drawn twice.
+
+Sweep      closeness and readings of any candidate layers, for any pairs
+Reading    what OCR read, and how near it is to the target's word
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import comfy.model_management
+import numpy as np
+import torch
+
+from ..scoring import text
+from ..scoring.image import psnr
+from .cells import CellStore
+from .drawing import SOURCE, TARGET, Drawing, Picture
+
+_LEGIBLE = 128  # pixels; OCR reads smaller pictures enlarged to this height
+
+
+@dataclass(frozen=True)
+class Reading:
+    """exact: OCR reads the target's word; similarity: 1 - edit distance / length; read: what it read."""
+
+    exact: bool
+    similarity: float
+    read: str
+
+
+@dataclass
+class Progress:
+    """What a search tells while it runs: `done` and `left` in model calls, the pictures of the last batch, what was found so far."""
+
+    done: int
+    left: int
+    latents: torch.Tensor | None = None
+
+
+@dataclass
+class Sweep:
+    """drawing: of the model; ocr: an engine of scoring.ocr; folder: where cells are kept, below a name of their own for this model
+    and these settings; tell(Progress) is called after each step of the sampler.
+
+    `computed` counts the cells that were not on disk.
+    """
+
+    drawing: Drawing
+    ocr: object
+    folder: object
+    tell: Callable = lambda progress: None
+    computed: int = 0
+    _latents: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        # The model is known by what it draws: the first source picture depends on weights, LoRAs, other nodes' patches and sampler.
+        first = Picture(0, SOURCE, self.drawing.setting.steps)
+        latent = self.drawing.draw([first], lambda x0: self._tell(x0, 0))[first]
+        picture = self.drawing.decode(latent[None])
+        setting = self.drawing.setting
+        settings = (setting.steps, setting.cfg, setting.sampler, setting.scheduler, setting.seed, self.ocr.name)
+        parts = (repr(settings).encode(), latent.numpy().tobytes(), picture.tobytes())
+        self.identity = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:32]
+        self.store = CellStore(self.folder / self.identity)
+        self.store.put_array(self._key(first), latent)
+        self._enlarge = max(1, math.ceil(_LEGIBLE / picture.shape[1]))
+
+    @property
+    def layers(self):
+        return self.drawing.everything
+
+    @property
+    def pairs(self):
+        return self.drawing.pairs
+
+    @property
+    def half(self):
+        """Steps after which the word can be read: the model's prediction of the finished picture is legible half-way."""
+        return math.ceil(self.drawing.setting.steps / 2)
+
+    def closeness(self, candidates: Iterable[tuple[int, ...]], pairs: Iterable[int], steps=1):
+        """{candidate: [for each pair 1 when the model's prediction is that of all layers patched, 0 when it is the source's]}.
+
+        The share of the way, by squared distance of latents, after `steps` steps; one is enough to see which word is meant.
+        """
+        candidates, pairs = list(candidates), list(pairs)
+        wanted = [Picture(pair, layers, steps) for pair in pairs for layers in candidates]
+        missing = [p for p in wanted if self.store.get(self._key(p, "closeness")) is None]
+        references = dict.fromkeys(Picture(p.pair, layers, steps) for p in missing for layers in (SOURCE, self.layers))
+
+        def score(picture, latent):
+            source, everything = (self._latents[Picture(picture.pair, layers, steps)] for layers in (SOURCE, self.layers))
+            whole = (source - everything).square().sum()
+            value = 1 - float((latent - everything).square().sum() / whole) if whole > 0 else 0.0
+            self._keep(picture, "closeness", value)
+
+        self._compute(references, missing, score)
+        return {layers: [self.store.get(self._key(Picture(pair, layers, steps), "closeness")) for pair in pairs] for layers in candidates}
+
+    def readings(self, candidates, pairs, steps=None):
+        """{candidate: [Reading of each pair]}. A candidate can be SOURCE or TARGET. steps: None for the finished picture."""
+        steps = steps or self.drawing.setting.steps
+        candidates, pairs = list(candidates), list(pairs)
+        wanted = [Picture(pair, layers, steps) for pair in pairs for layers in candidates]
+        missing = [p for p in wanted if self.store.get(self._key(p, "reading")) is None]
+        finished = steps == self.drawing.setting.steps
+        references = dict.fromkeys(Picture(p.pair, SOURCE, steps) for p in missing) if finished else {}
+
+        def score(picture, latent):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            drawn = self.drawing.decode(latent[None])[0]
+            result = {"read": self.ocr.read(drawn, self._enlarge)}
+            if finished:
+                source = self.drawing.decode(self._latents[Picture(picture.pair, SOURCE, steps)][None])[0]
+                distance = psnr(source, drawn)
+                result["psnr"] = None if math.isinf(distance) else round(distance, 3)
+            self._keep(picture, "reading", result)
+
+        self._compute(references, missing, score)
+        return {layers: [self._reading(Picture(pair, layers, steps)) for pair in pairs] for layers in candidates}
+
+    def distance(self, candidate, pairs):
+        """Mean squared error to the source picture, 0 to 1, of finished pictures that were read."""
+        results = [self.store.get(self._key(Picture(pair, candidate, self.drawing.setting.steps), "reading")) for pair in pairs]
+        return float(np.mean([0 if r["psnr"] is None else 10 ** (-r["psnr"] / 10) for r in results]))
+
+    def picture(self, pair, candidate):
+        """A finished picture [H, W, 3] uint8, drawn if it is not there."""
+        wanted = Picture(pair, candidate, self.drawing.setting.steps)
+        self._compute({wanted: None}, [], None)
+        return self.drawing.decode(self._latents[wanted][None])[0]
+
+    def _reading(self, picture):
+        read, wanted = self.store.get(self._key(picture, "reading"))["read"], self.pairs[picture.pair].target
+        return Reading(read == wanted, text.similarity(read, wanted), read)
+
+    def _compute(self, references, missing, score):
+        """Draws references (unless they are there) and missing pictures, pair by pair as far as they fit into batches, and scores the
+        missing ones as soon as they are drawn."""
+        for picture in references:
+            if picture not in self._latents:
+                kept = self.store.get_array(self._key(picture))
+                if kept is not None:
+                    self._latents[picture] = torch.from_numpy(kept)
+        needed = dict.fromkeys([p for p in references if p not in self._latents] + list(missing))
+        missing = set(missing)
+        order = sorted(needed, key=lambda p: (p.pair, p in missing))
+        for batch, left in self._batches(order):
+            drawn = self.drawing.draw(batch, lambda x0, left=left: self._tell(x0, left))
+            for picture, latent in drawn.items():
+                if picture in references or picture.layers in (SOURCE, self.layers):
+                    self._latents[picture] = latent
+                    self.store.put_array(self._key(picture), latent.numpy())
+            for picture in batch:
+                if picture in missing:
+                    score(picture, drawn[picture])
+
+    def _batches(self, order):
+        """(pictures of one batch, model calls left after it)."""
+        batches = []
+        for picture in order:
+            if batches and self.drawing.cost([*batches[-1], picture]) <= self.drawing.rows:
+                batches[-1].append(picture)
+            else:
+                batches.append([picture])
+        costs = [self.drawing.calls(batch) for batch in batches]
+        for number, batch in enumerate(batches):
+            yield batch, sum(costs[number + 1 :])
+
+    def _tell(self, x0, left):
+        self.tell(Progress(self.drawing.model_calls, left, x0))
+
+    def _keep(self, picture, kind, result):
+        self.computed += 1
+        self.store.put(self._key(picture, kind), result)
+
+    def _key(self, picture, kind=""):
+        """What a cell depends on beside the sweep's identity."""
+        layers = picture.layers if isinstance(picture.layers, str) else [self.drawing.names[i] for i in picture.layers]
+        prompts = [self.drawing.fingerprint(self.drawing.prompt(picture.pair, target)) for target in (False, True)]
+        negative = self.drawing.fingerprint(self.drawing.setting.negative)
+        parts = (kind, picture.pair, layers, picture.steps, self.pairs[picture.pair].target, prompts, negative)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:40]
