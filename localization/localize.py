@@ -7,11 +7,10 @@ report          the answer for people
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..patching import families
 from ..patching.text_layers import TextLayers
-from .selection import Selection, interval, select
+from .selection import Selection, select
 from .strategies import STRATEGIES, Ranking
 
 
@@ -27,8 +26,8 @@ class Localization:
 
 
 def localize(model, sweep, strategy):
-    """sweep: of the same MODEL; strategy: a name of STRATEGIES. The fast strategies read the model's prediction half-way through the
-    schedule, `exhaustive` finished pictures.
+    """sweep: of the same MODEL; strategy: a name of STRATEGIES. The selection reads the model's prediction half-way through the
+    schedule, where a word is as legible as in the finished picture and costs half.
 
     Raises ValueError for an unknown strategy and when the model does not draw the words.
     """
@@ -36,7 +35,7 @@ def localize(model, sweep, strategy):
         raise ValueError(f'There is no strategy "{strategy}"; choose one of: {", ".join(STRATEGIES)}.')
     calls, started = sweep.drawing.model_calls, time.perf_counter()
     ranking = STRATEGIES[strategy](sweep)
-    selection = select(sweep, ranking, None if strategy == "exhaustive" else sweep.half)
+    selection = select(sweep, ranking, sweep.half)
     names = sweep.drawing.names
     chosen = TextLayers(
         families.family_of(model).NAME,
@@ -45,6 +44,4 @@ def localize(model, sweep, strategy):
         scores={names[layer]: round(ranking.scores[layer], 4) for layer in selection.layers},
         source=f"localized, {strategy}, {len(sweep.pairs)} pairs, seed {sweep.drawing.setting.seed}",
     )
-    return Localization(
-        strategy, chosen, ranking, selection, names, sweep.drawing.model_calls - calls, time.perf_counter() - started
-    )
+    return Localization(strategy, chosen, ranking, selection, names, sweep.drawing.model_calls - calls, time.perf_counter() - started)

@@ -16,7 +16,7 @@ import torch
 from ..scoring import text
 from ..scoring.image import psnr
 from .cells import CellStore
-from .drawing import SOURCE, TARGET, Drawing, Picture
+from .drawing import SOURCE, Drawing, Picture
 
 _LEGIBLE = 128  # pixels; OCR reads smaller pictures enlarged to this height
 

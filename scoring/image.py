@@ -1,15 +1,59 @@
-"""How much two pictures differ."""
+"""How much two pictures differ, over the whole of them or over the background.
+
+mse, psnr, ssim    take two uint8 pictures [H, W, 3] and compute in float
+                   outside: boxes (left, top, right, bottom) that do not count, right and bottom exclusive
+
+Raise ValueError for pictures of different size and when the boxes leave nothing to compare.
+"""
 
 import numpy as np
 
+_WINDOW = 7  # pixels; the window of scikit-image's structural similarity
+
+
+def mse(a, b, outside=()):
+    """Mean squared error, 0 to 1, of pictures whose values go from 0 to 1."""
+    a, b, counts = _prepare(a, b, outside)
+    return float(np.square(a - b)[counts].mean() / 255**2)
+
 
 def psnr(a, b, outside=()):
-    """Peak signal-to-noise ratio in dB of two uint8 pictures [H, W, 3], computed in float.
+    """Peak signal-to-noise ratio in dB. Infinite for equal pictures."""
+    error = mse(a, b, outside)
+    return float("inf") if error == 0 else float(-10 * np.log10(error))
 
-    outside: boxes (left, top, right, bottom) that do not count. Infinite for equal pictures.
-    """
+
+def ssim(a, b, outside=()):
+    """Mean structural similarity (Wang et al., 2004) over 7 x 7 windows of equal weight with sample covariance, mean of the channels,
+    which is scikit-image's default. Only windows that lie whole within the picture and outside the boxes count."""
+    from scipy.ndimage import minimum_filter, uniform_filter
+
+    a, b, counts = _prepare(a, b, outside)
+    edge = _WINDOW // 2
+    counts = minimum_filter(counts, _WINDOW, mode="constant", cval=0)
+    if min(a.shape[:2]) < _WINDOW or not counts.any():
+        raise ValueError(f"What is left to compare has no window of {_WINDOW} x {_WINDOW} pixels; structural similarity needs one.")
+
+    def mean(x):
+        return uniform_filter(x, (_WINDOW, _WINDOW, 0))
+
+    sample = _WINDOW**2 / (_WINDOW**2 - 1)
+    mean_a, mean_b = mean(a), mean(b)
+    var_a, var_b = (sample * (mean(x * x) - m * m) for x, m in ((a, mean_a), (b, mean_b)))
+    both = sample * (mean(a * b) - mean_a * mean_b)
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    similarity = (2 * mean_a * mean_b + c1) * (2 * both + c2) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
+    counts[:edge] = counts[-edge:] = False
+    counts[:, :edge] = counts[:, -edge:] = False
+    return float(similarity[counts].mean())
+
+
+def _prepare(a, b, outside):
+    if a.shape != b.shape:
+        raise ValueError(f"The pictures have different sizes: {a.shape[1]} x {a.shape[0]} and {b.shape[1]} x {b.shape[0]} pixels.")
     counts = np.ones(a.shape[:2], bool)
     for left, top, right, bottom in outside:
-        counts[top:bottom, left:right] = False
-    error = np.square(a.astype(np.float64) - b.astype(np.float64))[counts].mean()
-    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+        counts[max(0, top) : bottom, max(0, left) : right] = False
+    if not counts.any():
+        raise ValueError("The boxes cover the whole picture, so that no background is left to compare.")
+    return a.astype(np.float64), b.astype(np.float64), counts
