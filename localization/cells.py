@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -89,10 +90,8 @@ class CellStore:
         except OSError as error:
             self._arrays[key] = array
             self._refused(error)
-            try:
+            with suppress(OSError):
                 part.unlink(missing_ok=True)
-            except OSError:
-                pass
 
     def _refused(self, error):
         if self.problem is None:

@@ -121,9 +121,9 @@ class Drawing:
         """Model calls of a batch, for samplers that call the model once a step."""
         return self.cost(pictures) * pictures[0].steps * (1 if self.setting.cfg == 1 else 2)
 
-    def draw(self, pictures, preview: Callable = lambda x0: None):
+    def draw(self, pictures, tell: Callable = lambda: None):
         """{picture: latent [C, ...] float32 on the CPU} of pictures with the same number of steps; the targets that were drawn
-        beside them are in it as well. preview(latents) is called after each step. Halves the batch where memory runs out."""
+        beside them are in it as well. tell() is called after each step. Halves the batch where memory runs out."""
         drawn = {}
         waiting = list(dict.fromkeys(pictures))
         while waiting:
@@ -131,7 +131,7 @@ class Drawing:
             while waiting and (not batch or self.cost([*batch, waiting[0]]) <= self.rows):
                 batch.append(waiting.pop(0))
             try:
-                drawn |= self._draw_batch(batch, preview)
+                drawn |= self._draw_batch(batch, tell)
             except Exception as error:
                 if not comfy.model_management.is_oom(error) or self.cost(batch) <= 2:
                     raise
@@ -140,7 +140,7 @@ class Drawing:
                 comfy.model_management.soft_empty_cache()
         return drawn
 
-    def _draw_batch(self, batch, preview):
+    def _draw_batch(self, batch, tell):
         steps = batch[0].steps
         if self._evolves:
             givers = dict.fromkeys(Picture(p.pair, TARGET, steps) for p in batch if p.layers not in (SOURCE, TARGET))
@@ -153,7 +153,7 @@ class Drawing:
 
         def callback(step, x0, x, total):
             latest["x0"] = x0
-            preview(x0)
+            tell()
 
         whole = steps >= self.setting.steps
         samples = comfy.sample.sample(

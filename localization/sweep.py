@@ -32,11 +32,13 @@ class Reading:
 
 @dataclass
 class Progress:
-    """What a search tells while it runs: `done` and `left` in model calls, the pictures of the last batch, what was found so far."""
+    """What a search tells while it runs. done, left: model calls, left of the question that is being asked; scores: layer -> mean of
+    what was seen of it so far; picture: [H, W, 3] uint8, the last one that was read."""
 
     done: int
     left: int
-    latents: torch.Tensor | None = None
+    scores: dict[int, float]
+    picture: np.ndarray | None
 
 
 @dataclass
@@ -53,11 +55,13 @@ class Sweep:
     tell: Callable = lambda progress: None
     computed: int = 0
     _latents: dict = field(default_factory=dict)
+    _seen: dict = field(default_factory=dict)
+    _picture: np.ndarray | None = None
 
     def __post_init__(self):
         # The model is known by what it draws: the first source picture depends on weights, LoRAs, other nodes' patches and sampler.
         first = Picture(0, SOURCE, self.drawing.setting.steps)
-        latent = self.drawing.draw([first], lambda x0: self._tell(x0, 0))[first]
+        latent = self.drawing.draw([first], lambda: self._tell(0))[first]
         picture = self.drawing.decode(latent[None])
         setting = self.drawing.setting
         settings = (setting.steps, setting.cfg, setting.sampler, setting.scheduler, setting.seed, self.ocr.name)
@@ -94,6 +98,7 @@ class Sweep:
             source, everything = (self._latents[Picture(picture.pair, layers, steps)] for layers in (SOURCE, self.layers))
             whole = (source - everything).square().sum()
             value = 1 - float((latent - everything).square().sum() / whole) if whole > 0 else 0.0
+            self._see(picture.layers, value)
             self._keep(picture, "closeness", value)
 
         self._compute(references, missing, score)
@@ -116,6 +121,9 @@ class Sweep:
                 source = self.drawing.decode(self._latents[Picture(picture.pair, SOURCE, steps)][None])[0]
                 distance = psnr(source, drawn)
                 result["psnr"] = None if math.isinf(distance) else round(distance, 3)
+            self._picture = drawn
+            if picture.layers not in (SOURCE, TARGET):
+                self._see(picture.layers, text.similarity(result["read"], self.pairs[picture.pair].target))
             self._keep(picture, "reading", result)
 
         self._compute(references, missing, score)
@@ -148,7 +156,7 @@ class Sweep:
         missing = set(missing)
         order = sorted(needed, key=lambda p: (p.pair, p in missing))
         for batch, left in self._batches(order):
-            drawn = self.drawing.draw(batch, lambda x0, left=left: self._tell(x0, left))
+            drawn = self.drawing.draw(batch, lambda left=left: self._tell(left))
             for picture, latent in drawn.items():
                 if picture in references or picture.layers in (SOURCE, self.layers):
                     self._latents[picture] = latent
@@ -169,8 +177,17 @@ class Sweep:
         for number, batch in enumerate(batches):
             yield batch, sum(costs[number + 1 :])
 
-    def _tell(self, x0, left):
-        self.tell(Progress(self.drawing.model_calls, left, x0))
+    def _tell(self, left):
+        scores = {layer: float(np.mean(values)) for layer, values in self._seen.items()}
+        self.tell(Progress(self.drawing.model_calls, left, scores, self._picture))
+
+    def _see(self, candidate, value):
+        """Remembers for people what a layer alone brings, or what is lost without it."""
+        if len(candidate) == 1:
+            self._seen.setdefault(candidate[0], []).append(value)
+        elif len(candidate) == len(self.layers) - 1:
+            (layer,) = set(self.layers) - set(candidate)
+            self._seen.setdefault(layer, []).append(1 - value)
 
     def _keep(self, picture, kind, result):
         self.computed += 1

@@ -100,9 +100,7 @@ def engine(name):
 
 
 def _missing(name, packages):
-    return (
-        f"{name}, which reads the drawn words, is not installed. Run: pip install {packages}   (in ComfyUI's Python), then restart ComfyUI."
-    )
+    return f"{name}, which reads the drawn words, is not installed. Run in ComfyUI's Python: pip install {packages}"
 
 
 def _letters(text):

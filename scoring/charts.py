@@ -1,0 +1,80 @@
+"""Charts that are looked at small, on a node, over a dark or a light canvas: they bring their own background.
+
+layer_chart     a bar for each layer, the chosen ones in colour
+contact_sheet   rows of pictures under headings
+live_chart      bars and a picture, drawn quickly while a search runs
+
+All return pictures [H, W, 3] uint8.
+"""
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+_PAPER, _INK, _CHOSEN, _OTHER = "#f4f4f2", "#22242a", "#d1495b", "#8d99ae"
+
+
+def layer_chart(scores, chosen, title, label):
+    """scores: [(mean, lower, upper)] of each layer in the model's order; chosen: their numbers; label: what the scores are."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4), dpi=120, facecolor=_PAPER, layout="constrained")
+    axes = figure.add_subplot(facecolor=_PAPER)
+    mean, lower, upper = np.asarray(scores, float).T
+    places = np.arange(len(mean))
+    colours = [_CHOSEN if place in chosen else _OTHER for place in places]
+    axes.bar(places, mean, color=colours, width=0.8, yerr=[np.clip(mean - lower, 0, None), np.clip(upper - mean, 0, None)], ecolor=_INK)
+    every = max(1, len(mean) // 24)
+    axes.set_xticks([place for place in places if place % every == 0 or place in chosen])
+    for tick in axes.get_xticklabels():
+        tick.set_color(_CHOSEN if int(tick.get_text()) in chosen else _INK)
+        tick.set_weight("bold" if int(tick.get_text()) in chosen else "normal")
+        tick.set_rotation(90 if len(mean) > 24 else 0)
+    axes.set_xlabel("text layer", size=14, color=_INK)
+    axes.set_ylabel(label, size=14, color=_INK)
+    axes.set_title(title, size=15, color=_INK)
+    axes.tick_params(labelsize=12, colors=_INK)
+    axes.axhline(0, color=_INK, linewidth=0.8)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def contact_sheet(headings, rows, width=256):
+    """rows: [[(picture [H, W, 3] uint8, caption)]], as many in a row as there are headings; width: of one picture in pixels."""
+    font = ImageFont.load_default(15)
+    height = round(width * rows[0][0][0].shape[0] / rows[0][0][0].shape[1])
+    gap, line = 10, 22
+    sheet = Image.new("RGB", (gap + len(headings) * (width + gap), line + gap + len(rows) * (height + line + gap)), _PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for column, heading in enumerate(headings):
+        pen.text((gap + column * (width + gap), 6), heading, _INK, font)
+    for y, row in enumerate(rows):
+        for x, (picture, caption) in enumerate(row):
+            at = (gap + x * (width + gap), line + gap + y * (height + line + gap))
+            sheet.paste(Image.fromarray(picture).resize((width, height), Image.BICUBIC), at)
+            pen.text((at[0], at[1] + height + 2), caption, _INK, font)
+    return np.asarray(sheet)
+
+
+def live_chart(scores, layers, picture=None):
+    """scores: layer -> 0 to 1, for those that are known; layers: how many there are."""
+    width, height = 512, 160
+    chart = Image.new("RGB", (width, height), _PAPER)
+    pen = ImageDraw.Draw(chart)
+    step = width / layers
+    for layer, score in scores.items():
+        top = height - 18 - max(0.0, min(1.0, score)) * (height - 28)
+        pen.rectangle((layer * step + 1, top, (layer + 1) * step - 2, height - 18), _CHOSEN if score > 0.05 else _OTHER)
+    for layer in range(0, layers, max(1, layers // 12)):
+        pen.text((layer * step + 2, height - 15), str(layer), _INK, ImageFont.load_default(11))
+    if picture is None:
+        return np.asarray(chart)
+    shown = Image.fromarray(picture)
+    shown = shown.resize((width, round(width * shown.height / shown.width)), Image.BICUBIC)
+    both = Image.new("RGB", (width, height + shown.height), _PAPER)
+    both.paste(chart, (0, 0))
+    both.paste(shown, (0, height))
+    return np.asarray(both)
