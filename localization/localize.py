@@ -2,7 +2,9 @@
 
 localize        ranks the layers by a strategy and selects the smallest set
 Localization    the answer, with the figures that support it
-report          the answer for people
+report          the answer for people, in lines of text
+chart           the answer as a picture: a bar for each layer
+contact_sheet   the answer as pictures: source, plain target, edit, and what the other layers do
 """
 
 import time
@@ -41,7 +43,65 @@ def localize(model, sweep, strategy):
         families.family_of(model).NAME,
         families.architecture(model),
         tuple(names[layer] for layer in selection.layers),
-        scores={names[layer]: round(ranking.scores[layer], 4) for layer in selection.layers},
+        scores={names[layer]: round(ranking.mean(layer), 4) for layer in selection.layers},
         source=f"localized, {strategy}, {len(sweep.pairs)} pairs, seed {sweep.drawing.setting.seed}",
     )
     return Localization(strategy, chosen, ranking, selection, names, sweep.drawing.model_calls - calls, time.perf_counter() - started)
+
+
+def report(found, sweep):
+    """Several lines: the chosen layers, what supports them, what is doubtful, what it cost."""
+    chosen = found.selection.layers
+    lines = [f"{len(chosen)} of {len(found.names)} text layers decide the drawn word:"]
+    for layer in chosen:
+        mean, lower, upper = interval(found.ranking.scores[layer])
+        lines.append(f"  {layer}: {found.names[layer]}   score {mean:.3f} (95 %: {lower:.3f} to {upper:.3f})")
+    lines.append(f"Best single layer, the paper's choice: {found.selection.best_single}.")
+    lines.append("Words read as the target, of those that are read with all layers patched:")
+    for layers, verdict in found.selection.verdicts.items():
+        sure = "" if verdict.sure else ", undecided"
+        lines.append(f"  layers {_numbers(layers)}: {verdict.good} of {verdict.counted}{sure}")
+    for kind, equal in (("equal", True), ("different", False)):
+        counted = _by_length(found, sweep, equal)
+        if counted[1]:
+            lines.append(f"Pairs of {kind} length: {counted[0]} of {counted[1]} read as the target with the chosen layers.")
+    lines += [f"In doubt: {doubt}." for doubt in found.selection.doubts]
+    lines.append(f"{found.strategy}: {found.model_calls} model calls, {found.seconds:.0f} s.")
+    if sweep.drawing.rows < sweep.drawing.setting.rows:
+        lines.append(f"Memory ran out with {sweep.drawing.setting.rows} pictures in a batch; {sweep.drawing.rows} fitted.")
+    if sweep.store.problem:
+        lines.append(sweep.store.problem)
+    return "\n".join(lines)
+
+
+def _numbers(layers):
+    return ", ".join(map(str, layers)) if len(layers) < 12 else f"{layers[0]} to {layers[-1]} ({len(layers)})"
+
+
+def _by_length(found, sweep, equal):
+    """(exact, read) of the chosen layers among the pairs of equal, or of different, length that the selection has read."""
+    verdict = found.selection.verdicts.get(found.selection.layers)
+    pairs = [n for n, pair in enumerate(sweep.pairs) if pair.equal_length == equal and sweep.was_read(n, found.selection.layers)]
+    if verdict is None or not pairs:
+        return 0, 0
+    readings = sweep.readings([found.selection.layers], pairs, sweep.half)[found.selection.layers]
+    return sum(r.exact for r in readings), len(readings)
+
+
+def chart(found):
+    """[H, W, 3] uint8"""
+    scores = [interval(found.ranking.scores[layer]) for layer in range(len(found.names))]
+    title = f"Text layers {_numbers(found.selection.layers)} of {len(found.names)}"
+    what = "effect on the word read" if found.strategy == "exhaustive" else "share of the word lost without"
+    return charts.layer_chart(scores, found.selection.layers, title, what)
+
+
+def contact_sheet(found, sweep):
+    """[H, W, 3] uint8: finished pictures of the first pairs, with what OCR reads on them."""
+    chosen = found.selection.layers
+    others = tuple(layer for layer in sweep.layers if layer not in chosen)
+    kinds = {"source": SOURCE, "target prompt": TARGET, "these layers": chosen, "all other layers": others or SOURCE}
+    pairs = range(min(_SHOWN, len(sweep.pairs)))
+    read = sweep.readings(kinds.values(), pairs)
+    rows = [[(sweep.picture(pair, layers), read[layers][pair].read or "-") for layers in kinds.values()] for pair in pairs]
+    return charts.contact_sheet(list(kinds), rows)

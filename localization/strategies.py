@@ -23,15 +23,22 @@ NEGLIGIBLE = 0.004  # of the way from source to target: a group of layers that l
 
 @dataclass(frozen=True)
 class Ranking:
-    """order: all layers, the most decisive first. scores: a layer's number -> its score, which strategies measure differently."""
+    """order: all layers, the most decisive first. scores: a layer's number -> its score for each pair that was looked at; 0 is no
+    effect, what else the figure means depends on the strategy."""
 
     order: tuple[int, ...]
-    scores: dict[int, float]
+    scores: dict[int, np.ndarray]
+
+    def mean(self, layer):
+        return float(self.scores[layer].mean())
+
+
+def _order(scores):
+    return tuple(sorted(scores, key=lambda layer: (-scores[layer].mean(), layer)))
 
 
 def _ranking(scores):
-    scores = {layer: float(score) for layer, score in scores.items()}
-    return Ranking(tuple(sorted(scores, key=lambda layer: (-scores[layer], layer))), scores)
+    return Ranking(_order(scores), scores)
 
 
 def _without(layers, left_out):
@@ -40,15 +47,11 @@ def _without(layers, left_out):
 
 def exhaustive(sweep):
     layers, pairs = sweep.layers, range(len(sweep.pairs))
-    alone = [(layer,) for layer in layers]
-    left_out = [_without(layers, (layer,)) for layer in layers]
-    read = sweep.readings([*alone, *left_out, layers], pairs)
-
-    def score(candidate):
-        return np.mean([r.similarity + r.exact for r in read[candidate]]) / 2
-
-    base, everything = min(score(candidate) for candidate in alone), score(layers)
-    return _ranking({layer: (score((layer,)) - base) + (everything - score(left_out[n])) for n, layer in enumerate(layers)})
+    left_out = {layer: _without(layers, (layer,)) for layer in layers}
+    read = sweep.readings([*((layer,) for layer in layers), *left_out.values(), layers], pairs)
+    score = {candidate: np.array([(r.similarity + r.exact) / 2 for r in readings]) for candidate, readings in read.items()}
+    nothing = min(score[(layer,)].mean() for layer in layers)  # letters that source and target share by chance
+    return _ranking({layer: (score[(layer,)] - nothing + score[layers] - score[left_out[layer]]) / 2 for layer in layers})
 
 
 def first_step(sweep):
@@ -56,46 +59,46 @@ def first_step(sweep):
 
 
 def _by_first_call(sweep, layers, pairs):
-    """Necessity of some layers, and sufficiency where nothing seems necessary."""
+    """Necessity of some layers, and sufficiency as well where nothing seems necessary."""
     necessity = _necessity(sweep, [(layer,) for layer in layers], pairs)
     scores = {layer: necessity[(layer,)] for layer in layers}
-    if sum(scores.values()) < REDUNDANT:
+    if sum(score.mean() for score in scores.values()) < REDUNDANT:
         alone = sweep.closeness([(layer,) for layer in layers], pairs)
-        scores = {layer: scores[layer] + np.mean(alone[(layer,)]) for layer in layers}
+        scores = {layer: scores[layer] + alone[(layer,)] for layer in layers}
     return scores
 
 
 def _necessity(sweep, groups, pairs):
+    """{group: what is lost of each pair's target when the group keeps the source's text}"""
     candidates = {group: _without(sweep.layers, group) for group in groups}
     close = sweep.closeness(candidates.values(), pairs)
-    return {group: 1 - np.mean(close[candidate]) for group, candidate in candidates.items()}
+    return {group: 1 - np.array(close[candidate]) for group, candidate in candidates.items()}
 
 
 def bisection(sweep):
     pairs = range(min(PAIRS, len(sweep.pairs)))
-    scores = dict.fromkeys(sweep.layers, 0.0)
-    groups = [sweep.layers]
+    scores, groups = {}, [sweep.layers]
     while groups:
-        halves = [half for group in groups for half in (group[: len(group) // 2], group[len(group) // 2 :])]
+        halves = [half for group in groups for half in (group[: len(group) // 2], group[len(group) // 2 :]) if half]
         necessity = _necessity(sweep, halves, pairs)
         for half in halves:
             scores |= dict.fromkeys(half, necessity[half] / len(half))
-        groups = [half for half in halves if len(half) > 1 and necessity[half] > NEGLIGIBLE]
-    if sum(scores.values()) < REDUNDANT:
+        groups = [half for half in halves if len(half) > 1 and necessity[half].mean() > NEGLIGIBLE]
+    if sum(score.mean() for score in scores.values()) < REDUNDANT:
         return first_step(sweep)
     return _ranking(scores)
 
 
 def halving(sweep):
-    scores, left, pairs = {}, sweep.layers, 1
+    scores, behind, left, pairs = {}, (), sweep.layers, 1
     while True:
         found = _by_first_call(sweep, left, range(min(pairs, len(sweep.pairs))))
-        # A layer that is out stays behind all that are still in.
-        scores = {layer: score - 1 if layer not in found else score for layer, score in scores.items()} | found
+        scores |= found
         if pairs >= min(PAIRS, len(sweep.pairs)):
-            return _ranking(scores)
-        pairs *= 2
-        left = tuple(sorted(_ranking(found).order[: max(4, len(left) // 2)]))
+            return Ranking((*_order(found), *behind), scores)
+        better = _order(found)[: max(4, len(left) // 2)]
+        behind = (*(layer for layer in _order(found) if layer not in better), *behind)
+        left, pairs = tuple(sorted(better)), 2 * pairs
 
 
 STRATEGIES: dict[str, Callable] = {

@@ -16,7 +16,7 @@ import torch
 from ..scoring import text
 from ..scoring.image import psnr
 from .cells import CellStore
-from .drawing import SOURCE, Drawing, Picture
+from .drawing import SOURCE, TARGET, Drawing, Picture
 
 _LEGIBLE = 128  # pixels; OCR reads smaller pictures enlarged to this height
 
@@ -129,6 +129,10 @@ class Sweep:
         self._compute(references, missing, score)
         return {layers: [self._reading(Picture(pair, layers, steps)) for pair in pairs] for layers in candidates}
 
+    def was_read(self, pair, candidate):
+        """Whether the prediction half-way is among the cells."""
+        return self.store.get(self._key(Picture(pair, candidate, self.half), "reading")) is not None
+
     def distance(self, candidate, pairs):
         """Mean squared error to the source picture, 0 to 1, of finished pictures that were read."""
         results = [self.store.get(self._key(Picture(pair, candidate, self.drawing.setting.steps), "reading")) for pair in pairs]
@@ -137,7 +141,7 @@ class Sweep:
     def picture(self, pair, candidate):
         """A finished picture [H, W, 3] uint8, drawn if it is not there."""
         wanted = Picture(pair, candidate, self.drawing.setting.steps)
-        self._compute({wanted: None}, [], None)
+        self._compute({wanted: None}, {}, None)
         return self.drawing.decode(self._latents[wanted][None])[0]
 
     def _reading(self, picture):

@@ -3,10 +3,11 @@
 from comfy_api.latest import ComfyExtension
 
 from .demo_model import LoadTextDemoModel
+from .localize import LocalizeTextLayers
 from .patch import PatchPromptIntoLayers
 from .text_layers import ChooseTextLayers, LoadTextLayers, SaveTextLayers
 
 
 class TextLayersExtension(ComfyExtension):
     async def get_node_list(self):
-        return [ChooseTextLayers, PatchPromptIntoLayers, SaveTextLayers, LoadTextLayers, LoadTextDemoModel]
+        return [LocalizeTextLayers, ChooseTextLayers, PatchPromptIntoLayers, SaveTextLayers, LoadTextLayers, LoadTextDemoModel]
