@@ -12,8 +12,11 @@ from dataclasses import dataclass
 
 from ..patching import families
 from ..patching.text_layers import TextLayers
-from .selection import Selection, select
+from ..scoring import charts
+from .drawing import SOURCE, TARGET
+from .selection import Selection, interval, select
 from .strategies import STRATEGIES, Ranking
+from .sweep import SHOWN
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def contact_sheet(found, sweep):
     chosen = found.selection.layers
     others = tuple(layer for layer in sweep.layers if layer not in chosen)
     kinds = {"source": SOURCE, "target prompt": TARGET, "these layers": chosen, "all other layers": others or SOURCE}
-    pairs = range(min(_SHOWN, len(sweep.pairs)))
+    pairs = range(min(SHOWN, len(sweep.pairs)))
     read = sweep.readings(kinds.values(), pairs)
     rows = [[(sweep.picture(pair, layers), read[layers][pair].read or "-") for layers in kinds.values()] for pair in pairs]
     return charts.contact_sheet(list(kinds), rows)

@@ -18,6 +18,7 @@ from ..scoring.image import psnr
 from .cells import CellStore
 from .drawing import SOURCE, TARGET, Drawing, Picture
 
+SHOWN = 4  # pairs whose finished pictures are kept, for people to look at
 _LEGIBLE = 128  # pixels; OCR reads smaller pictures enlarged to this height
 
 
@@ -162,7 +163,8 @@ class Sweep:
         for batch, left in self._batches(order):
             drawn = self.drawing.draw(batch, lambda left=left: self._tell(left))
             for picture, latent in drawn.items():
-                if picture in references or picture.layers in (SOURCE, self.layers):
+                shown = picture.pair < SHOWN and picture.steps == self.drawing.setting.steps
+                if shown or picture.layers in (SOURCE, self.layers):
                     self._latents[picture] = latent
                     self.store.put_array(self._key(picture), latent.numpy())
             for picture in batch:

@@ -62,7 +62,7 @@ class LocalizeTextLayers(io.ComfyNode):
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=io.ControlAfterGenerate.fixed,
                     tooltip="The noise of the first pair; every pair has its own.",
-                ),  # fmt: skip
+                ),
                 io.Int.Input("steps", default=20, min=2, max=1000, tooltip="Steps of a finished picture."),
                 io.Float.Input("cfg", default=7.0, min=0.0, max=100.0, step=0.1, tooltip="Guidance, as in KSampler."),
                 io.Combo.Input("sampler_name", options=SAMPLERS, tooltip="Only samplers that add no noise of their own."),
@@ -75,7 +75,7 @@ class LocalizeTextLayers(io.ComfyNode):
                     max=256,
                     advanced=True,
                     tooltip="The most pictures in one call of the model. Halved by itself when memory runs out.",
-                ),  # fmt: skip
+                ),
             ],
             outputs=[
                 TextLayersSocket.Output(display_name="text_layers", tooltip="The layers that were found."),
