@@ -102,7 +102,7 @@ def halving(sweep):
 
 
 STRATEGIES: dict[str, Callable] = {
-    "first step": first_step,
+    "first_step": first_step,
     "bisection": bisection,
     "halving": halving,
     "exhaustive": exhaustive,

@@ -47,7 +47,7 @@ class LocalizeTextLayers(io.ComfyNode):
                 io.Combo.Input(
                     "strategy",
                     options=list(STRATEGIES),
-                    tooltip="first step: judges each layer by the model's first call, then reads. bisection: groups of layers, faster for "
+                    tooltip="first_step: judges each layer by the model's first call, then reads. bisection: groups of layers, faster for "
                     "models with many. halving: fewer pairs for layers that do little. exhaustive: reads every layer on every pair, slow.",
                 ),
                 io.Combo.Input(

@@ -1,0 +1,173 @@
+"""Localization on a demo model, each strategy beside the paper's procedure:
+
+`python dev.py run benchmarks.localization --model unet --strategy all --pairs FILE.csv --seed 0 --out FILE.json`
+
+The paper's procedure here: layer after layer, pair after pair, one picture at a time, read by EasyOCR; where the text evolves with
+the picture each patched picture needs a run of the target as well. A call is one evaluation of the model for one picture: a batch of
+n pictures with both CFG halves counts 2 n. Without --pairs, 100 pairs of held-out words; --verify other held-out pairs check the layers.
+"""
+
+import argparse
+import json
+import random
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..demo import architecture, comfy_model, pictures, signs
+from ..demo.train import word_list
+from ..localization.drawing import SOURCE, TARGET, Drawing, Setting
+from ..localization.localize import localize
+from ..localization.pairs import WordPair, parse_pairs
+from ..localization.selection import interval
+from ..localization.strategies import STRATEGIES
+from ..localization.sweep import Sweep
+from ..patching import families
+from ..patching.comfy_sampling import add_counting_wrapper
+from ..patching.swap import patch_prompt
+from ..scoring import text
+from ..scoring.image import mse
+from ..scoring.ocr import ENGINES, engine
+from .record import environment
+
+TEMPLATE = 'a white square sign on a blue wall that says "{word}"'
+_ENLARGE = 4
+
+
+def held_out_pairs(count, seed):
+    """Pairs of held-out words, every second one of equal length, no word twice."""
+    words = sorted(word_list("held_out"))
+    random.Random(seed).shuffle(words)
+    found = []
+    while len(found) < count:
+        source = words.pop()
+        equal = len(found) % 2 == 0
+        target = next(word for word in reversed(words) if (len(word) == len(source)) == equal)
+        words.remove(target)
+        found.append(WordPair(source, target))
+    return found
+
+
+def setting(seed, rows):
+    latent = torch.zeros(1, architecture.LATENT_CHANNELS, signs.HEIGHT // architecture.FOLD, signs.WIDTH // architecture.FOLD)
+    return Setting(TEMPLATE, "", latent, seed, pictures.STEPS, pictures.CFG, pictures.SAMPLER, pictures.SCHEDULER, rows)
+
+
+def paper(name, pairs, seed):
+    """{"calls", "seconds", "f1" and "mse" of each layer, "f1_target", "f1_source"} of the paper's procedure."""
+    model, clip, vae = comfy_model.load(name)
+    calls = 0
+
+    def count(rows):
+        nonlocal calls
+        calls += rows
+
+    add_counting_wrapper(model, count)
+    ocr = engine("EasyOCR")
+    started = time.perf_counter()
+
+    def prompt(word):
+        return pictures.encode(clip, [TEMPLATE.replace("{word}", word)])
+
+    def draw(number, word, patched=model):
+        return pictures.sample(patched, clip, vae, prompt(word), seed + number, 1)[0]
+
+    def f1(picture, word):
+        return text.f1(ocr.read(picture, _ENLARGE), word)
+
+    sources = [draw(n, pair.source) for n, pair in enumerate(pairs)]
+    target = np.mean([f1(draw(n, pair.target), pair.target) for n, pair in enumerate(pairs)])
+    source = np.mean([f1(picture, pair.target) for picture, pair in zip(sources, pairs)])
+    scores, errors = [], []
+    for layer in range(len(families.layer_names(model))):
+        chosen = families.written(model, str(layer))
+        edits = [draw(n, pair.source, patch_prompt(model, chosen, prompt(pair.target))) for n, pair in enumerate(pairs)]
+        scores.append(float(np.mean([f1(edit, pair.target) for edit, pair in zip(edits, pairs)])))
+        errors.append(float(np.mean([mse(edit, before) for edit, before in zip(edits, sources)])))
+        print(f"paper, layer {layer}: F1 {scores[-1]:.3f}", flush=True)
+    seconds = time.perf_counter() - started
+    return {"calls": calls, "seconds": round(seconds, 1), "f1": scores, "mse": errors, "f1_target": target, "f1_source": source,
+            "best_single": int(np.argmax(scores)), "engine": ocr.name}  # fmt: skip
+
+
+def search(name, strategy, pairs, seed, ocr, rows):
+    """One strategy with an empty folder of cells."""
+    model, clip, vae = comfy_model.load(name)
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        drawing = Drawing(model, clip, vae, pairs, setting(seed, rows))
+        sweep = Sweep(drawing, engine(ocr), Path(folder))
+        found = localize(model, sweep, strategy)
+        seconds = time.perf_counter() - started
+        sweep.store.close()
+    return {
+        "layers": list(found.selection.layers),
+        "best_single": found.selection.best_single,
+        "scores": {layer: [round(x, 4) for x in interval(found.ranking.scores[layer])] for layer in range(len(found.names))},
+        "model_calls": drawing.model_calls,
+        "seconds": round(seconds, 1),
+        "verdicts": {" ".join(map(str, layers)): [v.good, v.counted, v.sure] for layers, v in found.selection.verdicts.items()},
+        "doubts": list(found.selection.doubts),
+    }
+
+
+def verify(name, layers, count, seed, rows):
+    """Finished pictures of other pairs, read by EasyOCR: exact readings of the target's word, with 95 % intervals."""
+    model, clip, vae = comfy_model.load(name)
+    pairs = held_out_pairs(count, seed + 1000)
+    with tempfile.TemporaryDirectory() as folder:
+        drawing = Drawing(model, clip, vae, pairs, setting(seed + 1000, rows))
+        sweep = Sweep(drawing, engine("EasyOCR"), Path(folder))
+        drawn = random.Random(seed).sample(
+            [layer for layer in sweep.layers if layer not in layers], min(len(layers), len(sweep.layers) - len(layers))
+        )
+        sets = {
+            "chosen": tuple(layers),
+            "all": sweep.layers,
+            "random": tuple(sorted(drawn)),
+            "target prompt": TARGET,
+            "source prompt": SOURCE,
+        }
+        read = sweep.readings(sets.values(), range(count))
+        sweep.store.close()
+    result = {kind: [round(x, 3) for x in interval([r.exact for r in read[candidate]])] for kind, candidate in sets.items()}
+    difference = [a.exact - b.exact for a, b in zip(read[sets["chosen"]], read[sets["all"]])]
+    return {**result, "random_layers": list(sets["random"]), "chosen_minus_all": [round(x, 3) for x in interval(difference)]}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=comfy_model.MODELS, required=True)
+    parser.add_argument("--strategy", choices=[*STRATEGIES, "all"], default="all")
+    parser.add_argument("--pairs", type=Path, help="a CSV file, source,target a line")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--ocr", choices=list(ENGINES), default="RapidOCR", help="the engine of the strategies")
+    parser.add_argument("--rows", type=int, default=16, help="the most pictures in one batch")
+    parser.add_argument("--verify", type=int, default=100, help="other held-out pairs to check the layers on; 0 for none")
+    parser.add_argument("--no-paper", action="store_true", help="leave out the paper's procedure")
+    parser.add_argument("--out", type=Path, required=True)
+    a = parser.parse_args()
+    pairs = parse_pairs(a.pairs.read_text("utf-8-sig")) if a.pairs else held_out_pairs(100, a.seed)
+    engine(a.ocr), engine("EasyOCR")  # loading them is no part of any procedure
+    search(a.model, "first_step", pairs[:4], a.seed, a.ocr, a.rows)  # nor is what happens once a process
+    result = {**environment(), "model": a.model, "seed": a.seed, "pairs": len(pairs), "ocr": a.ocr, "template": TEMPLATE, "strategies": {}}
+    for strategy in STRATEGIES if a.strategy == "all" else [a.strategy]:
+        found = result["strategies"][strategy] = search(a.model, strategy, pairs, a.seed, a.ocr, a.rows)
+        print(strategy, found["layers"], found["model_calls"], "calls", found["seconds"], "s", flush=True)
+        a.out.write_text(json.dumps(result, indent=1) + "\n")
+    if a.verify:
+        chosen = {tuple(found["layers"]) for found in result["strategies"].values()}
+        result["held_out"] = {" ".join(map(str, layers)): verify(a.model, layers, a.verify, a.seed, a.rows) for layers in chosen}
+        a.out.write_text(json.dumps(result, indent=1) + "\n")
+    if not a.no_paper:
+        done = result["paper"] = paper(a.model, pairs, a.seed)
+        for found in result["strategies"].values():
+            found |= {"paper_calls": done["calls"], "paper_seconds": done["seconds"]}
+    a.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
