@@ -121,16 +121,9 @@ def verify(name, layers, count, seed, rows):
     with tempfile.TemporaryDirectory() as folder:
         drawing = Drawing(model, clip, vae, pairs, setting(seed + 1000, rows))
         sweep = Sweep(drawing, engine("EasyOCR"), Path(folder))
-        drawn = random.Random(seed).sample(
-            [layer for layer in sweep.layers if layer not in layers], min(len(layers), len(sweep.layers) - len(layers))
-        )
-        sets = {
-            "chosen": tuple(layers),
-            "all": sweep.layers,
-            "random": tuple(sorted(drawn)),
-            "target prompt": TARGET,
-            "source prompt": SOURCE,
-        }
+        others = [layer for layer in sweep.layers if layer not in layers]
+        drawn = tuple(sorted(random.Random(seed).sample(others, min(len(layers), len(others)))))
+        sets = {"chosen": tuple(layers), "all": sweep.layers, "random": drawn, "target prompt": TARGET, "source prompt": SOURCE}
         read = sweep.readings(sets.values(), range(count))
         sweep.store.close()
     result = {kind: [round(x, 3) for x in interval([r.exact for r in read[candidate]])] for kind, candidate in sets.items()}

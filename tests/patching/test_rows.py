@@ -1,0 +1,73 @@
+"""Rows of one batch that swap different layers give the pictures of patch_prompt, one by one."""
+
+import comfy.sample
+import pytest
+import torch
+from text_layers.patching import families
+from text_layers.patching.rows import Swap, swap_rows, text_stream_evolves
+from text_layers.patching.swap import patch_prompt
+
+
+def draw(fixture, model, positive, rows=1, cfg=5.0):
+    noise = fixture.noise.repeat(rows, 1, 1, 1)
+    negative = [[fixture.negative[0][0].repeat(rows, 1, 1), {k: v.repeat(rows, 1) for k, v in fixture.negative[0][1].items()}]]
+    return comfy.sample.sample(
+        model, noise, 5, cfg, "euler", "normal", positive, negative, torch.zeros_like(noise), disable_pbar=True, seed=3
+    )  # fmt: skip
+
+
+def side_by_side(*conditionings):
+    return [
+        [
+            torch.cat([c[0][0] for c in conditionings]),
+            {"pooled_output": torch.cat([c[0][1]["pooled_output"] for c in conditionings])},
+        ]
+    ]
+
+
+SETS = [(), (0,), (2,), (1, 3), (0, 1, 2, 3, 4, 5)]
+
+
+@pytest.mark.parametrize("cfg", [5.0, 1.0])
+@pytest.mark.parametrize("memory_is_short", [False, True])
+def test_every_row_is_its_own_edit(oracle, cfg, memory_is_short):
+    names = families.layer_names(oracle.model)
+    evolves = text_stream_evolves(oracle.model)
+    target = 0 if evolves else oracle.positive_B[0][0]
+    rows = [None, *(Swap(tuple(names[i] for i in layers), target) for layers in SETS)]
+    positive = side_by_side(oracle.positive_B, *[oracle.positive_A] * len(SETS))
+    factor = oracle.model.model.memory_usage_factor
+    oracle.model.model.memory_usage_factor = 1e12 if memory_is_short else factor
+    try:
+        together = draw(oracle, swap_rows(oracle.model, rows), positive, len(rows), cfg)
+    finally:
+        oracle.model.model.memory_usage_factor = factor
+    # 2e-3 of the largest value: another batch size is another order of float operations.
+    target_picture = draw(oracle, oracle.model, oracle.positive_B, cfg=cfg)
+    assert (together[:1] - target_picture).abs().max() < 2e-3 * target_picture.abs().max()
+    source = draw(oracle, oracle.model, oracle.positive_A, cfg=cfg)
+    for layers, row in zip(SETS, together[1:]):
+        model = oracle.model
+        if layers:
+            chosen = families.written(oracle.model, " ".join(map(str, layers)))
+            model = patch_prompt(oracle.model, chosen, oracle.positive_B)
+        wanted = draw(oracle, model, oracle.positive_A, cfg=cfg)
+        assert (row[None] - wanted).abs().max() < 2e-3 * wanted.abs().max(), layers
+        assert not layers or (wanted - source).abs().max() > 0.01 * wanted.abs().max()
+
+
+def test_the_model_is_unharmed(oracle):
+    before = draw(oracle, oracle.model, oracle.positive_A)
+    names = families.layer_names(oracle.model)
+    target = 0 if text_stream_evolves(oracle.model) else oracle.positive_B[0][0]
+    draw(oracle, swap_rows(oracle.model, [None, Swap((names[1],), target)]), side_by_side(oracle.positive_B, oracle.positive_A), 2)
+    assert torch.equal(draw(oracle, oracle.model, oracle.positive_A), before)
+
+
+def test_errors(sd3):
+    names = families.layer_names(sd3.model)
+    with pytest.raises(ValueError, match="no text layer elsewhere"):
+        swap_rows(sd3.model, [None, Swap(("elsewhere",), 0)])
+    for giver in (1, 5):
+        with pytest.raises(ValueError, match="cannot give"):
+            swap_rows(sd3.model, [None, Swap((names[0],), giver)])

@@ -1,0 +1,53 @@
+"""Image metrics against scikit-image."""
+
+import numpy as np
+import pytest
+from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
+from text_layers.scoring import image
+
+
+def two_pictures(height=32, width=64, seed=0):
+    rng = np.random.default_rng(seed)
+    a = rng.integers(0, 256, (height, width, 3))
+    return a.astype(np.uint8), np.clip(a + rng.integers(-40, 40, a.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [(32, 64), (7, 7), (101, 53)])
+def test_whole_pictures(size):
+    a, b = two_pictures(*size)
+    assert image.mse(a, b) == pytest.approx(mean_squared_error(a / 255, b / 255))
+    assert image.psnr(a, b) == pytest.approx(peak_signal_noise_ratio(a, b))
+    assert image.ssim(a, b) == pytest.approx(structural_similarity(a, b, channel_axis=2))
+
+
+def test_the_background_is_what_is_outside_the_boxes():
+    a, b = two_pictures()
+    boxes = [(10, 8, 30, 20), (25, -5, 40, 12)]
+    outside = np.ones((32, 64), bool)
+    outside[8:20, 10:30] = outside[0:12, 25:40] = False
+    assert image.mse(a, b, boxes) == pytest.approx(mean_squared_error(a[outside] / 255, b[outside] / 255))
+    changed = b.copy()
+    changed[~outside] = 0
+    for measure in (image.mse, image.psnr, image.ssim):
+        assert measure(a, changed, boxes) == measure(a, b, boxes)
+        assert measure(a, changed) != measure(a, b)
+
+
+def test_the_ssim_of_a_cut_off_side_is_that_of_the_rest():
+    a, b = two_pictures()
+    assert image.ssim(a, b, [(40, 0, 64, 32)]) == pytest.approx(structural_similarity(a[:, :40], b[:, :40], channel_axis=2))
+
+
+def test_equal_pictures():
+    a, _ = two_pictures()
+    assert (image.mse(a, a), image.psnr(a, a), image.ssim(a, a)) == (0, float("inf"), 1)
+
+
+def test_errors_say_what_is_wrong():
+    a, b = two_pictures()
+    with pytest.raises(ValueError, match="different sizes: 64 x 32 and 63 x 32"):
+        image.mse(a, b[:, 1:])
+    with pytest.raises(ValueError, match="no background is left"):
+        image.psnr(a, b, [(0, 0, 64, 32)])
+    with pytest.raises(ValueError, match="7 x 7"):
+        image.ssim(a[:5], b[:5])

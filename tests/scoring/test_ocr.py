@@ -1,0 +1,54 @@
+"""Both engines read real pictures."""
+
+import sys
+
+import numpy as np
+import pytest
+from matplotlib import get_data_path
+from PIL import Image, ImageDraw, ImageFont
+from text_layers.scoring.ocr import ENGINES, EasyOcr, RapidOcr, engine
+
+
+def written(words, size=40):
+    """Words side by side in black on white, and where they stand."""
+    font = ImageFont.truetype(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
+    picture = Image.new("RGB", (300 * len(words), 120), "white")
+    boxes = []
+    for number, word in enumerate(words):
+        at = (300 * number + 40, 40)
+        ImageDraw.Draw(picture).text(at, word, "black", font)
+        boxes.append(ImageDraw.Draw(picture).textbbox(at, word, font))
+    return np.asarray(picture), boxes
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_words_and_their_boxes_from_left_to_right(name):
+    picture, boxes = written(["HOTEL", "CAFE"])
+    assert engine(name).read(picture) == "HOTELCAFE"
+    found = engine(name).find(picture)
+    assert [f.text for f in found] == ["HOTEL", "CAFE"]
+    for f, box in zip(found, boxes):
+        assert np.abs(np.subtract(f.box, box)).max() < 12  # engines leave a margin of some pixels
+        assert 0.5 < f.confidence <= 1
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_boxes_of_enlarged_pictures_are_in_the_pictures_own_pixels(name):
+    picture, boxes = written(["HOTEL"])
+    small = np.asarray(Image.fromarray(picture).resize((picture.shape[1] // 4, picture.shape[0] // 4), Image.LANCZOS))
+    (found,) = engine(name).find(small, enlarge=4)
+    assert found.text == "HOTEL"
+    assert np.abs(np.subtract(found.box, np.array(boxes[0]) / 4)).max() < 4
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_nothing_is_read_where_nothing_is_written(name):
+    blank = np.full((64, 128, 3), 200, np.uint8)
+    assert engine(name).read(blank) == "" and engine(name).find(blank) == []
+
+
+@pytest.mark.parametrize("kind, module", [(EasyOcr, "easyocr"), (RapidOcr, "rapidocr")])
+def test_a_missing_package_is_one_clear_sentence(kind, module, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=f"is not installed. Run in ComfyUI's Python: pip install {module}"):
+        kind()

@@ -1,0 +1,39 @@
+"""Text metrics against RapidFuzz and against definitions worked by hand."""
+
+import random
+
+import pytest
+from rapidfuzz.distance import Levenshtein
+from text_layers.scoring import text
+
+
+def random_texts(count):
+    rng = random.Random(1)
+    return [tuple("".join(rng.choices("ABCDE", k=rng.randint(0, 8))) for _ in "ab") for _ in range(count)]
+
+
+@pytest.mark.parametrize("read, wanted", random_texts(200))
+def test_distance_and_similarity_are_rapidfuzz_s(read, wanted):
+    assert text.distance(read, wanted) == Levenshtein.distance(read, wanted)
+    assert text.similarity(read, wanted) == pytest.approx(Levenshtein.normalized_similarity(read, wanted))
+
+
+@pytest.mark.parametrize(
+    "read, wanted, precision, recall, f1, accuracy",
+    [
+        ("HOTEL", "HOTEL", 1, 1, 1, 1),
+        ("LISTEN", "SILENT", 1, 1, 1, 1),  # the paper's measures do not see the order
+        ("HOTELL", "HOTEL", 5 / 6, 1, 10 / 11, 3 / 6),  # sorted: EHLLOT and EHLOT agree in three places
+        ("CAFE", "HOTEL", 1 / 4, 1 / 5, 2 / 9, 0),
+        ("", "HOTEL", 0, 0, 0, 0),
+        ("HOTEL", "", 0, 1, 0, 0),
+        ("", "", 1, 1, 1, 1),
+    ],
+)
+def test_the_papers_measures_by_hand(read, wanted, precision, recall, f1, accuracy):
+    found = [measure(read, wanted) for measure in (text.precision, text.recall, text.f1, text.accuracy)]
+    assert found == pytest.approx([precision, recall, f1, accuracy])
+
+
+def test_exact_and_similarity_see_the_order():
+    assert not text.exact("LISTEN", "SILENT") and text.similarity("LISTEN", "SILENT") < 0.5
