@@ -28,7 +28,7 @@ def test_words_and_their_boxes_from_left_to_right(name):
     found = engine(name).find(picture)
     assert [f.text for f in found] == ["HOTEL", "CAFE"]
     for f, box in zip(found, boxes):
-        assert np.abs(np.subtract(f.box, box)).max() < 12  # engines leave a margin of some pixels
+        assert np.abs(np.subtract(f.box, box)).max() < 16  # both leave a margin of up to half a letter's height
         assert 0.5 < f.confidence <= 1
 
 
@@ -38,7 +38,7 @@ def test_boxes_of_enlarged_pictures_are_in_the_pictures_own_pixels(name):
     small = np.asarray(Image.fromarray(picture).resize((picture.shape[1] // 4, picture.shape[0] // 4), Image.LANCZOS))
     (found,) = engine(name).find(small, enlarge=4)
     assert found.text == "HOTEL"
-    assert np.abs(np.subtract(found.box, np.array(boxes[0]) / 4)).max() < 4
+    assert np.abs(np.subtract(found.box, np.array(boxes[0]) / 4)).max() < 16 / 4 + 1
 
 
 @pytest.mark.parametrize("name", ENGINES)

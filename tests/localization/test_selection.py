@@ -1,0 +1,78 @@
+"""The smallest set, the test that decides about it, and what is said when the evidence is thin."""
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap
+from text_layers.benchmarks.known_answer import KnownAnswer
+from text_layers.localization.selection import BAD, GOOD, interval, select
+from text_layers.localization.strategies import Ranking
+from text_layers.localization.sweep import Reading
+
+
+def ranked(layers, *first):
+    order = (*first, *(layer for layer in range(layers) if layer not in first))
+    return Ranking(order, {layer: np.zeros(1) for layer in order})
+
+
+def test_what_the_ranking_puts_first_is_left_out_again_when_nobody_misses_it():
+    selection = select(KnownAnswer(8, [[2, 5]]), ranked(8, 3, 5, 1, 2))
+    assert selection.layers == (2, 5) and selection.best_single == 3
+
+
+def test_a_ranking_that_is_all_wrong_costs_pictures_but_not_the_answer():
+    assert select(KnownAnswer(24, [[22, 23]]), ranked(24)).layers == (22, 23)
+
+
+def test_few_pairs_are_said_to_be_few():
+    selection = select(KnownAnswer(8, [[2]], pairs=4), ranked(8, 2))
+    assert selection.layers == (2,)
+    assert any("4 pairs are too few" in doubt for doubt in selection.doubts)
+
+
+def test_a_word_that_needs_every_layer():
+    selection = select(KnownAnswer(6, [range(6)]), ranked(6))
+    assert selection.layers == tuple(range(6))
+    assert any("no smaller set" in doubt for doubt in selection.doubts)
+
+
+def test_a_model_that_does_not_draw_the_word():
+    class Illegible(KnownAnswer):
+        def readings(self, candidates, pairs, steps=None):
+            return {candidate: [Reading(False, 0.0, "") for _ in pairs] for candidate in candidates}
+
+    with pytest.raises(ValueError, match="even with all layers patched"):
+        select(Illegible(8, [[2]]), ranked(8, 2))
+
+
+class Unreliable(KnownAnswer):
+    """The layers read right with a given rate."""
+
+    rate = 1.0
+
+    def readings(self, candidates, pairs, steps=None):
+        pairs = list(pairs)
+        found = {}
+        for candidate in candidates:
+            exact = self._rng.random(len(pairs)) < (1 if candidate == self.layers else self.rate)
+            found[candidate] = [Reading(bool(e), float(e), "") for e in exact]
+        return found
+
+
+@pytest.mark.parametrize("rate, reaches", [(GOOD, True), (BAD, False)])
+def test_the_two_kinds_of_error_are_as_rare_as_promised(rate, reaches):
+    """One in ten; 300 trials of a binomial with p = 0.1 stay below 45 with probability 0.997."""
+    wrong = 0
+    for seed in range(300):
+        sweep = Unreliable(2, [[0]], pairs=400, seed=seed)
+        sweep.rate = rate
+        wrong += (select(sweep, ranked(2, 0)).verdicts[(0,)].reaches) != reaches
+    assert wrong <= 45
+
+
+def test_the_interval_is_scipys_bootstrap():
+    """Both are random: 0.02 is four times the standard error of such a quantile."""
+    values = np.random.default_rng(0).random(40)
+    mean, lower, upper = interval(values)
+    wanted = bootstrap((values,), np.mean, method="percentile", random_state=0).confidence_interval
+    assert mean == pytest.approx(values.mean())
+    assert (lower, upper) == pytest.approx((wanted.low, wanted.high), abs=0.02)

@@ -1,0 +1,205 @@
+"""One sweep on the demo models: right pictures, each drawn once, kept cells, changed settings, memory, interruption, errors."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import comfy.model_management
+import numpy as np
+import pytest
+import torch
+from text_layers.benchmarks.localization import TEMPLATE, setting
+from text_layers.demo import comfy_model, pictures
+from text_layers.localization.drawing import SOURCE, TARGET, Drawing, Picture, Setting
+from text_layers.localization.localize import chart, contact_sheet, localize, report
+from text_layers.localization.pairs import DEFAULT, WordPair, parse_pairs
+from text_layers.localization.sweep import Sweep
+from text_layers.patching import families
+from text_layers.patching.swap import patch_prompt
+from text_layers.scoring.ocr import engine
+
+PAIRS = [WordPair("CAFE", "HOTEL"), WordPair("OPEN", "SHUT"), WordPair("NORTH", "SOUTH")]
+KNOWN = {"unet": (4, 5, 7), "mmdit": (0, 1, 2)}
+
+
+@pytest.fixture(scope="module", params=["unet", "mmdit"])
+def demo(request):
+    return request.param, comfy_model.load(request.param)
+
+
+def sweep_of(demo, folder, pairs=PAIRS, ocr="RapidOCR", **changes):
+    return Sweep(Drawing(*demo[1], pairs, replace(setting(0, 16), **changes)), engine(ocr), folder)
+
+
+def test_rows_are_the_pictures_of_patch_prompt(demo):
+    name, (model, clip, vae) = demo
+    drawing = Drawing(model, clip, vae, PAIRS, setting(5, 16))
+    wanted = [Picture(pair, layers, 12) for pair in (0, 2) for layers in (SOURCE, TARGET, (0,), KNOWN[name])]
+    drawn = drawing.draw(wanted)
+    rows = drawing.cost(wanted)
+    assert rows == 8 and drawing.model_calls == rows * 12 * 2
+    for picture in wanted:
+        pair = PAIRS[picture.pair]
+        source, target = (pictures.encode(clip, [TEMPLATE.replace("{word}", word)]) for word in (pair.source, pair.target))
+        patched = model
+        if picture.layers not in (SOURCE, TARGET):
+            patched = patch_prompt(model, families.written(model, " ".join(map(str, picture.layers))), target)
+        alone = pictures.sample(patched, clip, vae, target if picture.layers == TARGET else source, 5 + picture.pair, 1)[0]
+        # 8 of 255: a batch is another order of float operations, which twelve steps enlarge.
+        assert np.abs(drawing.decode(drawn[picture][None])[0].astype(int) - alone).max() <= 8
+
+
+def test_a_second_sweep_draws_nothing_again(demo, tmp_path):
+    asked = [(0,), (1, 2), demo[1] and KNOWN[demo[0]]]
+    first = sweep_of(demo, tmp_path)
+    close, read = first.closeness(asked, range(3)), first.readings([*asked, TARGET], range(3))
+    again = sweep_of(demo, tmp_path)
+    calls = again.drawing.model_calls
+    assert again.closeness(asked, range(3)) == close and again.readings([*asked, TARGET], range(3)) == read
+    assert again.drawing.model_calls == calls and again.computed == 0
+    assert all(r.read == pair.target for r, pair in zip(read[TARGET], PAIRS))
+    again.closeness([(3,)], range(3))  # source and all layers are on disk; only the new rows are drawn
+    assert again.drawing.model_calls - calls == 3 * 2 * (2 if demo[0] == "mmdit" else 1)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seed": 1}, {"steps": 11}, {"cfg": 3.5}, {"sampler": "heun"}, {"scheduler": "normal"}, {"template": 'a red sign that says "{word}"'},
+                {"negative": "a blue sign"}]
+)  # fmt: skip
+def test_another_setting_reads_no_stale_cell(demo, tmp_path, changes):
+    first = sweep_of(demo, tmp_path)
+    first.closeness([(0,)], [0])
+    other = sweep_of(demo, tmp_path, **changes)
+    other.closeness([(0,)], [0])
+    assert other.computed == 1
+
+
+def test_other_weights_other_words_and_another_engine_read_no_stale_cell(demo, tmp_path):
+    first = sweep_of(demo, tmp_path)
+    first.readings([(0,)], [0], 6)
+    name, (model, clip, vae) = demo
+    changed = model.clone()
+    key = "diffusion_model." + families.layer_names(model)[-1] + (".to_v.weight" if name == "unet" else ".x_block.attn.qkv.weight")
+    weight = model.model.state_dict()[key]
+    changed.add_patches({key: ("diff", (torch.full_like(weight, 1e-3),))})
+    with_lora = sweep_of((name, (changed, clip, vae)), tmp_path)
+    with_words = sweep_of(demo, tmp_path, [WordPair("CAFE", "HOUSE"), *PAIRS[1:]])
+    with_engine = sweep_of(demo, tmp_path, ocr="EasyOCR")
+    for other in (with_lora, with_words, with_engine):
+        other.readings([(0,)], [0], 6)
+        assert other.computed == 1
+
+
+def test_too_large_a_batch_is_halved(demo, tmp_path, monkeypatch):
+    """The device refuses more than five pictures at once, as it does when its memory is full."""
+    wanted = sweep_of(demo, tmp_path / "a").closeness([(layer,) for layer in range(8)], range(2))
+    small = sweep_of(demo, tmp_path / "b")
+    apply_model = demo[1][0].model._apply_model
+
+    def refuse(x, *args, **kwargs):
+        if len(x) > 10:
+            raise torch.OutOfMemoryError("no memory")
+        return apply_model(x, *args, **kwargs)
+
+    monkeypatch.setattr(comfy.model_management, "OOM_EXCEPTION", torch.OutOfMemoryError)
+    monkeypatch.setattr(demo[1][0].model, "_apply_model", refuse)
+    found = small.closeness([(layer,) for layer in range(8)], range(2))
+    assert small.drawing.rows <= 5
+    for layers in wanted:
+        assert found[layers] == pytest.approx(wanted[layers], abs=1e-3)
+
+
+def test_interruption_stops_within_one_call_and_keeps_the_cells(demo, tmp_path):
+    sweep = sweep_of(demo, tmp_path, rows=4)
+    calls = []
+
+    def interrupt(progress):
+        calls.append(progress.done)
+        if sweep.computed >= 3:
+            comfy.model_management.interrupt_current_processing()
+
+    sweep.tell = interrupt
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        sweep.closeness([(layer,) for layer in range(8)], range(3))
+    assert calls[-1] - calls[-2] <= 8  # one call of four pictures with both halves
+    again = sweep_of(demo, tmp_path)
+    again.closeness([(layer,) for layer in range(8)], range(3))
+    assert again.computed == 24 - sweep.computed
+
+
+def test_the_node_s_answer_on_the_demo_models(demo, tmp_path):
+    """With the pairs that ship; that they are enough to see the layers that matter most, not more, is asked here."""
+    model = demo[1][0]
+    sweep = Sweep(Drawing(*demo[1], parse_pairs(DEFAULT), setting(0, 16)), engine("RapidOCR"), tmp_path)
+    found = localize(model, sweep, "first_step")
+    assert found.selection.layers[:2] == KNOWN[demo[0]][:2]
+    assert families.check(model, found.text_layers).names == tuple(found.names[layer] for layer in found.selection.layers)
+    lines = report(found, sweep)
+    assert f"{len(found.selection.layers)} of {len(found.names)} text layers" in lines and "model calls" in lines
+    assert chart(found).shape[2] == 3 and contact_sheet(found, sweep).shape[2] == 3
+
+
+SEARCH = """
+import sys
+from pathlib import Path
+import torch
+from comfy.cli_args import args
+args.cpu = not torch.cuda.is_available()
+from text_layers.benchmarks.localization import setting
+from text_layers.demo import comfy_model
+from text_layers.localization.drawing import Drawing
+from text_layers.localization.pairs import WordPair
+from text_layers.localization.sweep import Sweep
+from text_layers.scoring.ocr import engine
+torch.set_num_threads(2)
+pairs = [WordPair("CAFE", "HOTEL"), WordPair("OPEN", "SHUT"), WordPair("NORTH", "SOUTH")]
+sweep = Sweep(Drawing(*comfy_model.load("mmdit"), pairs, setting(0, 4)), engine("RapidOCR"), Path(sys.argv[1]))
+print("ready", flush=True)
+candidates = [(a, b) for a in range(8) for b in range(a)]
+print(sorted(sweep.closeness(candidates, range(3)).items()))
+print(sweep.computed)
+"""
+
+
+def test_kill_9_and_resume(tmp_path):
+    """The whole search killed at random moments; what a killed run had kept is not computed again, and the result is the same."""
+
+    def start(folder):
+        return subprocess.Popen([sys.executable, "-W", "ignore", "-c", SEARCH, str(folder)], stdout=subprocess.PIPE, text=True)
+
+    whole = start(tmp_path / "whole").communicate()[0].splitlines()
+    rng = random.Random(0)
+    for _ in range(3):
+        process = start(tmp_path / "killed")
+        process.stdout.readline()
+        time.sleep(rng.uniform(0.05, 0.6))
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    folder = next((tmp_path / "killed").iterdir())
+    before = sum(
+        line.count(b'"closeness"') or bool(line.strip()) for path in folder.glob("*.cells") for line in path.read_bytes().split(b"\n")
+    )
+    resumed = start(tmp_path / "killed").communicate()[0].splitlines()
+    assert int(whole[2]) == 84 and int(resumed[2]) >= 84 - before and before > 0
+    assert len(eval(resumed[1])) == 28  # noqa: S307 what our own script printed
+    for (a, first), (b, second) in zip(eval(whole[1]), eval(resumed[1])):  # noqa: S307
+        # Another batch is another order of float operations: 1e-3 of the way.
+        assert a == b and first == pytest.approx(second, abs=1e-3)
+
+
+def test_errors_say_what_is_wrong(demo, tmp_path):
+    model, clip, vae = demo[1]
+    with pytest.raises(ValueError, match=r"write \{word\}"):
+        Drawing(model, clip, vae, PAIRS, replace(setting(0, 16), template="a sign"))
+    other = comfy_model.load(demo[0])[2]
+    other.latent_channels = 4
+    with pytest.raises(ValueError, match="VAE belongs to another model"):
+        Drawing(model, clip, other, PAIRS, setting(0, 16))
+    sweep = sweep_of(demo, tmp_path)
+    with pytest.raises(ValueError, match="no strategy"):
+        localize(model, sweep, "guess")
+    assert isinstance(sweep.drawing.setting, Setting)
