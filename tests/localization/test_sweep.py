@@ -1,5 +1,6 @@
 """One sweep on the demo models: right pictures, each drawn once, kept cells, changed settings, memory, interruption, errors."""
 
+import json
 import os
 import random
 import signal
@@ -14,7 +15,8 @@ import pytest
 import torch
 from text_layers.benchmarks.localization import TEMPLATE, setting
 from text_layers.demo import comfy_model, pictures
-from text_layers.localization.drawing import SOURCE, TARGET, Drawing, Picture, Setting
+from text_layers.localization.cells import CellStore
+from text_layers.localization.drawing import SOURCE, TARGET, Drawing, Picture
 from text_layers.localization.localize import chart, contact_sheet, localize, report
 from text_layers.localization.pairs import DEFAULT, WordPair, parse_pairs
 from text_layers.localization.sweep import Sweep
@@ -54,7 +56,7 @@ def test_rows_are_the_pictures_of_patch_prompt(demo):
 
 
 def test_a_second_sweep_draws_nothing_again(demo, tmp_path):
-    asked = [(0,), (1, 2), demo[1] and KNOWN[demo[0]]]
+    asked = [(0,), (1, 2), KNOWN[demo[0]]]
     first = sweep_of(demo, tmp_path)
     close, read = first.closeness(asked, range(3)), first.readings([*asked, TARGET], range(3))
     again = sweep_of(demo, tmp_path)
@@ -67,8 +69,8 @@ def test_a_second_sweep_draws_nothing_again(demo, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"seed": 1}, {"steps": 11}, {"cfg": 3.5}, {"sampler": "heun"}, {"scheduler": "normal"}, {"template": 'a red sign that says "{word}"'},
-                {"negative": "a blue sign"}]
+    "changes", [{"seed": 1}, {"steps": 11}, {"cfg": 3.5}, {"sampler": "heun"}, {"scheduler": "normal"},
+                {"template": 'a red sign that says "{word}"'}, {"negative": "a blue sign"}]
 )  # fmt: skip
 def test_another_setting_reads_no_stale_cell(demo, tmp_path, changes):
     first = sweep_of(demo, tmp_path)
@@ -132,7 +134,7 @@ def test_interruption_stops_within_one_call_and_keeps_the_cells(demo, tmp_path):
 
 
 def test_the_node_s_answer_on_the_demo_models(demo, tmp_path):
-    """With the pairs that ship; that they are enough to see the layers that matter most, not more, is asked here."""
+    """With the pairs that ship. The MMDiT's block 2 is near the line: seeds differ about it."""
     model = demo[1][0]
     sweep = Sweep(Drawing(*demo[1], parse_pairs(DEFAULT), setting(0, 16)), engine("RapidOCR"), tmp_path)
     found = localize(model, sweep, "first_step")
@@ -144,13 +146,14 @@ def test_the_node_s_answer_on_the_demo_models(demo, tmp_path):
 
 
 SEARCH = """
-import sys
+import json, sys
 from pathlib import Path
 import torch
 from comfy.cli_args import args
 args.cpu = not torch.cuda.is_available()
 from text_layers.benchmarks.localization import setting
 from text_layers.demo import comfy_model
+from text_layers.localization.cells import CellStore
 from text_layers.localization.drawing import Drawing
 from text_layers.localization.pairs import WordPair
 from text_layers.localization.sweep import Sweep
@@ -160,7 +163,7 @@ pairs = [WordPair("CAFE", "HOTEL"), WordPair("OPEN", "SHUT"), WordPair("NORTH", 
 sweep = Sweep(Drawing(*comfy_model.load("mmdit"), pairs, setting(0, 4)), engine("RapidOCR"), Path(sys.argv[1]))
 print("ready", flush=True)
 candidates = [(a, b) for a in range(8) for b in range(a)]
-print(sorted(sweep.closeness(candidates, range(3)).items()))
+print(json.dumps([values for _, values in sorted(sweep.closeness(candidates, range(3)).items())]))
 print(sweep.computed)
 """
 
@@ -173,22 +176,18 @@ def test_kill_9_and_resume(tmp_path):
 
     whole = start(tmp_path / "whole").communicate()[0].splitlines()
     rng = random.Random(0)
-    for _ in range(3):
+    for _ in range(10):
         process = start(tmp_path / "killed")
         process.stdout.readline()
         time.sleep(rng.uniform(0.05, 0.6))
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
-    folder = next((tmp_path / "killed").iterdir())
-    before = sum(
-        line.count(b'"closeness"') or bool(line.strip()) for path in folder.glob("*.cells") for line in path.read_bytes().split(b"\n")
-    )
+    (folder,) = (tmp_path / "killed").iterdir()
+    before = len(CellStore(folder))
     resumed = start(tmp_path / "killed").communicate()[0].splitlines()
-    assert int(whole[2]) == 84 and int(resumed[2]) >= 84 - before and before > 0
-    assert len(eval(resumed[1])) == 28  # noqa: S307 what our own script printed
-    for (a, first), (b, second) in zip(eval(whole[1]), eval(resumed[1])):  # noqa: S307
-        # Another batch is another order of float operations: 1e-3 of the way.
-        assert a == b and first == pytest.approx(second, abs=1e-3)
+    assert before > 0 and int(whole[2]) == 84 and int(resumed[2]) == 84 - before
+    # Another batch is another order of float operations: 1e-3 of the way.
+    assert np.array(json.loads(resumed[1])) == pytest.approx(np.array(json.loads(whole[1])), abs=1e-3)
 
 
 def test_errors_say_what_is_wrong(demo, tmp_path):
@@ -202,4 +201,3 @@ def test_errors_say_what_is_wrong(demo, tmp_path):
     sweep = sweep_of(demo, tmp_path)
     with pytest.raises(ValueError, match="no strategy"):
         localize(model, sweep, "guess")
-    assert isinstance(sweep.drawing.setting, Setting)

@@ -38,7 +38,7 @@ def test_boxes_of_enlarged_pictures_are_in_the_pictures_own_pixels(name):
     small = np.asarray(Image.fromarray(picture).resize((picture.shape[1] // 4, picture.shape[0] // 4), Image.LANCZOS))
     (found,) = engine(name).find(small, enlarge=4)
     assert found.text == "HOTEL"
-    assert np.abs(np.subtract(found.box, np.array(boxes[0]) / 4)).max() < 16 / 4 + 1
+    assert np.abs(np.subtract(found.box, np.array(boxes[0]) / 4)).max() < 6  # as above, and a pixel of rounding
 
 
 @pytest.mark.parametrize("name", ENGINES)
