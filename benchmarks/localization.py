@@ -53,7 +53,7 @@ def held_out_pairs(count, seed):
 
 def setting(seed, rows):
     latent = torch.zeros(1, architecture.LATENT_CHANNELS, signs.HEIGHT // architecture.FOLD, signs.WIDTH // architecture.FOLD)
-    return Setting(TEMPLATE, "", latent, seed, pictures.STEPS, pictures.CFG, pictures.SAMPLER, pictures.SCHEDULER, rows)
+    return Setting(TEMPLATE, "", {"samples": latent}, seed, pictures.STEPS, pictures.CFG, pictures.SAMPLER, pictures.SCHEDULER, rows)
 
 
 def paper(name, pairs, seed):

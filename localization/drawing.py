@@ -30,11 +30,11 @@ SOURCE, TARGET = (), "target"  # beside them, a picture is the tuple of layers t
 
 @dataclass(frozen=True)
 class Setting:
-    """As KSampler. latent: [1, C, ...] of zeros in the size of the pictures; rows: the most pictures in one batch."""
+    """As KSampler. latent: an empty LATENT in the size of the pictures; rows: the most pictures in one batch."""
 
     template: str
     negative: str
-    latent: torch.Tensor
+    latent: dict
     seed: int = 0
     steps: int = 20
     cfg: float = 7.0
@@ -68,7 +68,12 @@ class Drawing:
         self._model = model.clone()
         add_counting_wrapper(self._model, self._count)
         self._evolves = text_stream_evolves(model)
-        self._latent = comfy.sample.fix_empty_latent_channels(model, setting.latent[:1])
+        self._latent = comfy.sample.fix_empty_latent_channels(
+            model,
+            torch.zeros_like(setting.latent["samples"][:1]),
+            setting.latent.get("downscale_ratio_spacial"),
+            setting.latent.get("downscale_ratio_temporal"),
+        )
         self._clip = clip
         self._conditioning = {}
         self._fingerprints = {}

@@ -92,9 +92,7 @@ class LocalizeTextLayers(io.ComfyNode):
         cls, model, clip, vae, latent_image, template, word_pairs, strategy, ocr, seed, steps, cfg, sampler_name, scheduler, negative, batch
     ):
         pairs = parse_pairs(word_pairs)
-        setting = Setting(
-            template, negative, torch.zeros_like(latent_image["samples"][:1]), seed, steps, cfg, sampler_name, scheduler, batch
-        )
+        setting = Setting(template, negative, latent_image, seed, steps, cfg, sampler_name, scheduler, batch)
         drawing = Drawing(model, clip, vae, pairs, setting)
         comfy.model_management.throw_exception_if_processing_interrupted()
         live = Live(cls.hidden.unique_id, len(drawing.names))

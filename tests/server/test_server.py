@@ -14,8 +14,9 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
-DEMO = [w for w in WORKFLOWS if "demo" in w.name]
-NODES = {"TextLayersChoose", "TextLayersPatchPrompt", "TextLayersSave", "TextLayersLoad", "TextLayersLoadDemoModel"}
+DEMO = [w for w in WORKFLOWS if w.name.startswith("Edit") and "demo" in w.name]
+LOCALIZE = [w for w in WORKFLOWS if w.name.startswith("Localize") and "demo" in w.name]
+NODES = {"TextLayersLocalize", "TextLayersChoose", "TextLayersPatchPrompt", "TextLayersSave", "TextLayersLoad", "TextLayersLoadDemoModel"}
 
 
 def test_all_nodes_are_there_and_explain_themselves(server):
@@ -63,6 +64,53 @@ def test_demo_workflows_run_and_change_only_the_word(server, path, tmp_path):
     assert signs.read_colours(small) == ("blue", "red")
     ocr = EasyOcr()
     assert (ocr.read(source[::2, ::2].copy()), ocr.read(edit[::2, ::2].copy())) == ("CAFE", "HOTEL")
+
+
+@pytest.mark.parametrize("path", LOCALIZE, ids=lambda p: p.stem)
+def test_localize_finds_the_layers_and_an_interrupted_search_goes_on(server, path):
+    prompt = server.api_prompt(json.loads(path.read_text()))
+    number = server.post("/prompt", {"prompt": prompt})["prompt_id"]
+    cells = server.base / "user" / "text_layers" / "cells"
+    before = {file: file.stat().st_size for file in cells.rglob("*.cells")}
+    for _ in range(600):
+        grown = {file: file.stat().st_size for file in cells.rglob("*.cells")}
+        if sum(grown.values()) > sum(before.values()) + 2000:
+            break
+        time.sleep(0.1)
+    asked = time.time()
+    server.post("/interrupt", {})
+    entry = server.wait(number)
+    assert entry["status"]["status_str"] == "error" and time.time() - asked < 5
+    assert any(kind == "execution_interrupted" for kind, _ in entry["status"]["messages"])
+    entry = server.run(prompt)
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    (text,) = next(
+        output["text"] for output in entry["outputs"].values() if "of" in str(output.get("text")) and "decide" in str(output["text"])
+    )
+    wanted = ("4", "5", "7") if "U-Net" in path.name else ("0", "1")
+    assert all(f"  {layer}: " in text for layer in wanted), text
+    assert len(server.pictures(entry)) == 2
+    (saved,) = (server.base / "models" / "text_layers").glob(f"{path.stem.split(' - ')[1]} layers.json")
+    assert json.loads(saved.read_text())["source"].startswith("localized, first_step")
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"template": "a sign"}, "does not say where the word goes"),
+        ({"word_pairs": "CAFE"}, "expected two words"),
+        ({"word_pairs": "A, B"}, "single letter"),
+        ({"word_pairs": "CAFE, CAFE"}, "both words are the same"),
+        ({"word_pairs": ""}, "There are no word pairs"),
+        ({"word_pairs": "CAFETERIA, HOTEL"}, "demo models draw words of 1 to 6 letters"),
+    ],
+)
+def test_localize_says_what_is_wrong(server, changes, message):
+    prompt = server.api_prompt(json.loads(LOCALIZE[0].read_text()))
+    node = next(n for n in prompt.values() if n["class_type"] == "TextLayersLocalize")
+    node["inputs"] |= changes
+    entry = server.run(prompt)
+    assert entry["status"]["status_str"] == "error" and message in json.dumps(entry["status"]["messages"])
 
 
 def test_errors_reach_the_user(server):
