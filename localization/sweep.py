@@ -170,6 +170,7 @@ class Sweep:
             for picture in batch:
                 if picture in missing:
                     score(picture, drawn[picture])
+                    self._tell(left)
 
     def _batches(self, order):
         """(pictures of one batch, model calls left after it)."""

@@ -73,7 +73,7 @@ def test_a_dropped_workflow_has_no_missing_node(server, page, path, tmp_path_fac
     screenshot(page, tmp_path_factory, f"{path.stem}.png")
 
 
-@pytest.mark.parametrize("path", [w for w in WORKFLOWS if "demo" in w.name], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [w for w in WORKFLOWS if w.name.startswith("Edit") and "demo" in w.name], ids=lambda p: p.stem)
 def test_a_queued_demo_workflow_gives_the_apis_pictures(server, page, path, tmp_path_factory):
     workflow = drop(page, path)
     before = set(server.json("/history"))
@@ -94,6 +94,23 @@ def test_a_queued_demo_workflow_gives_the_apis_pictures(server, page, path, tmp_
     server.post("/free", {"unload_models": True, "free_memory": True})  # so that the API's pictures are drawn, not remembered
     api = server.run(server.api_prompt(workflow))
     assert pixels(server, entry) == pixels(server, api)
+
+
+def test_localize_shows_itself_at_work_and_its_answer(server, page, tmp_path_factory):
+    path = next(w for w in WORKFLOWS if w.name.startswith("Localize") and "demo U-Net" in w.name)
+    drop(page, path)
+    before = set(server.json("/history"))
+    shown = "window.app.graph.nodes.find(n => n.type === 'TextLayersLocalize').widgets.map(w => String(w.value)).join('\\n')"
+    page.evaluate("window.app.queuePrompt(0)")
+    page.wait_for_function(f"() => /\\d+ model calls left in this round/.test({shown})", timeout=120_000)
+    page.wait_for_timeout(3000)
+    screenshot(page, tmp_path_factory, "Localize at work.png")
+    page.wait_for_function(f"() => /\\d of 9 text layers decide the drawn word/.test({shown})", timeout=300_000)
+    while not (new := set(server.json("/history")) - before):  # the nodes behind it are still running
+        page.wait_for_timeout(200)
+    assert server.wait(new.pop())["status"]["status_str"] == "success"
+    page.wait_for_timeout(2000)
+    screenshot(page, tmp_path_factory, f"{path.stem} - finished.png")
 
 
 def pixels(server, entry):
