@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 from ..scoring import text
-from ..scoring.image import psnr
 from .cells import CellStore
 from .drawing import SOURCE, TARGET, Drawing, Picture
 
@@ -110,34 +109,29 @@ class Sweep:
         steps = steps or self.drawing.setting.steps
         candidates, pairs = list(candidates), list(pairs)
         wanted = [Picture(pair, layers, steps) for pair in pairs for layers in candidates]
-        missing = [p for p in wanted if self.store.get(self._key(p, "reading")) is None]
-        finished = steps == self.drawing.setting.steps
-        references = dict.fromkeys(Picture(p.pair, SOURCE, steps) for p in missing) if finished else {}
+        missing = [p for p in wanted if self.store.get(self._key(p, "readings")) is None]
 
         def score(picture, latent):
             comfy.model_management.throw_exception_if_processing_interrupted()
             drawn = self.drawing.decode(latent[None])[0]
             result = {"read": self.ocr.read(drawn, self._enlarge)}
-            if finished:
-                source = self.drawing.decode(self._latents[Picture(picture.pair, SOURCE, steps)][None])[0]
-                distance = psnr(source, drawn)
-                result["psnr"] = None if math.isinf(distance) else round(distance, 3)
             self._picture = drawn
             if picture.layers not in (SOURCE, TARGET):
                 self._see(picture.layers, text.similarity(result["read"], self.pairs[picture.pair].target))
-            self._keep(picture, "reading", result)
+            self._keep(picture, "readings", result)
 
-        self._compute(references, missing, score)
+        self._compute({}, missing, score)
         return {layers: [self._reading(Picture(pair, layers, steps)) for pair in pairs] for layers in candidates}
+
+    def cells(self, kind, candidates, pairs, steps=None):
+        """{key: result} of what is known of an answer. kind: "closeness" or "readings"."""
+        steps = steps or self.drawing.setting.steps
+        keys = [self._key(Picture(pair, layers, steps), kind) for pair in pairs for layers in candidates]
+        return {key: self.store.get(key) for key in keys if self.store.get(key) is not None}
 
     def was_read(self, pair, candidate):
         """Whether the prediction half-way is among the cells."""
-        return self.store.get(self._key(Picture(pair, candidate, self.half), "reading")) is not None
-
-    def distance(self, candidate, pairs):
-        """Mean squared error to the source picture, 0 to 1, of finished pictures that were read."""
-        results = [self.store.get(self._key(Picture(pair, candidate, self.drawing.setting.steps), "reading")) for pair in pairs]
-        return float(np.mean([0 if r["psnr"] is None else 10 ** (-r["psnr"] / 10) for r in results]))
+        return self.store.get(self._key(Picture(pair, candidate, self.half), "readings")) is not None
 
     def picture(self, pair, candidate):
         """A finished picture [H, W, 3] uint8, drawn if it is not there."""
@@ -146,7 +140,7 @@ class Sweep:
         return self.drawing.decode(self._latents[wanted][None])[0]
 
     def _reading(self, picture):
-        read, wanted = self.store.get(self._key(picture, "reading"))["read"], self.pairs[picture.pair].target
+        read, wanted = self.store.get(self._key(picture, "readings"))["read"], self.pairs[picture.pair].target
         return Reading(read == wanted, text.similarity(read, wanted), read)
 
     def _compute(self, references, missing, score):
