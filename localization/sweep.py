@@ -153,12 +153,12 @@ class Sweep:
                     self._latents[picture] = torch.from_numpy(kept)
         needed = dict.fromkeys([p for p in references if p not in self._latents] + list(missing))
         missing = set(missing)
-        order = sorted(needed, key=lambda p: (p.pair, p in missing))
+        order = sorted(needed, key=lambda p: (p.pair, p not in references))
         for batch, left in self._batches(order):
             drawn = self.drawing.draw(batch, lambda left=left: self._tell(left))
             for picture, latent in drawn.items():
                 shown = picture.pair < SHOWN and picture.steps == self.drawing.setting.steps
-                if shown or picture.layers in (SOURCE, self.layers):
+                if shown or picture in references:
                     self._latents[picture] = latent
                     self.store.put_array(self._key(picture), latent.numpy())
             for picture in batch:
