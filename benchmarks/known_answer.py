@@ -11,8 +11,7 @@ FINISHED = 20  # steps of a picture
 
 class KnownAnswer:
     """ways: sets of layers; the word is drawn when all layers of one set are patched. Every other layer moves the prediction by
-    noise. `calls`
-    counts the steps of all pictures that a sweep would draw."""
+    noise. `calls` counts the steps of all pictures that a sweep would draw."""
 
     def __init__(self, layers, ways, pairs=100, seed=0):
         self.layers = tuple(range(layers))

@@ -83,9 +83,8 @@ def _numbers(layers):
 
 def _by_length(found, sweep, equal):
     """(exact, read) of the chosen layers among the pairs of equal, or of different, length that the selection has read."""
-    verdict = found.selection.verdicts.get(found.selection.layers)
     pairs = [n for n, pair in enumerate(sweep.pairs) if pair.equal_length == equal and sweep.was_read(n, found.selection.layers)]
-    if verdict is None or not pairs:
+    if not pairs:
         return 0, 0
     readings = sweep.readings([found.selection.layers], pairs, sweep.half)[found.selection.layers]
     return sum(r.exact for r in readings), len(readings)
