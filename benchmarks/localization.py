@@ -4,7 +4,7 @@
 
 The paper's procedure here: layer after layer, pair after pair, one picture at a time, read by EasyOCR; where the text evolves with
 the picture each patched picture needs a run of the target as well. A call is one evaluation of the model for one picture: a batch of
-n pictures with both CFG halves counts 2 n. Without --pairs, 100 pairs of held-out words; --verify other held-out pairs check the layers.
+n pictures with both CFG halves counts 2 n. Without --pairs, --count pairs of held-out words; --verify other held-out pairs check the layers.
 """
 
 import argparse
@@ -114,17 +114,16 @@ def search(name, strategy, pairs, seed, ocr, rows):
     }
 
 
-def verify(name, layers, count, seed, rows):
+def verify(name, layers, pairs, seed, rows):
     """Finished pictures of other pairs, read by EasyOCR: exact readings of the target's word, with 95 % intervals."""
     model, clip, vae = comfy_model.load(name)
-    pairs = held_out_pairs(count, seed + 1000)
     with tempfile.TemporaryDirectory() as folder:
         drawing = Drawing(model, clip, vae, pairs, setting(seed + 1000, rows))
         sweep = Sweep(drawing, engine("EasyOCR"), Path(folder))
         others = [layer for layer in sweep.layers if layer not in layers]
         drawn = tuple(sorted(random.Random(seed).sample(others, min(len(layers), len(others)))))
         sets = {"chosen": tuple(layers), "all": sweep.layers, "random": drawn, "target prompt": TARGET, "source prompt": SOURCE}
-        read = sweep.readings(sets.values(), range(count))
+        read = sweep.readings(sets.values(), range(len(pairs)))
         sweep.store.close()
     result = {kind: [round(x, 3) for x in interval([r.exact for r in read[candidate]])] for kind, candidate in sets.items()}
     difference = [a.exact - b.exact for a, b in zip(read[sets["chosen"]], read[sets["all"]])]
@@ -136,6 +135,7 @@ def main():
     parser.add_argument("--model", choices=comfy_model.MODELS, required=True)
     parser.add_argument("--strategy", choices=[*STRATEGIES, "all"], default="all")
     parser.add_argument("--pairs", type=Path, help="a CSV file, source,target a line")
+    parser.add_argument("--count", type=int, default=100, help="how many pairs of held-out words, without --pairs")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ocr", choices=list(ENGINES), default="RapidOCR", help="the engine of the strategies")
     parser.add_argument("--rows", type=int, default=16, help="the most pictures in one batch")
@@ -143,7 +143,9 @@ def main():
     parser.add_argument("--no-paper", action="store_true", help="leave out the paper's procedure")
     parser.add_argument("--out", type=Path, required=True)
     a = parser.parse_args()
-    pairs = parse_pairs(a.pairs.read_text("utf-8-sig")) if a.pairs else held_out_pairs(100, a.seed)
+    # The pairs that check the answer share no word with those that found it.
+    held_out = held_out_pairs(a.count + a.verify, a.seed)
+    pairs, others = (parse_pairs(a.pairs.read_text("utf-8-sig")) if a.pairs else held_out[: a.count]), held_out[a.count :]
     engine(a.ocr), engine("EasyOCR")  # loading them is no part of any procedure
     search(a.model, "first_step", pairs[:4], a.seed, a.ocr, a.rows)  # nor is what happens once a process
     result = {**environment(), "model": a.model, "seed": a.seed, "pairs": len(pairs), "ocr": a.ocr, "template": TEMPLATE, "strategies": {}}
@@ -153,7 +155,7 @@ def main():
         a.out.write_text(json.dumps(result, indent=1) + "\n")
     if a.verify:
         chosen = {tuple(found["layers"]) for found in result["strategies"].values()}
-        result["held_out"] = {" ".join(map(str, layers)): verify(a.model, layers, a.verify, a.seed, a.rows) for layers in chosen}
+        result["held_out"] = {" ".join(map(str, layers)): verify(a.model, layers, others, a.seed, a.rows) for layers in chosen}
         a.out.write_text(json.dumps(result, indent=1) + "\n")
     if not a.no_paper:
         done = result["paper"] = paper(a.model, pairs, a.seed)
