@@ -115,7 +115,7 @@ def main():
     result = {"seed": a.seed, **environment(), "models": {}}
     for name in [a.model] if a.model else comfy_model.MODELS:
         model = comfy_model.load(name)[0]
-        variant = ("same_latents",) if families.family_of(model).TEXT_STREAM_EVOLVES else ()
+        variant = ("same_latents",) if families.family_of(model).evolves else ()
         result["models"][name] = {"layers": families.preset(model).names}
         for case, word_only, kinds in (
             ("word_and_colours", False, ("source", "target", "edit", *variant, "complement", "random")),

@@ -18,7 +18,7 @@ import torch
 
 from ..patching import families
 from ..patching.comfy_sampling import add_counting_wrapper
-from ..patching.rows import Swap, swap_rows, text_stream_evolves
+from ..patching.rows import Swap, swap_rows, takes_from_rows
 from .pairs import WORD, check_template
 
 # Samplers that add noise on the way would give each row of a batch other noise, and the pictures of a pair must share it.
@@ -67,7 +67,7 @@ class Drawing:
         self.model_calls = 0
         self._model = model.clone()
         add_counting_wrapper(self._model, self._count)
-        self._evolves = text_stream_evolves(model)
+        self._evolves = takes_from_rows(model)
         self._latent = comfy.sample.fix_empty_latent_channels(
             model,
             torch.zeros_like(setting.latent["samples"][:1]),

@@ -43,7 +43,7 @@ def localize(model, sweep, strategy):
     selection = select(sweep, ranking, sweep.half)
     names = sweep.drawing.names
     chosen = TextLayers(
-        families.family_of(model).NAME,
+        families.family_of(model).name,
         families.architecture(model),
         tuple(names[layer] for layer in selection.layers),
         scores={names[layer]: round(ranking.mean(layer), 4) for layer in selection.layers},

@@ -1,16 +1,14 @@
 """Which family a model belongs to, what its text layers are, and which are known.
 
-family_of       the adapter of a model; an error names what is supported
+family_of       the Family of a model; an error names what is supported
 layer_names     all text layers of a model, in execution order
 architecture    a fingerprint: two models with the same one have the same text layers
 preset          the published text layers of a model's architecture
 check           that a TEXT_LAYERS value fits a model
 """
 
-from . import mmdit, unet_cross_attention
+from .adapters import FAMILIES
 from .text_layers import TextLayers, parse_layers
-
-FAMILIES = (unet_cross_attention, mmdit)
 
 # architecture -> (layers, where they are published)
 PRESETS = {
@@ -29,7 +27,7 @@ def family_of(model):
             return family
     raise ValueError(
         f"Text layers of {type(model.model).__name__} models ({type(diffusion_model).__name__}) are not supported. "
-        f"Supported are {'; '.join(f.DESCRIPTION for f in FAMILIES)}."
+        f"Supported are {'; '.join(f.description for f in FAMILIES)}."
     )
 
 
@@ -44,7 +42,7 @@ def architecture(model):
 def written(model, text):
     """TEXT_LAYERS of a hand-written list; errors as parse_layers."""
     names, heads = parse_layers(text, layer_names(model))
-    return check(model, TextLayers(family_of(model).NAME, architecture(model), names, heads, source="written by hand"))
+    return check(model, TextLayers(family_of(model).name, architecture(model), names, heads, source="written by hand"))
 
 
 def preset(model):
@@ -54,7 +52,7 @@ def preset(model):
         raise ValueError(f"No text layers are published for this model ({known}). Write the layers by hand.")
     text, source = PRESETS[known]
     names, _ = parse_layers(text, layer_names(model))
-    return TextLayers(family_of(model).NAME, known, names, source=source)
+    return TextLayers(family_of(model).name, known, names, source=source)
 
 
 def check(model, text_layers):

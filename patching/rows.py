@@ -2,32 +2,33 @@
 
 swap_rows   MODEL -> MODEL for one batch, in which each row takes a target's keys and values in its own layers
 
-Where the text stream evolves with the picture, the target's own run is a row of the same batch, from the same noise: call n of
-the target goes into call n of the source without being kept. Elsewhere the target's embeddings are enough.
+The target's own run is a row of the same batch, from the same noise: call n of the target goes into call n of the source without
+being kept. Where keys and values can be made from the target's embeddings (injection), these are enough.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import comfy.model_management
 import torch
 
-from . import families
+from . import families, text_attention
 from .comfy_sampling import add_row_wrapper
 
 
 @dataclass(frozen=True)
 class Swap:
     """What one row takes. names: module paths of its layers; target: the row of the target's own run, or the target's embeddings
-    [1, tokens, channels] for families whose keys and values depend on the text alone."""
+    [1, tokens, channels] for families that inject."""
 
     names: tuple[str, ...]
     target: int | torch.Tensor
 
 
-def text_stream_evolves(model):
+def takes_from_rows(model):
     """Whether the rows of a model take from rows (True) or from embeddings."""
-    return families.family_of(model).TEXT_STREAM_EVOLVES
+    return not families.family_of(model).injects
 
 
 def swap_rows(model, rows: Sequence[Swap | None]):
@@ -42,32 +43,33 @@ def swap_rows(model, rows: Sequence[Swap | None]):
     for row in filter(None, rows):
         if not known.issuperset(row.names):
             raise ValueError(f"The model has no text layer {next(iter(set(row.names) - known))}.")
-        if family.TEXT_STREAM_EVOLVES and (not 0 <= row.target < len(rows) or rows[row.target] is not None):
+        if not family.injects and (not 0 <= row.target < len(rows) or rows[row.target] is not None):
             raise ValueError(f"Row {row.target} cannot give its keys and values: it is not in the batch, or it takes others itself.")
-    options_of = _from_rows if family.TEXT_STREAM_EVOLVES else _from_embeddings
+    options_of = _from_embeddings if family.injects else _from_rows
 
     def around_call(executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options={}, **kwargs):
         comfy.model_management.throw_exception_if_processing_interrupted()
-        return executor(x, t, c_concat, c_crossattn, control, options_of(family, rows, transformer_options), **kwargs)
+        with options_of(family, executor.class_obj.diffusion_model, rows, transformer_options) as options:
+            return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
 
     swapping = model.clone()
     add_row_wrapper(swapping, around_call)
     return swapping
 
 
-def _from_rows(family, rows, options):
+def _from_rows(family, diffusion_model, rows, options):
     swaps = {}
     for chunk in range(len(options["cond_or_uncond"])):
         for taker, row in enumerate(rows):
             for name in row.names if row is not None else ():
                 swaps.setdefault(name, []).append((chunk * len(rows) + taker, chunk * len(rows) + row.target))
-    return family.swap_rows(options, swaps) if swaps else options
+    return text_attention.swap_rows(family, diffusion_model, options, swaps) if swaps else nullcontext(options)
 
 
-def _from_embeddings(family, rows, options):
+def _from_embeddings(family, diffusion_model, rows, options):
     for chunk, side in enumerate(options["cond_or_uncond"]):
         for taker, row in enumerate(rows):
             if side == 0 and row is not None and row.names:
                 at = chunk * len(rows) + taker
                 options = family.inject(options, dict.fromkeys(row.names), [(slice(at, at + 1), row.target)])
-    return options
+    return nullcontext(options)

@@ -7,17 +7,17 @@ Nothing is kept on the model: what one sampling run needs lives in a _Run, which
 """
 
 from collections import Counter
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import comfy.model_management
 import torch
 
-from . import families
+from . import families, text_attention
 from .comfy_sampling import add_sampling_wrappers, encode, model_conds, to_conds
-from .mmdit import CaptureDone
 from .target_run import CapturedRun
+from .text_attention import CaptureDone
 from .text_layers import TextLayers
 
 OWN_RUN = "target's own run"
@@ -78,7 +78,7 @@ def _check_conditioning(family, model, kind, conditioning):
                 f"The target's {kind} conditioning comes from another text encoder: its embeddings have {embeddings.shape[-1]} "
                 f"channels, this model takes {width}. Encode the target with the same CLIP as the source."
             )
-        if family.TEXT_STREAM_EVOLVES and extra.get("pooled_output") is None:
+        if family.pooled and extra.get("pooled_output") is None:
             raise ValueError(f"The target's {kind} conditioning lacks the pooled embedding that this model needs.")
 
 
@@ -92,7 +92,7 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
     for patch in patches:
         _check_run(patch, source_conds, steps)
     patches = [p for p in patches if p.start < steps]
-    own_runs = [p for p in patches if p.family.TEXT_STREAM_EVOLVES and p.method == OWN_RUN]
+    own_runs = [p for p in patches if p.family.evolves and p.method == OWN_RUN]
     done = 0
 
     def progress(step, x0, x, total):
@@ -143,7 +143,8 @@ def _around_call(executor, x, t, c_concat=None, c_crossattn=None, control=None, 
         )
     comfy.model_management.throw_exception_if_processing_interrupted()
     call = _Call(executor, x, t, c_concat, c_crossattn, control, transformer_options, kwargs)
-    return executor(x, t, c_concat, c_crossattn, control, run.options(call), **kwargs)
+    with ExitStack() as stack:
+        return executor(x, t, c_concat, c_crossattn, control, run.options(call, stack), **kwargs)
 
 
 class _Call:
@@ -152,6 +153,7 @@ class _Call:
     def __init__(self, executor, x, t, c_concat, c_crossattn, control, transformer_options, kwargs):
         self.executor, self.x, self.t, self.c_concat, self.control = executor, x, t, c_concat, control
         self.options = transformer_options
+        self.diffusion_model = executor.class_obj.diffusion_model
         self.kwargs = {"c_crossattn": c_crossattn, **kwargs}
         self.sigma = float(transformer_options["sigmas"].max())
         self.rows = len(x) // len(transformer_options["cond_or_uncond"])
@@ -184,14 +186,16 @@ class _Call:
         """Calls the model on the latents of some chunks with other conditioning, one encoded cond for each."""
         where = torch.cat([torch.arange(self.chunk(n).start, self.chunk(n).stop) for n in numbers]).to(self.x.device)
         given = [model_conds(cond, self.rows, self.x.device) for cond in targets]
-        kwargs = {k: v[where] if torch.is_tensor(v) and len(v) == len(self.x) else v for k, v in self.kwargs.items()}
-        kwargs.update({k: torch.cat([g[k] for g in given]) for k in given[0] if k in kwargs and torch.is_tensor(given[0][k])})
+        # What describes the source's text alone must go where the target has nothing of the kind.
+        kwargs = {k: v for k, v in self.kwargs.items() if k != "attention_mask"}
+        kwargs = {k: v[where] if torch.is_tensor(v) and len(v) == len(self.x) else v for k, v in kwargs.items()}
+        kwargs.update({k: torch.cat([g[k] for g in given]) if torch.is_tensor(v) else v for k, v in given[0].items()})
         options = options.copy()
         for key in ("cond_or_uncond", "uuids"):
             options[key] = [options[key][n] for n in numbers]
         control = self.control and {k: [v if v is None else v[where] for v in values] for k, values in self.control.items()}
         concat = self.c_concat if self.c_concat is None else self.c_concat[where]
-        return self.executor(self.x[where], self.t[where], concat, kwargs.pop("c_crossattn"), control, options, **kwargs)
+        return self.executor(self.x[where], self.t[where], concat, kwargs.pop("c_crossattn", None), control, options, **kwargs)
 
 
 def _active(patch, sigma, sigmas):
@@ -205,7 +209,7 @@ class _Capture:
     def __init__(self, guider, patch, captured, sigmas):
         self.guider, self.patch, self.captured, self.sigmas = guider, patch, captured, sigmas
 
-    def options(self, call):
+    def options(self, call, stack):
         if not _active(self.patch, call.sigma, self.sigmas):
             return call.options
         records = [
@@ -214,11 +218,14 @@ class _Capture:
             if entry is not None
         ]
 
-        def keep(name, k, v):
+        def keep(name, parts):
             for rows, record in records:
-                self.captured.keep(record, name, k[rows], v[rows])
+                self.captured.keep(record, name, tuple(part[rows] for part in parts))
 
-        return self.patch.family.capture(call.options, self.patch.text_layers.names, keep, stop_after=False)
+        patch = self.patch
+        return stack.enter_context(
+            text_attention.capture(patch.family, call.diffusion_model, call.options, patch.text_layers.names, keep)
+        )
 
 
 class _Swap:
@@ -227,8 +234,9 @@ class _Swap:
     def __init__(self, guider, patches, captured, targets, sigmas):
         self.guider, self.patches, self.captured, self.targets, self.sigmas = guider, patches, captured, targets, sigmas
         self.evaluated = Counter()
+        self.kept = {}  # patch -> chunk's entry -> {layer: parts}, where they are the same in all calls
 
-    def options(self, call):
+    def options(self, call, stack):
         entries = call.entries(self.guider.conds)
         occurrences = []
         for entry in entries:
@@ -241,14 +249,18 @@ class _Swap:
             taken.update(layers)
             if not layers:
                 continue
+            if patch.family.injects:
+                rows = self._embedding_rows(patch, call, entries)
+                options = patch.family.inject(options, layers, rows) if rows else options
+                continue
             if patch in self.captured:
                 rows = self._captured_rows(patch, call, entries, occurrences)
-            elif patch.family.TEXT_STREAM_EVOLVES:
-                rows = self._rows_on_same_latents(patch, call, entries, layers)
+            elif patch.family.evolves:
+                rows = self._rows_on_same_latents(patch, call, entries)
             else:
-                rows = self._embedding_rows(patch, call, entries)
-            swap = patch.family.put if patch.family.TEXT_STREAM_EVOLVES else patch.family.inject
-            options = swap(options, layers, rows) if rows else options
+                rows = self._rows_of_text_alone(patch, call, entries)
+            if rows:
+                options = stack.enter_context(text_attention.put(patch.family, call.diffusion_model, options, layers, rows))
         return options
 
     def _captured_rows(self, patch, call, entries, occurrences):
@@ -276,22 +288,37 @@ class _Swap:
             if patch.target[entries[number][0]] is not None
         ]
 
-    def _rows_on_same_latents(self, patch, call, entries, names):
+    def _rows_of_text_alone(self, patch, call, entries):
+        """Keys and values that depend on the text alone are captured once; without a target, the source's own are as good."""
+        entries = [entry if entry is not None and patch.target[entry[0]] is not None else None for entry in entries]
+        if set(filter(None, entries)) - set(self.kept.get(patch, {})):
+            rows = self._rows_on_same_latents(patch, call, entries)
+            by_chunk = {where.start // call.rows: parts for where, parts in rows}
+            self.kept.setdefault(patch, {}).update({entries[number]: parts for number, parts in by_chunk.items()})
+        kept = self.kept.get(patch, {})
+        return [(call.chunk(number), kept[entry]) for number, entry in enumerate(entries) if entry in kept]
+
+    def _rows_on_same_latents(self, patch, call, entries):
         """Prompts of different length cannot share a call, so there is one call of the model a length."""
-        by_length = {}
+        by_shape = {}
         for number, cond in self._target_conds(patch, entries):
-            by_length.setdefault(cond["cross_attn"].shape[1], []).append((number, cond))
+            shapes = tuple((key, getattr(value.cond, "shape", None)) for key, value in sorted(cond["model_conds"].items()))
+            by_shape.setdefault(shapes, []).append((number, cond))
         rows = []
-        for group in by_length.values():
+        for group in by_shape.values():
             numbers, conds = zip(*group)
             layers = {}
 
-            def keep(name, k, v, layers=layers):
-                layers[name] = (k, v)
+            def keep(name, parts, layers=layers):
+                layers[name] = parts
 
-            with suppress(CaptureDone):
-                call.evaluate(numbers, conds, patch.family.capture(call.options, names, keep, stop_after=True))
+            names = patch.text_layers.names
+            with (
+                suppress(CaptureDone),
+                text_attention.capture(patch.family, call.diffusion_model, call.options, names, keep, stop_after=True) as options,
+            ):
+                call.evaluate(numbers, conds, options)
             for i, number in enumerate(numbers):
                 part = slice(i * call.rows, (i + 1) * call.rows)
-                rows.append((call.chunk(number), {name: tuple(t[part] for t in pair) for name, pair in layers.items()}))
+                rows.append((call.chunk(number), {name: tuple(t[part] for t in parts) for name, parts in layers.items()}))
         return rows

@@ -18,7 +18,7 @@ class CapturedRun:
     """
 
     def __init__(self):
-        self._calls = {}  # entry -> {sigma: [{layer: (k, v)}, ...]}
+        self._calls = {}  # entry -> {sigma: [{layer: (k, v[, mask])}, ...]}
         self._bytes = 0
         self._free = {}  # (shape, type, device) -> room for copies
 
@@ -28,15 +28,15 @@ class CapturedRun:
         self._calls.setdefault(entry, {}).setdefault(sigma, []).append(record)
         return record
 
-    def keep(self, record, layer, k, v):
-        """Keeps copies of k and v."""
-        size = sum(t.numel() * t.element_size() for t in (k, v))
-        device = k.device
+    def keep(self, record, layer, parts):
+        """Keeps copies of a layer's keys and values, and of their mask if there is one."""
+        size = sum(t.numel() * t.element_size() for t in parts)
+        device = parts[0].device
         if self._bytes + size > ON_DEVICE:
             device = comfy.model_management.unet_offload_device()
         else:
             self._bytes += size
-        record[layer] = tuple(self._room(t, device).copy_(t) for t in (k, v))
+        record[layer] = tuple(self._room(t, device).copy_(t) for t in parts)
 
     def _room(self, tensor, device):
         # Small tensors that stay between the sampler's large ones would make the heap of a CPU shrink and grow with every call.

@@ -8,7 +8,8 @@ import torch
 from comfy.ldm.modules.diffusionmodules.mmdit import OpenAISignatureMMDITWrapper
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from text_layers.benchmarks import full_size
-from text_layers.patching import families, mmdit, unet_cross_attention
+from text_layers.patching import families
+from text_layers.patching.adapters import mmdit, unet
 from text_layers.patching.swap import patch_prompt
 
 
@@ -92,10 +93,10 @@ def test_an_unknown_architecture_is_named():
         families.family_of(Looked(torch.nn.Linear(1, 1)))
 
 
-@pytest.mark.parametrize("family", [unet_cross_attention, mmdit])
+@pytest.mark.parametrize("family", [unet.FAMILY, mmdit.FAMILY])
 def test_a_family_does_not_own_the_others_models(family):
     others = {"unet": full_size.SD3_MEDIUM, "mmdit": full_size.SD15}
-    assert not family.owns(on_meta(others[family.NAME]))
+    assert not family.owns(on_meta(others[family.name]))
 
 
 def test_enumeration_is_execution_order(oracle):

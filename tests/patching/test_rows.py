@@ -4,7 +4,7 @@ import comfy.sample
 import pytest
 import torch
 from text_layers.patching import families
-from text_layers.patching.rows import Swap, swap_rows, text_stream_evolves
+from text_layers.patching.rows import Swap, swap_rows, takes_from_rows
 from text_layers.patching.swap import patch_prompt
 
 
@@ -32,7 +32,7 @@ SETS = [(), (0,), (2,), (1, 3), (0, 1, 2, 3, 4, 5)]
 @pytest.mark.parametrize("memory_is_short", [False, True])
 def test_every_row_is_its_own_edit(oracle, cfg, memory_is_short):
     names = families.layer_names(oracle.model)
-    evolves = text_stream_evolves(oracle.model)
+    evolves = takes_from_rows(oracle.model)
     target = 0 if evolves else oracle.positive_B[0][0]
     rows = [None, *(Swap(tuple(names[i] for i in layers), target) for layers in SETS)]
     positive = side_by_side(oracle.positive_B, *[oracle.positive_A] * len(SETS))
@@ -59,7 +59,7 @@ def test_every_row_is_its_own_edit(oracle, cfg, memory_is_short):
 def test_the_model_is_unharmed(oracle):
     before = draw(oracle, oracle.model, oracle.positive_A)
     names = families.layer_names(oracle.model)
-    target = 0 if text_stream_evolves(oracle.model) else oracle.positive_B[0][0]
+    target = 0 if takes_from_rows(oracle.model) else oracle.positive_B[0][0]
     draw(oracle, swap_rows(oracle.model, [None, Swap((names[1],), target)]), side_by_side(oracle.positive_B, oracle.positive_A), 2)
     assert torch.equal(draw(oracle, oracle.model, oracle.positive_A), before)
 

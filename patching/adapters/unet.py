@@ -9,40 +9,37 @@ import re
 
 import torch
 
-from .attention import HeadSwap
+from ..attention import HeadSwap
+from ..family import ALL, Family
 
-NAME = "unet"
-DESCRIPTION = "U-Nets with cross-attention (SD 1.x, SD 2.x, SDXL and their kin)"
-TEXT_STREAM_EVOLVES = False
 _ATTN2 = re.compile(r"(input|middle|output)_blocks?\.(?:(\d+)\.)?\d+\.transformer_blocks\.(\d+)\.attn2")
 
 
-def owns(diffusion_model):
-    from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+class UNet(Family):
+    injects = True
 
-    return isinstance(diffusion_model, UNetModel) and bool(_layers(diffusion_model))
+    def owns(self, diffusion_model):
+        return super().owns(diffusion_model) and bool(self.layer_names(diffusion_model))
 
+    def modules(self, diffusion_model, patterns):
+        # In execution order, which is the order of ComfyUI's UNetModel's modules.
+        return {name: module for name, module in diffusion_model.named_modules() if _ATTN2.fullmatch(name)}
 
-def _layers(diffusion_model):
-    """Module path -> attention module, in execution order, which is the order of ComfyUI's UNetModel's modules."""
-    return {name: module for name, module in diffusion_model.named_modules() if _ATTN2.fullmatch(name)}
-
-
-def layer_names(diffusion_model):
-    return list(_layers(diffusion_model))
-
-
-def head_counts(diffusion_model):
-    return {name: module.heads for name, module in _layers(diffusion_model).items()}
+    def inject(self, transformer_options, layers, rows):
+        return inject(transformer_options, layers, rows)
 
 
-def architecture(diffusion_model):
-    return f"unet-{len(_layers(diffusion_model))}x{text_width(diffusion_model)}"
-
-
-def text_width(diffusion_model):
-    """Channels of the text embeddings that the model takes."""
-    return next(iter(_layers(diffusion_model).values())).to_k.in_features
+FAMILY = UNet(
+    name="unet",
+    description="U-Nets with cross-attention (SD 1.x, SD 2.x, SDXL and their kin)",
+    classes=("comfy.ldm.modules.diffusionmodules.openaimodel:UNetModel",),
+    layers=("*_blocks.*.*.transformer_blocks.*.attn2",),
+    text=ALL,
+    evolves=False,
+    text_width=lambda model: next(iter(FAMILY.modules(model, FAMILY.layers).values())).to_k.in_features,
+    heads=lambda attention: attention.heads,
+    lora=("to_q", "to_k", "to_v", "to_out.0"),
+)
 
 
 def _place(name):

@@ -1,0 +1,84 @@
+"""What an adapter says of one family of architectures; the mechanics are in text_attention and are the same for all.
+
+Family                      where the text layers are, in which order, and which of their tokens are text
+FIRST, LAST, AFTER, ALL     where text tokens stand among the keys of a layer's attention
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+def FIRST(counted, keys):
+    """`counted` text tokens stand before all others."""
+    return slice(0, counted)
+
+
+def LAST(counted, keys):
+    """`counted` text tokens stand behind all others."""
+    return slice(keys - counted, keys)
+
+
+def AFTER(counted, keys):
+    """Text tokens stand behind `counted` others."""
+    return slice(counted, keys)
+
+
+def ALL(counted, keys):
+    """A cross-attention: all keys are text."""
+    return slice(0, keys)
+
+
+@dataclass(frozen=True)
+class Family:
+    """classes: the diffusion models, as "module:class", subclasses included; they are not imported, because not every ComfyUI has all.
+
+    layers: patterns of module paths, `*` for a number, in execution order; the first attention inside such a module is the text's.
+    text: FIRST, LAST, AFTER or ALL. counted: "pattern of module paths:argument", the argument of these modules' forward (a name, or a
+    position where it has none) whose length is counted; needed unless all keys are text.
+    evolves: whether the text's keys and values depend on the picture or the noise level, and not on the text alone.
+    text_width: channels of the embeddings that the model takes. heads: number of a layer's heads, from its module.
+    size: what tells architectures with the same number of layers apart, in addition to it. pooled: whether the model needs a pooled
+    embedding. passes_options: whether the layers pass transformer_options to ComfyUI's attention function.
+    lora: patterns of the projections that a LoRA trains, below a layer's module; the picture's own where the streams have their own.
+    """
+
+    name: str
+    description: str
+    classes: tuple[str, ...]
+    layers: tuple[str, ...]
+    text: Callable
+    text_width: Callable
+    heads: Callable
+    lora: tuple[str, ...]
+    counted: str = ""
+    evolves: bool = True
+    size: Callable | None = None
+    pooled: bool = False
+    passes_options: bool = True
+
+    injects = False  # keys and values are captured and put, see text_attention
+
+    def owns(self, diffusion_model):
+        return any(f"{c.__module__}:{c.__qualname__}" in self.classes for c in type(diffusion_model).__mro__)
+
+    def layer_names(self, diffusion_model):
+        return list(self.modules(diffusion_model, self.layers))
+
+    def head_counts(self, diffusion_model):
+        return {name: self.heads(module) for name, module in self.modules(diffusion_model, self.layers).items()}
+
+    def architecture(self, diffusion_model):
+        """A fingerprint: two models with the same one have the same text layers."""
+        size = (self.size or self.text_width)(diffusion_model)
+        return f"{self.name}-{len(self.layer_names(diffusion_model))}x{size}"
+
+    def modules(self, diffusion_model, patterns):
+        """Module path -> module of all that fit a pattern, in the patterns' order and in that of their numbers."""
+        known = dict(diffusion_model.named_modules())
+        found = {}
+        for pattern in patterns:
+            number = re.compile(re.escape(pattern).replace(r"\*", r"(\d+)"))
+            fits = [(tuple(map(int, m.groups())), name) for name in known if (m := number.fullmatch(name))]
+            found.update({name: known[name] for _, name in sorted(fits)})
+        return found
