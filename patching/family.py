@@ -1,5 +1,6 @@
 """What an adapter says of one family of architectures; the mechanics are in text_attention and are the same for all.
 
+parameters                  how many a module has
 Family                      where the text layers are, in which order, and which of their tokens are text
 FIRST, LAST, AFTER, ALL     where text tokens stand among the keys of a layer's attention
 """
@@ -29,6 +30,11 @@ def ALL(counted, keys):
     return slice(0, keys)
 
 
+def parameters(module, share=1.0):
+    """share: of them, where one projection makes more than keys and values."""
+    return round(share * sum(p.numel() for p in module.parameters()))
+
+
 @dataclass(frozen=True)
 class Family:
     """classes: the diffusion models, as "module:class", subclasses included; they are not imported, because not every ComfyUI has all.
@@ -40,7 +46,8 @@ class Family:
     text_width: channels of the embeddings that the model takes. heads: number of a layer's heads, from its module.
     size: what tells architectures with the same number of layers apart, in addition to it. pooled: whether the model needs a pooled
     embedding. passes_options: whether the layers pass transformer_options to ComfyUI's attention function.
-    lora: patterns of the projections that a LoRA trains, below a layer's module; the picture's own where the streams have their own.
+    kv: how many parameters of a layer's module make the text's keys and values. lora: names below a layer's module of the projections that
+    a LoRA trains; the picture's own where the two streams have their own. [Staniszewski et al., section 5.1]
     """
 
     name: str
@@ -50,6 +57,7 @@ class Family:
     text: Callable
     text_width: Callable
     heads: Callable
+    kv: Callable
     lora: tuple[str, ...]
     counted: str = ""
     evolves: bool = True

@@ -1,6 +1,13 @@
 """Flux and the models that are built like it."""
 
-from ..family import FIRST, Family
+from ..family import FIRST, Family, parameters
+
+
+def _kv(block):
+    if hasattr(block, "txt_attn"):
+        return parameters(block.txt_attn.qkv, 2 / 3)
+    return parameters(block.linear1, 2 * block.hidden_size / block.linear1.out_features)
+
 
 FAMILY = Family(
     name="flux",
@@ -11,5 +18,6 @@ FAMILY = Family(
     counted="double_blocks.*:txt",
     text_width=lambda model: model.txt_in.in_features,
     heads=lambda block: block.num_heads,
+    kv=_kv,
     lora=("img_attn.qkv", "img_attn.proj", "linear1", "linear2"),
 )

@@ -1,6 +1,6 @@
 """Stable Diffusion 3 and 3.5."""
 
-from ..family import FIRST, Family
+from ..family import FIRST, Family, parameters
 
 
 def _size(model):
@@ -20,5 +20,6 @@ FAMILY = Family(
     heads=lambda block: block.x_block.attn.num_heads,
     size=_size,
     pooled=True,
+    kv=lambda block: parameters(block.context_block.attn.qkv, 2 / 3),
     lora=("x_block.attn.qkv", "x_block.attn.proj"),
 )

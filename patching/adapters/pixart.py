@@ -1,6 +1,6 @@
 """PixArt alpha and sigma."""
 
-from ..family import ALL, Family
+from ..family import ALL, Family, parameters
 
 FAMILY = Family(
     name="pixart",
@@ -12,5 +12,6 @@ FAMILY = Family(
     text_width=lambda model: model.y_embedder.y_proj.fc1.in_features,
     heads=lambda attention: attention.num_heads,
     passes_options=False,
+    kv=lambda attention: parameters(attention.kv_linear),
     lora=("q_linear", "kv_linear", "proj"),
 )

@@ -10,7 +10,7 @@ import re
 import torch
 
 from ..attention import HeadSwap
-from ..family import ALL, Family
+from ..family import ALL, Family, parameters
 
 _ATTN2 = re.compile(r"(input|middle|output)_blocks?\.(?:(\d+)\.)?\d+\.transformer_blocks\.(\d+)\.attn2")
 
@@ -38,6 +38,7 @@ FAMILY = UNet(
     evolves=False,
     text_width=lambda model: next(iter(FAMILY.modules(model, FAMILY.layers).values())).to_k.in_features,
     heads=lambda attention: attention.heads,
+    kv=lambda attention: parameters(attention.to_k) + parameters(attention.to_v),
     lora=("to_q", "to_k", "to_v", "to_out.0"),
 )
 

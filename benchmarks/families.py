@@ -1,0 +1,270 @@
+"""Does patching do what it should on every text-to-image class of ComfyUI? `python dev.py run benchmarks.families --out FILE.json`
+
+On tiny random models, through the real sampler, judged by attention_probe, which knows nothing of patching/:
+a. the text layers are the attention calls of the picture on the text, in execution order
+b. patching one layer changes the text's keys and values there, to those of the target's run, and nothing else up to there
+c. all layers with source = target, and start = steps, are bit-identical to unpatched, as is the model afterwards
+d. the output is that of a second implementation, and far from what wrong variants of it give
+e. the same in batches, without CFG, with CFG's halves in two calls and with texts of different length
+"""
+
+import argparse
+import json
+import sys
+import traceback
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import comfy.sample
+import torch
+
+from ..patching import families
+from ..patching.swap import patch_prompt
+from .attention_probe import recorded, replayed
+from .tiny_models import MODELS, TinyModel
+
+STEPS = 2
+# Of what patching changes: both implementations do the same float operations in another order.
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One tiny model and its prompts: source, target, negative and target's negative."""
+
+    tiny: TinyModel
+    model: object
+    rows: int = 1
+    cfg: float = 4.0
+    lengths: tuple[int, int, int, int] = (10, 10, 10, 10)
+    memory_is_short: bool = False
+
+    @property
+    def diffusion_model(self):
+        return self.model.model.diffusion_model
+
+    @property
+    def names(self):
+        return families.layer_names(self.model)
+
+    def prompt(self, which):
+        return self.tiny.conditioning(which, self.lengths[which])
+
+    def draw(self, positive, model=None, steps=STEPS, negative=2):
+        base = self.model.model
+        factor = base.memory_usage_factor
+        base.memory_usage_factor = 1e15 if self.memory_is_short else factor
+        noise = self.tiny.noise(self.rows)
+        try:
+            return comfy.sample.sample(
+                model or self.model, noise, steps, self.cfg, self.tiny.sampler, "simple", positive, self.prompt(negative),
+                torch.zeros_like(noise), disable_pbar=True, seed=1,
+            )  # fmt: skip
+        finally:
+            base.memory_usage_factor = factor
+
+    def edit(self, layers, **options):
+        chosen = families.written(self.model, ", ".join(layers))
+        return patch_prompt(self.model, chosen, self.prompt(1), self.prompt(3), **options)
+
+    def text(self, call):
+        """Where the text's tokens stand among a call's keys; None for an attention without text or without picture."""
+        keys, queries = call.k.shape[2], call.q.shape[2]
+        pictures = self.tiny.picture if isinstance(self.tiny.picture, tuple) else (self.tiny.picture,)
+        lengths = {self.tiny.text(n) for n in self.lengths} | {n * m for n in map(self.tiny.text, self.lengths) for m in (2, 3)}
+        for picture in pictures:
+            if self.tiny.place == "all" and queries == picture and keys in lengths:
+                return slice(0, keys)
+            if self.tiny.place != "all" and queries >= picture and keys - picture in lengths:
+                return slice(0, keys - picture) if self.tiny.place == "first" else slice(picture, keys)
+        return None
+
+
+def text_calls(bench, calls):
+    return [call for call in calls if bench.text(call) is not None]
+
+
+def layer_of(bench, call):
+    return next((name for name in bench.names if name in call.modules), None)
+
+
+def a(bench):
+    bench = replace(bench, cfg=1.0)
+    with recorded(bench.diffusion_model) as calls:
+        bench.draw(bench.prompt(0), steps=1)
+    seen = [layer_of(bench, call) for call in text_calls(bench, calls)]
+    assert seen == bench.names, f"attention on text is seen in {seen}, the text layers are {bench.names}"
+    assert len(seen) == bench.tiny.layers, f"{len(seen)} layers, {bench.tiny.layers} were expected"
+
+
+def b(bench):
+    bench = replace(bench, cfg=1.0)
+
+    def calls_of(prompt, model=None):
+        with recorded(bench.diffusion_model) as calls:
+            bench.draw(prompt, model, steps=1)
+        return calls
+
+    source, target = calls_of(bench.prompt(0)), calls_of(bench.prompt(1))
+    for number, name in enumerate(bench.names):
+        patched = calls_of(bench.prompt(0), bench.edit([name]))[-len(source) :]
+        before = True
+        for got, plain, other in zip(patched, source, target):
+            text = bench.text(plain)
+            if layer_of(bench, plain) == name and text is not None:
+                before = False
+                for part in ("k", "v"):
+                    x, s, t = (getattr(call, part) for call in (got, plain, other))
+                    assert torch.equal(x[:, :, text], t[:, :, text]), f"text {part} of {name} are not the target's"
+                    rest = [n for n in range(s.shape[2]) if not text.start <= n < text.stop]
+                    assert torch.equal(x[:, :, rest], s[:, :, rest]), f"other {part} of {name} have changed"
+                    assert not torch.equal(s[:, :, text], t[:, :, text]), "source and target do not differ"
+                assert torch.equal(got.q, plain.q), f"queries of {name} have changed"
+            elif before:
+                assert all(torch.equal(getattr(got, p), getattr(plain, p)) for p in "qkv"), f"{name} changes what comes before it"
+        assert not before, f"{name} is not among the attention calls"
+
+
+def c(bench):
+    plain = bench.draw(bench.prompt(0))
+    same = patch_prompt(bench.model, families.written(bench.model, ", ".join(bench.names)), bench.prompt(0), bench.prompt(2))
+    assert torch.equal(bench.draw(bench.prompt(0), same), plain), "source = target is not the unpatched picture"
+    late = bench.edit(bench.names, start=STEPS)
+    assert torch.equal(bench.draw(bench.prompt(0), late), plain), "start = steps is not the unpatched picture"
+    assert not torch.equal(bench.draw(bench.prompt(0), bench.edit(bench.names)), plain), "patching all layers changes nothing"
+    assert torch.equal(bench.draw(bench.prompt(0)), plain), "the model is not what it was"
+
+
+RIGHT, QUERIES, PICTURE, HALF = "right", "queries too", "picture's tokens too", "one CFG half"
+
+
+def second(bench, layers, variant=RIGHT):
+    """The picture by recording the target's run and replaying parts of it in the source's, call by call."""
+    with recorded(bench.diffusion_model) as target:
+        bench.draw(bench.prompt(1), negative=3)
+    waiting = {}  # calls of the target's run, for each side of CFG in their order
+    for call in target:
+        waiting.setdefault(call.sides, []).append(call)
+
+    def change(call):
+        text, given = bench.text(call), waiting[call.sides].pop(0)
+        if text is None or layer_of(bench, call) not in layers:
+            return call
+        theirs = bench.text(given)
+        if variant == HALF and bench.cfg != 1:
+            half = len(call.k) // 2
+            given = replace(given, k=torch.cat([call.k[:half], given.k[half:]]), v=torch.cat([call.v[:half], given.v[half:]]))
+
+        def joined(own, new, axis=2):
+            if variant == PICTURE:
+                return new
+            size = own.shape[axis]
+            parts = own.narrow(axis, 0, text.start), new.narrow(axis, theirs.start, theirs.stop - theirs.start)
+            return torch.cat([*parts, own.narrow(axis, text.stop, size - text.stop)], axis)
+
+        if variant == QUERIES:
+            call.q = given.q
+        mask = call.mask
+        if mask is not None and given.mask is not None:
+            rows = mask if mask.shape[-2] == 1 else mask[..., -1:, :]
+            mask = joined(rows, given.mask[..., -1:, :], rows.ndim - 1)
+        call.k, call.v, call.mask = joined(call.k, given.k), joined(call.v, given.v), mask
+        return call
+
+    with replayed(bench.diffusion_model, change):
+        return bench.draw(bench.prompt(0))
+
+
+def compared(bench, layers):
+    """(ours, second implementation, size of what patching changes)."""
+    plain = bench.draw(bench.prompt(0))
+    ours = bench.draw(bench.prompt(0), bench.edit(layers))
+    # Where texts differ in length ComfyUI may call the model for both halves of CFG together in one run and not in the other, which the
+    # second implementation cannot follow: it has them apart in both.
+    apart = replace(bench, memory_is_short=bench.memory_is_short or len(set(bench.lengths)) > 1)
+    theirs = second(apart, layers)
+    size = (theirs - plain).abs().max().item()
+    assert size > 1e-4 * plain.abs().max().item(), "patching changes nothing"
+    return ours, theirs, size
+
+
+def d(bench):
+    middle = len(bench.names) // 2
+    layers = [bench.names[middle]]
+    ours, theirs, size = compared(bench, layers)
+    error = (ours - theirs).abs().max().item()
+    assert error <= TOLERANCE * size, f"off by {error / size:.1e} of the change"
+    neighbour = bench.names[middle - 1] if middle else bench.names[-1]
+    wrong = {variant: second(bench, layers, variant) for variant in (QUERIES, PICTURE, HALF) if bench.tiny.place != "all" or variant != PICTURE}
+    wrong["off-by-one layer"] = second(bench, [neighbour])
+    for variant, picture in wrong.items():
+        distance = (ours - picture).abs().max().item()
+        assert distance > 10 * TOLERANCE * size, f"{variant} gives the same picture ({distance / size:.1e} of the change)"
+
+
+def e(bench):
+    cases = {
+        "batch of 2": replace(bench, rows=2),
+        "CFG 1": replace(bench, cfg=1.0),
+        "CFG's halves apart": replace(bench, memory_is_short=True),
+    }
+    if bench.tiny.length_matters:
+        n = bench.tiny.tokens
+        cases |= {"longer target": replace(bench, lengths=(n, n + 3, n, n)), "shorter target": replace(bench, lengths=(n, n - 3, n, n)),
+                  "other negative": replace(bench, lengths=(n, n + 3, n + 1, n - 1))}  # fmt: skip
+    layers = bench.names[:: max(1, len(bench.names) // 2)]
+    for case, changed in cases.items():
+        ours, theirs, size = compared(changed, layers)
+        error = (ours - theirs).abs().max().item()
+        assert error <= TOLERANCE * size, f"{case}: off by {error / size:.1e} of the change"
+
+
+CHECKS = {"a": a, "b": b, "c": c, "d": d, "e": e}
+
+
+def bench_of(tiny):
+    return Bench(tiny, tiny.build(), lengths=(tiny.tokens,) * 4)
+
+
+def check(tiny, verbose=False):
+    """One row of the table; "reason" says what is wrong, or why the class cannot be served."""
+    row = {"family": tiny.family, "class": tiny.kind, "layers": 0, **dict.fromkeys(CHECKS, False), "reason": tiny.unservable}
+    if not tiny.exists:
+        return {**row, "reason": "this ComfyUI does not have it"}
+    bench = bench_of(tiny)
+    if not tiny.family:
+        try:
+            families.family_of(bench.model)
+        except ValueError as error:
+            return {**row, "reason": str(error)}
+        return {**row, "reason": "is served, though it is said that it cannot be"}
+    row["layers"] = len(bench.names)
+    for name, function in CHECKS.items():
+        try:
+            function(bench)
+            row[name] = True
+        except Exception as error:
+            if verbose:
+                traceback.print_exc()
+            row["reason"] += f"{name}: {error} "
+    return row
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", nargs="*", help="names of classes")
+    parser.add_argument("--verbose", action="store_true", help="say where a check failed")
+    arguments = parser.parse_args()
+    rows = []
+    for tiny in MODELS:
+        if arguments.only and tiny.kind not in arguments.only:
+            continue
+        rows.append(check(tiny, arguments.verbose))
+        done = " ".join(name if rows[-1][name] else "-" for name in CHECKS)
+        print(f"{tiny.kind:24} {rows[-1]['layers']:3} layers  {done}  {rows[-1]['reason'][:160]}", file=sys.stderr, flush=True)
+    arguments.out.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,11 @@
+"""Tiny random models of ComfyUI's own classes, one file a family as in patching/adapters.
+
+MODELS   all of them, also the text-to-image classes that cannot be served, with the reason
+"""
+
+from . import flux, pixart
+from .model import TinyModel
+
+__all__ = ["MODELS", "TinyModel"]
+
+MODELS = [model for family in (flux, pixart) for model in family.MODELS]

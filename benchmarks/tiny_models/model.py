@@ -1,0 +1,100 @@
+"""What the registry says of one tiny random model, and how it is built."""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import comfy.model_management
+import comfy.model_patcher
+import comfy.supported_models
+import torch
+
+
+@dataclass(frozen=True)
+class TinyModel:
+    """kind: name of the class in comfy.supported_models; family: of patching/adapters, "" where no attention has text tokens, with the
+    reason in `unservable`.
+
+    config: the diffusion model's configuration, scaled down. latent: (channels, height, width) or with frames in between.
+    tokens: length of a prompt; channels: of its embeddings. extra(random, tokens): what else a conditioning holds, for one prompt; random
+    is a function (*shape) -> tensor.
+    picture: number of the picture's tokens in a text layer; text(tokens): of the text's. place: where the text's stand among the keys:
+    "first", "last", or "all" for a cross-attention.
+    layers: how many there are. full: the configuration that ComfyUI's model detection finds in the real checkpoint, of which full_layers are
+    expected; models: those it stands for. length_matters: False where all prompts have the same length.
+    """
+
+    kind: str
+    family: str
+    config: dict
+    latent: tuple[int, ...]
+    channels: int
+    picture: int | tuple[int, ...]
+    layers: int
+    place: str = "first"
+    tokens: int = 10
+    text: Callable = lambda tokens: tokens
+    extra: Callable = lambda random, tokens: {}
+    length_matters: bool = True
+    unservable: str = ""
+    models: str = ""
+    full: dict | None = None
+    full_layers: int = 0
+    sampler: str = "euler"
+    attributes: dict = field(default_factory=dict)  # of the configuration object, set before the model is built
+
+    @property
+    def exists(self):
+        """Whether this ComfyUI has the class."""
+        return hasattr(comfy.supported_models, self.kind)
+
+    def build(self, dtype=torch.float32):
+        """ComfyUI's MODEL on the CPU or GPU, with the same random weights every time."""
+        settings = getattr(comfy.supported_models, self.kind)(dict(self.config))
+        for name, value in self.attributes.items():
+            setattr(settings, name, value)
+        settings.set_inference_dtype(dtype, None)
+        offload = comfy.model_management.unet_offload_device()
+        model = settings.get_model({}, device=offload)
+        fill(model.diffusion_model, seed=zlib.crc32(self.kind.encode()))
+        device = comfy.model_management.get_torch_device()
+        return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=offload)
+
+    def on_meta(self):
+        """The real diffusion model, without memory for its weights."""
+        settings = getattr(comfy.supported_models, self.kind)(dict(self.full))
+        for name, value in self.attributes.items():
+            setattr(settings, name, value)
+        settings.set_inference_dtype(torch.bfloat16, None)
+        return settings.get_model({}, device="meta").diffusion_model
+
+    def conditioning(self, seed, tokens=None, rows=1):
+        """CONDITIONING of a random prompt."""
+        generator = torch.Generator().manual_seed(seed)
+
+        def random(*shape):
+            return torch.randn(shape, generator=generator)
+
+        tokens = tokens or self.tokens
+        return [[random(1, tokens, self.channels).repeat(rows, 1, 1), self.extra(random, tokens)]]
+
+    def noise(self, rows=1):
+        return torch.randn((rows, *self.latent), generator=torch.Generator().manual_seed(5))
+
+
+def fill(module, seed=0):
+    """Random weights of a size that keeps signals alive: ComfyUI's modules leave theirs as the memory was."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, p in sorted(module.named_parameters()):
+            values = torch.randn(p.shape, generator=generator)
+            if p.ndim >= 2:
+                values = values / max(1, p[0].numel()) ** 0.5
+            elif name.endswith(("weight", "scale", "gamma")):  # norms
+                values = 1 + 0.1 * values
+            else:
+                values = 0.1 * values
+            p.copy_(values)
+        for _, b in sorted(module.named_buffers()):
+            if b.is_floating_point() and not b.isfinite().all():
+                b.copy_(0.1 * torch.randn(b.shape, generator=generator))

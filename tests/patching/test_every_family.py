@@ -1,0 +1,62 @@
+"""Every text-to-image class of ComfyUI: the checks of benchmarks/families on tiny models, and the layer tables at full size."""
+
+import comfy.supported_models
+import pytest
+from text_layers.benchmarks import families as benchmark
+from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.patching import families
+from text_layers.patching.adapters import FAMILIES
+
+SERVED = [tiny for tiny in MODELS if tiny.family and tiny.exists]
+FULL = [tiny for tiny in MODELS if tiny.full and tiny.exists]
+
+
+class Looked:
+    """What the adapters need of a MODEL to name its layers."""
+
+    def __init__(self, diffusion_model):
+        self.model = self.diffusion_model = diffusion_model
+
+    def get_model_object(self, name):
+        return getattr(self, name)
+
+
+@pytest.fixture(scope="module", params=SERVED, ids=lambda tiny: tiny.kind)
+def bench(request):
+    return benchmark.bench_of(request.param)
+
+
+@pytest.mark.parametrize("check", benchmark.CHECKS.values(), ids=benchmark.CHECKS)
+def test_checks(bench, check):
+    check(bench)
+
+
+def test_the_model_belongs_to_the_family_that_is_said(bench):
+    assert families.family_of(bench.model).name == bench.tiny.family
+
+
+@pytest.mark.parametrize("tiny", [t for t in MODELS if not t.family and t.exists], ids=lambda tiny: tiny.kind)
+def test_a_class_that_cannot_be_served_says_so(tiny):
+    with pytest.raises(ValueError, match="text"):
+        families.family_of(tiny.build())
+
+
+@pytest.mark.parametrize("tiny", FULL, ids=lambda tiny: tiny.kind)
+def test_layers_and_share_at_full_size(tiny):
+    """A layer's text keys and values are well under the paper's 1 % of the model."""
+    diffusion_model = tiny.on_meta()
+    model = Looked(diffusion_model)
+    family = families.family_of(model)
+    modules = family.modules(diffusion_model, family.layers)
+    assert len(modules) == tiny.full_layers
+    total = sum(p.numel() for p in diffusion_model.parameters())
+    assert all(0 < family.kv(module) / total < 0.02 for module in modules.values())
+    assert set(family.head_counts(diffusion_model)) == set(modules)
+    assert families.architecture(model).startswith(f"{tiny.family}-{tiny.full_layers}x")
+    for name, module in modules.items():
+        found = [path for path in family.lora if path in dict(module.named_modules())]
+        assert found, f"{name} has none of the projections {family.lora}"
+
+
+def test_every_family_has_a_tiny_model():
+    assert {f.name for f in FAMILIES} <= {tiny.family for tiny in MODELS}
