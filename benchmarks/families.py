@@ -195,7 +195,9 @@ def d(bench):
     error = (ours - theirs).abs().max().item()
     assert error <= TOLERANCE * size, f"off by {error / size:.1e} of the change"
     neighbour = bench.names[middle - 1] if middle else bench.names[-1]
-    wrong = {variant: second(bench, layers, variant) for variant in (QUERIES, PICTURE, HALF) if bench.tiny.place != "all" or variant != PICTURE}
+    wrong = {
+        variant: second(bench, layers, variant) for variant in (QUERIES, PICTURE, HALF) if bench.tiny.place != "all" or variant != PICTURE
+    }
     wrong["off-by-one layer"] = second(bench, [neighbour])
     for variant, picture in wrong.items():
         distance = (ours - picture).abs().max().item()

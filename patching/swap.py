@@ -223,9 +223,7 @@ class _Capture:
                 self.captured.keep(record, name, tuple(part[rows] for part in parts))
 
         patch = self.patch
-        return stack.enter_context(
-            text_attention.capture(patch.family, call.diffusion_model, call.options, patch.text_layers.names, keep)
-        )
+        return stack.enter_context(text_attention.capture(patch.family, call.diffusion_model, call.options, patch.text_layers.names, keep))
 
 
 class _Swap:

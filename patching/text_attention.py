@@ -101,7 +101,9 @@ class _Attention:
         mask = self.mask
         if mask is not None and mask.ndim == 4 and mask.shape[1] == self.heads > 1:
             mask = mask[:, heads]
-        return replace(self, q=q, k=k, v=v, heads=len(heads), mask=mask, more={**self.more, "enable_gqa": False} if self.axis == 2 else self.more)
+        return replace(
+            self, q=q, k=k, v=v, heads=len(heads), mask=mask, more={**self.more, "enable_gqa": False} if self.axis == 2 else self.more
+        )
 
 
 def _per_row(mask, rows):
@@ -215,7 +217,9 @@ def _text_attention(family, diffusion_model, options, names, attention):
     modules = family.modules(diffusion_model, family.layers)
     with ExitStack() as stack:
         for name in names:
-            stack.enter_context(_around_forward(modules[name], _noting(now, name, modules[name], None if family.passes_options else options)))
+            stack.enter_context(
+                _around_forward(modules[name], _noting(now, name, modules[name], None if family.passes_options else options))
+            )
         if family.counted:
             pattern, argument = family.counted.split(":")
             for module in family.modules(diffusion_model, [pattern]).values():
