@@ -106,7 +106,7 @@ def b(bench):
         return calls
 
     source, target = calls_of(bench.prompt(0)), calls_of(bench.prompt(1))
-    for number, name in enumerate(bench.names):
+    for name in bench.names:
         patched = calls_of(bench.prompt(0), bench.edit([name]))[-len(source) :]
         before = True
         for got, plain, other in zip(patched, source, target):

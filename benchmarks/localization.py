@@ -4,7 +4,8 @@
 
 The paper's procedure here: layer after layer, pair after pair, one picture at a time, read by EasyOCR; where the text evolves with
 the picture each patched picture needs a run of the target as well. A call is one evaluation of the model for one picture: a batch of
-n pictures with both CFG halves counts 2 n. Without --pairs, --count pairs of held-out words; --verify other held-out pairs check the layers.
+n pictures with both CFG halves counts 2 n. Without --pairs, --count pairs of held-out words; --verify other held-out pairs check the
+layers.
 """
 
 import argparse

@@ -20,8 +20,8 @@ class TinyModel:
     is a function (*shape) -> tensor.
     picture: number of the picture's tokens in a text layer; text(tokens): of the text's. place: where the text's stand among the keys:
     "first", "last", or "all" for a cross-attention.
-    layers: how many there are. full: the configuration that ComfyUI's model detection finds in the real checkpoint, of which full_layers are
-    expected; models: those it stands for. length_matters: False where all prompts have the same length.
+    layers: how many there are. full: the configuration that ComfyUI's model detection finds in the real checkpoint, with
+    full_layers; models: those it stands for. length_matters: False where all prompts have the same length.
     """
 
     kind: str

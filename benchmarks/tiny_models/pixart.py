@@ -7,12 +7,13 @@ PIXART = {
     "mlp_ratio": 2.0, "caption_channels": 24, "pe_interpolation": 1, "model_max_length": 16, "micro_condition": True,
 }  # fmt: skip
 
+SIGMA = {"image_model": "pixart_sigma", "micro_condition": False}
 FULL = PIXART | {"input_size": 128, "hidden_size": 1152, "depth": 28, "num_heads": 16, "mlp_ratio": 4.0, "caption_channels": 4096,
                  "pe_interpolation": 2, "model_max_length": 300}  # fmt: skip
 
 MODELS = [
     TinyModel("PixArtAlpha", "pixart", PIXART, (4, 32, 40), 24, picture=320, layers=3, place="all",
               models="PixArt alpha", full=FULL, full_layers=28),
-    TinyModel("PixArtSigma", "pixart", PIXART | {"image_model": "pixart_sigma", "micro_condition": False}, (4, 32, 40), 24, picture=320,
-              layers=3, place="all", models="PixArt sigma", full=FULL | {"image_model": "pixart_sigma", "micro_condition": False}, full_layers=28),
+    TinyModel("PixArtSigma", "pixart", PIXART | SIGMA, (4, 32, 40), 24, picture=320,
+              layers=3, place="all", models="PixArt sigma", full=FULL | SIGMA, full_layers=28),
 ]  # fmt: skip
