@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 REACH = 0.95  # of the pairs whose word is read with all layers patched
-GOOD, BAD = 0.97, 0.88  # rates that must be told apart; between them either answer will do
-ERROR = 0.1  # probability of calling a good set bad, and a bad one good
+GOOD, BAD = 0.98, 0.92  # rates that must be told apart; between them either answer will do
+ACCEPT, REJECT = 0.1, 0.2  # probability of taking a bad set, and of refusing a good one, which costs one layer more
 BLOCK = 4  # pairs that are read before the test is asked again
 _CLIMB = 6  # sets are grown one layer at a time up to this size, then by a quarter
 
@@ -47,10 +47,11 @@ def select(sweep, ranking, steps=None):
     """
     verdicts = {}
 
-    def reaches(candidate):
-        if candidate not in verdicts:
-            verdicts[candidate] = _test(sweep, candidate, steps)
-        return verdicts[candidate].reaches
+    def reaches(*candidates):
+        """Those that do as well as all layers. Candidates that are asked for together share the pictures of the target."""
+        new = [c for c in candidates if c not in verdicts]
+        verdicts.update(_test(sweep, new, steps) if new else {})
+        return [c for c in candidates if verdicts[c].reaches]
 
     size = 1
     while True:
@@ -58,33 +59,38 @@ def select(sweep, ranking, steps=None):
         if size >= len(sweep.layers) or reaches(chosen):
             break
         size = min(len(sweep.layers), size + 1 if size < _CLIMB else math.ceil(size * 1.25))
-    for layer in reversed(ranking.order[:size]):
-        fewer = tuple(other for other in chosen if other != layer)
-        if fewer and reaches(fewer):
-            chosen = fewer
+    while len(chosen) > 1:
+        fewer = [tuple(other for other in chosen if other != layer) for layer in reversed(ranking.order[:size]) if layer in chosen]
+        enough = reaches(*fewer)
+        if not enough:
+            break
+        chosen = enough[0]  # without the least decisive layer
     return Selection(chosen, ranking.order[0], verdicts, tuple(_doubts(sweep, chosen, verdicts)))
 
 
-def _test(sweep, candidate, steps):
-    """Wald's test of GOOD against BAD, over the sweep's pairs in their order."""
-    bound = math.log((1 - ERROR) / ERROR)
-    ratio = counted = good = 0
+def _test(sweep, candidates, steps):
+    """{candidate: Verdict} of Wald's test of GOOD against BAD, over the sweep's pairs in their order."""
+    accept, refuse = math.log((1 - REJECT) / ACCEPT), math.log(REJECT / (1 - ACCEPT))
+    ratio, good, verdicts, counted = dict.fromkeys(candidates, 0.0), dict.fromkeys(candidates, 0), {}, 0
     for start in range(0, len(sweep.pairs), BLOCK):
-        pairs = range(start, min(start + BLOCK, len(sweep.pairs)))
-        read = sweep.readings([sweep.layers, candidate], pairs, steps)
-        for everything, reading in zip(read[sweep.layers], read[candidate]):
-            if everything.exact:
-                counted += 1
-                good += reading.exact
-                ratio += math.log(GOOD / BAD) if reading.exact else math.log((1 - GOOD) / (1 - BAD))
-        if abs(ratio) >= bound:
-            return Verdict(ratio > 0, True, good, counted)
+        open_ones = [c for c in candidates if c not in verdicts]
+        if not open_ones:
+            break
+        read = sweep.readings([sweep.layers, *open_ones], range(start, min(start + BLOCK, len(sweep.pairs))), steps)
+        legible = [pair for pair, reading in enumerate(read[sweep.layers]) if reading.exact]
+        counted += len(legible)
+        for candidate in open_ones:
+            exact = sum(read[candidate][pair].exact for pair in legible)
+            good[candidate] += exact
+            ratio[candidate] += exact * math.log(GOOD / BAD) + (len(legible) - exact) * math.log((1 - GOOD) / (1 - BAD))
+            if not refuse < ratio[candidate] < accept:
+                verdicts[candidate] = Verdict(ratio[candidate] > 0, True, good[candidate], counted)
     if not counted:
         raise ValueError(
             "The word cannot be read in any picture, even with all layers patched: the model does not draw it. "
             "Try other words, more steps, larger pictures or another prompt template."
         )
-    return Verdict(good >= REACH * counted, False, good, counted)
+    return {c: verdicts.get(c, Verdict(good[c] >= REACH * counted, False, good[c], counted)) for c in candidates}
 
 
 def _doubts(sweep, chosen, verdicts):
