@@ -20,10 +20,11 @@ import torch
 
 from ..demo import architecture, comfy_model, pictures, signs
 from ..demo.train import word_list
-from ..localization.drawing import SOURCE, TARGET, Drawing, Setting
+from ..localization.drawing import Drawing, Setting
 from ..localization.localize import localize
 from ..localization.pairs import WordPair, parse_pairs
 from ..localization.selection import interval
+from ..localization.spread import RaySweep
 from ..localization.strategies import STRATEGIES
 from ..localization.sweep import Sweep
 from ..patching import families
@@ -94,21 +95,26 @@ def paper(name, pairs, seed):
             "best_single": int(np.argmax(scores)), "engine": ocr.name}  # fmt: skip
 
 
-def search(name, strategy, pairs, seed, ocr, rows):
-    """One strategy with an empty folder of cells."""
+def search(name, strategy, pairs, seed, ocr, rows, workers=0, ranked=0):
+    """One strategy with an empty folder of cells. workers: as many Ray workers rank; ranked: pairs of the exhaustive one's ranking."""
     model, clip, vae = comfy_model.load(name)
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         drawing = Drawing(model, clip, vae, pairs, setting(seed, rows))
-        sweep = Sweep(drawing, engine(ocr), Path(folder))
-        found = localize(model, sweep, strategy)
+        judge = Sweep(drawing, engine("EasyOCR"), Path(folder))
+        if ranked and strategy == "exhaustive":
+            drawing = Drawing(model, clip, vae, pairs[:ranked], setting(seed, rows))
+        where = (drawing, engine(ocr), Path(folder))
+        sweep = RaySweep(*where, load="demo.comfy_model:load", arguments=(name,), workers=workers) if workers else Sweep(*where)
+        found = localize(model, sweep, strategy, judge)
         seconds = time.perf_counter() - started
-        sweep.store.close()
+        for one in (sweep, judge):
+            one.close()
     return {
         "layers": list(found.selection.layers),
         "best_single": found.selection.best_single,
         "scores": {layer: [round(x, 4) for x in interval(found.ranking.scores[layer])] for layer in range(len(found.names))},
-        "model_calls": drawing.model_calls,
+        "model_calls": found.model_calls,
         "seconds": round(seconds, 1),
         "verdicts": {" ".join(map(str, layers)): [v.good, v.counted, v.sure] for layers, v in found.selection.verdicts.items()},
         "doubts": list(found.selection.doubts),
@@ -123,9 +129,9 @@ def verify(name, layers, pairs, seed, rows):
         sweep = Sweep(drawing, engine("EasyOCR"), Path(folder))
         others = [layer for layer in sweep.layers if layer not in layers]
         drawn = tuple(sorted(random.Random(seed).sample(others, min(len(layers), len(others)))))
-        sets = {"chosen": tuple(layers), "all": sweep.layers, "random": drawn, "target prompt": TARGET, "source prompt": SOURCE}
+        sets = {"chosen": tuple(layers), "all": sweep.layers, "random": drawn}
         read = sweep.readings(sets.values(), range(len(pairs)))
-        sweep.store.close()
+        sweep.close()
     result = {kind: [round(x, 3) for x in interval([r.exact for r in read[candidate]])] for kind, candidate in sets.items()}
     difference = [a.exact - b.exact for a, b in zip(read[sets["chosen"]], read[sets["all"]])]
     return {**result, "random_layers": list(sets["random"]), "chosen_minus_all": [round(x, 3) for x in interval(difference)]}
@@ -138,9 +144,11 @@ def main():
     parser.add_argument("--pairs", type=Path, help="a CSV file, source,target a line")
     parser.add_argument("--count", type=int, default=100, help="how many pairs of held-out words, without --pairs")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--ocr", choices=list(ENGINES), default="RapidOCR", help="the engine of the strategies")
+    parser.add_argument("--ocr", choices=list(ENGINES), default="RapidOCR", help="the engine that ranks; EasyOCR selects")
     parser.add_argument("--rows", type=int, default=16, help="the most pictures in one batch")
     parser.add_argument("--verify", type=int, default=100, help="other held-out pairs to check the layers on; 0 for none")
+    parser.add_argument("--ranked", type=int, default=0, help="pairs on which the exhaustive strategy ranks; 0 for all")
+    parser.add_argument("--workers", type=int, default=0, help="spread the strategies over this many Ray workers")
     parser.add_argument("--no-paper", action="store_true", help="leave out the paper's procedure")
     parser.add_argument("--out", type=Path, required=True)
     a = parser.parse_args()
@@ -151,7 +159,7 @@ def main():
     search(a.model, "first_step", pairs[:4], a.seed, a.ocr, a.rows)  # nor is what happens once a process
     result = {**environment(), "model": a.model, "seed": a.seed, "pairs": len(pairs), "ocr": a.ocr, "template": TEMPLATE, "strategies": {}}
     for strategy in STRATEGIES if a.strategy == "all" else [a.strategy]:
-        found = result["strategies"][strategy] = search(a.model, strategy, pairs, a.seed, a.ocr, a.rows)
+        found = result["strategies"][strategy] = search(a.model, strategy, pairs, a.seed, a.ocr, a.rows, a.workers, a.ranked)
         print(strategy, found["layers"], found["model_calls"], "calls", found["seconds"], "s", flush=True)
         a.out.write_text(json.dumps(result, indent=1) + "\n")
     if a.verify:

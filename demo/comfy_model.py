@@ -87,17 +87,17 @@ def load(name):
     return from_state_dict(name, comfy.utils.load_torch_file(str(path)))
 
 
-def from_state_dict(name, weights):
-    """(MODEL, CLIP, VAE) from weights as demo/train.py writes them."""
+def from_state_dict(name, weights, config=None):
+    """(MODEL, CLIP, VAE) from weights as demo/train.py writes them. config: of the diffusion model, if it is not the demo's own."""
     weights = {k: v.float() for k, v in weights.items()}
     parts = {part: {k[len(part) :]: v for k, v in weights.items() if k.startswith(part)} for part in ("diffusion_model.", "text_model.")}
-    return _model(name, parts["diffusion_model."]), _clip(parts["text_model."]), _vae()
+    return _model(name, parts["diffusion_model."], config), _clip(parts["text_model."]), _vae()
 
 
-def _model(name, weights):
+def _model(name, weights, config):
     device = comfy.model_management.get_torch_device()
     offload = comfy.model_management.unet_offload_device()
-    config = _UNetConfig(architecture.UNET) if name == "unet" else _MMDiTConfig(architecture.MMDIT)
+    config = _UNetConfig(config or architecture.UNET) if name == "unet" else _MMDiTConfig(config or architecture.MMDIT)
     config.set_inference_dtype(torch.float32, None)
     if name == "unet":
         model = comfy.model_base.BaseModel(config, model_type=comfy.model_base.ModelType.FLOW, device=offload)

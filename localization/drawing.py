@@ -18,7 +18,7 @@ import torch
 
 from ..patching import families
 from ..patching.comfy_sampling import add_counting_wrapper
-from ..patching.rows import Swap, swap_rows, takes_from_rows
+from ..patching.rows import Swap, record_targets, swap_rows, takes_from_rows
 from .pairs import WORD, check_template
 
 # Samplers that add noise on the way would give each row of a batch other noise, and the pictures of a pair must share it.
@@ -67,7 +67,7 @@ class Drawing:
         self.model_calls = 0
         self._model = model.clone()
         add_counting_wrapper(self._model, self._count)
-        self._evolves = takes_from_rows(model)
+        self._takes_rows = takes_from_rows(model)
         self._latent = comfy.sample.fix_empty_latent_channels(
             model,
             torch.zeros_like(setting.latent["samples"][:1]),
@@ -118,8 +118,8 @@ class Drawing:
         return self._noise[pair]
 
     def cost(self, pictures):
-        """How many rows a batch of these pictures has: where the text evolves, the target's own run is a row as well."""
-        givers = {(p.pair, p.steps) for p in pictures if p.layers not in (SOURCE, TARGET)} if self._evolves else set()
+        """How many rows a batch of these pictures has: unless embeddings are enough, the target's own run is a row as well."""
+        givers = {(p.pair, p.steps) for p in pictures if p.layers not in (SOURCE, TARGET)} if self._takes_rows else set()
         return len(set(pictures) | {Picture(pair, TARGET, steps) for pair, steps in givers})
 
     def calls(self, pictures):
@@ -133,8 +133,10 @@ class Drawing:
         waiting = list(dict.fromkeys(pictures))
         while waiting:
             batch = []
-            while waiting and (not batch or self.cost([*batch, waiting[0]]) <= self.rows):
-                batch.append(waiting.pop(0))
+            for picture in waiting:
+                if not batch or (self._length(picture) == self._length(batch[0]) and self.cost([*batch, picture]) <= self.rows):
+                    batch.append(picture)
+            waiting = [picture for picture in waiting if picture not in batch]
             try:
                 drawn |= self._draw_batch(batch, tell)
             except Exception as error:
@@ -146,11 +148,21 @@ class Drawing:
         return drawn
 
     def _draw_batch(self, batch, tell):
-        steps = batch[0].steps
-        if self._evolves:
+        steps, runs, drawn = batch[0].steps, {}, {}
+        if self._takes_rows:
             givers = dict.fromkeys(Picture(p.pair, TARGET, steps) for p in batch if p.layers not in (SOURCE, TARGET))
-            batch = [*givers, *(p for p in batch if p not in givers)]
-        swaps = [self._swap(p, batch) for p in batch]
+            apart = [giver for giver in givers if self._length(giver) != self._length(batch[0])]
+            names = [self.names[i] for i in sorted({i for p in batch if p.layers not in (SOURCE, TARGET) for i in p.layers})]
+            for giver in apart:
+                recording, kept = record_targets(self._model, names)
+                drawn |= self._sample(recording, [giver], tell)
+                runs[giver] = (kept, 0)
+            batch = [*(g for g in givers if g not in runs), *(p for p in batch if p not in givers)]
+        swaps = [self._swap(p, batch, runs) for p in batch]
+        return drawn | self._sample(swap_rows(self._model, swaps), batch, tell)
+
+    def _sample(self, model, batch, tell):
+        steps = batch[0].steps
         positive = self._batched([self.prompt(p.pair, p.layers == TARGET) for p in batch])
         negative = self._batched([self.setting.negative] * len(batch))
         noise = torch.cat([self.noise(p.pair) for p in batch])
@@ -162,7 +174,7 @@ class Drawing:
 
         whole = steps >= self.setting.steps
         samples = comfy.sample.sample(
-            swap_rows(self._model, swaps), noise, self.setting.steps, self.setting.cfg, self.setting.sampler, self.setting.scheduler,
+            model, noise, self.setting.steps, self.setting.cfg, self.setting.sampler, self.setting.scheduler,
             positive, negative, self._latent.repeat(len(batch), *[1] * (self._latent.ndim - 1)),
             last_step=None if whole else steps, callback=callback, disable_pbar=True, seed=self.setting.seed,
         )  # fmt: skip
@@ -173,23 +185,23 @@ class Drawing:
             raise ValueError("The model drew pictures that are not numbers (NaN). Try another precision or another sampler.")
         return dict(zip(batch, samples))
 
-    def _swap(self, picture, batch):
+    def _length(self, picture):
+        """Sizes of a picture's prompt, the same for all in a batch."""
+        embeddings, extra = self.conditioning(self.prompt(picture.pair, picture.layers == TARGET))
+        return embeddings.shape, *((key, value.shape) for key, value in sorted(extra.items()) if torch.is_tensor(value))
+
+    def _swap(self, picture, batch, runs):
         if picture.layers in (SOURCE, TARGET):
             return None
         names = tuple(self.names[i] for i in picture.layers)
-        if self._evolves:
-            return Swap(names, batch.index(Picture(picture.pair, TARGET, picture.steps)))
+        if self._takes_rows:
+            giver = Picture(picture.pair, TARGET, picture.steps)
+            return Swap(names, runs[giver] if giver in runs else batch.index(giver))
         return Swap(names, self.conditioning(self.prompt(picture.pair, True))[0])
 
     def _batched(self, texts):
         """CONDITIONING with one row for each text."""
         rows = [self.conditioning(text) for text in texts]
-        lengths = {embeddings.shape[1] for embeddings, _ in rows}
-        if len(lengths) > 1:
-            raise ValueError(
-                f"The prompts have different lengths ({', '.join(map(str, sorted(lengths)))} tokens), so that they cannot share a batch. "
-                "Shorten the prompt template."
-            )
         extra = dict(rows[0][1])
         for key, value in extra.items():
             if torch.is_tensor(value):

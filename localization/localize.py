@@ -30,26 +30,30 @@ class Localization:
     seconds: float
 
 
-def localize(model, sweep, strategy):
-    """sweep: of the same MODEL; strategy: a name of STRATEGIES. The selection reads the model's prediction half-way through the
-    schedule, where a word is as legible as in the finished picture and costs half.
+def localize(model, sweep, strategy, judge=None):
+    """sweep: of the same MODEL; strategy: a name of STRATEGIES. judge: a sweep with another engine or more pairs, which selects among the
+    layers that `sweep` has ranked; the same without it. The selection reads the model's prediction half-way through the schedule, where a
+    word is as legible as in the finished picture and costs half.
 
     Raises ValueError for an unknown strategy and when the model does not draw the words.
     """
     if strategy not in STRATEGIES:
         raise ValueError(f'There is no strategy "{strategy}"; choose one of: {", ".join(STRATEGIES)}.')
-    calls, started = sweep.drawing.model_calls, time.perf_counter()
+    judge = judge or sweep
+    drawings = {id(s.drawing): s.drawing for s in (sweep, judge)}.values()
+    calls, started = sum(d.model_calls for d in drawings), time.perf_counter()
     ranking = STRATEGIES[strategy](sweep)
-    selection = select(sweep, ranking, sweep.half)
+    selection = select(judge, ranking, judge.half)
     names = sweep.drawing.names
     chosen = TextLayers(
         families.family_of(model).name,
         families.architecture(model),
         tuple(names[layer] for layer in selection.layers),
         scores={names[layer]: round(ranking.mean(layer), 4) for layer in selection.layers},
-        source=f"localized, {strategy}, {len(sweep.pairs)} pairs, seed {sweep.drawing.setting.seed}",
+        source=f"localized, {strategy}, {len(judge.pairs)} pairs, seed {sweep.drawing.setting.seed}",
     )
-    return Localization(strategy, chosen, ranking, selection, names, sweep.drawing.model_calls - calls, time.perf_counter() - started)
+    calls = sum(d.model_calls for d in drawings) - calls
+    return Localization(strategy, chosen, ranking, selection, names, calls, time.perf_counter() - started)
 
 
 def report(found, sweep):

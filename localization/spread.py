@@ -76,4 +76,4 @@ class RaySweep(Sweep):
 
         for worker in self.pool:
             ray.kill(worker)
-        self.store.close()
+        super().close()

@@ -139,6 +139,10 @@ class Sweep:
         self._compute({wanted: None}, {}, None)
         return self.drawing.decode(self._latents[wanted][None])[0]
 
+    def close(self):
+        """Closes the file of cells; what is in it stays."""
+        self.store.close()
+
     def _reading(self, picture):
         read, wanted = self.store.get(self._key(picture, "readings"))["read"], self.pairs[picture.pair].target
         return Reading(read == wanted, text.similarity(read, wanted), read)

@@ -101,7 +101,7 @@ class LocalizeTextLayers(io.ComfyNode):
             found = localize(model, sweep, strategy)
             sheet = contact_sheet(found, sweep)
         finally:
-            sweep.store.close()
+            sweep.close()
         text = report(found, sweep)
         pictures = [torch.from_numpy(picture).float()[None] / 255 for picture in (chart(found), sheet)]
         return io.NodeOutput(found.text_layers, *pictures, text, ui=_show(cls, text))

@@ -1,6 +1,7 @@
 """Charts that are looked at small, on a node, over a dark or a light canvas: they bring their own background.
 
 layer_chart     a bar for each layer, the chosen ones in colour
+curves          the paper's figures: OCR F1 and mean squared error over layers or start steps
 contact_sheet   rows of pictures under headings
 live_chart      bars and a picture, drawn quickly while a search runs
 
@@ -10,12 +11,11 @@ All return pictures [H, W, 3] uint8.
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-_PAPER, _INK, _CHOSEN, _OTHER = "#f4f4f2", "#22242a", "#d1495b", "#8d99ae"
+_PAPER, _INK, _CHOSEN, _OTHER, _RIGHT = "#f4f4f2", "#22242a", "#d1495b", "#8d99ae", "#2e6f95"
 
 
 def layer_chart(scores, chosen, title, label):
     """scores: [(mean, lower, upper)] of each layer in the model's order; chosen: their numbers; label: what the scores are."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4), dpi=120, facecolor=_PAPER, layout="constrained")
@@ -37,9 +37,35 @@ def layer_chart(scores, chosen, title, label):
     axes.axhline(0, color=_INK, linewidth=0.8)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
+    return _drawn(figure)
+
+
+def _drawn(figure):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def curves(places, f1, mse, label, title):
+    """f1, mse: one figure for each of `places`; label: what the places are. [Staniszewski et al., figures 2 and 5]"""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4), dpi=120, facecolor=_PAPER, layout="constrained")
+    left = figure.add_subplot(facecolor=_PAPER)
+    right = left.twinx()
+    for axes, values, name, colour, marker in ((left, f1, "OCR F1, the target's word", _CHOSEN, "o"), (right, mse, "MSE", _RIGHT, "s")):
+        axes.plot(places, values, color=colour, marker=marker, linewidth=2)
+        axes.set_ylabel(name, size=14, color=colour)
+        axes.tick_params(axis="y", labelsize=12, colors=colour)
+        axes.set_ylim(bottom=0)
+        axes.spines["top"].set_visible(False)
+    left.set_xticks(list(places))
+    left.tick_params(axis="x", labelsize=12, colors=_INK)
+    left.set_xlabel(label, size=14, color=_INK)
+    left.set_title(title, size=15, color=_INK)
+    return _drawn(figure)
 
 
 def contact_sheet(headings, rows, width=256):

@@ -55,6 +55,37 @@ def test_rows_are_the_pictures_of_patch_prompt(demo):
         assert np.abs(drawing.decode(drawn[picture][None])[0].astype(int) - alone).max() <= 8
 
 
+class Unpadded:
+    """A CLIP whose prompts end with their word: the demo's without the tokens of empty slots behind it."""
+
+    def __init__(self, clip):
+        self.clip = clip
+
+    def tokenize(self, text):
+        self.missing = 6 - len(text.split('"')[1]) if '"' in text else 0
+        return self.clip.tokenize(text)
+
+    def encode_from_tokens_scheduled(self, tokens):
+        ((embeddings, extra),) = self.clip.encode_from_tokens_scheduled(tokens)
+        return [[embeddings[:, : embeddings.shape[1] - self.missing], extra]]
+
+
+def test_words_of_other_length_share_what_they_can(demo):
+    """Prompts of different length: batches of equal ones, and the target's text apart where it cannot share a batch."""
+    name, (model, clip, vae) = demo
+    drawing = Drawing(model, Unpadded(clip), vae, PAIRS, setting(5, 16))
+    assert len({drawing.conditioning(drawing.prompt(0, target))[0].shape for target in (False, True)}) == 2
+    wanted = [Picture(pair, layers, 12) for pair in (0, 2) for layers in (SOURCE, TARGET, (0,), KNOWN[name])]
+    drawn = drawing.draw(wanted)
+    for picture in wanted:
+        source, target = ([list(drawing.conditioning(drawing.prompt(picture.pair, t)))] for t in (False, True))
+        patched = model
+        if picture.layers not in (SOURCE, TARGET):
+            patched = patch_prompt(model, families.written(model, " ".join(map(str, picture.layers))), target)
+        alone = pictures.sample(patched, clip, vae, target if picture.layers == TARGET else source, 5 + picture.pair, 1)[0]
+        assert np.abs(drawing.decode(drawn[picture][None])[0].astype(int) - alone).max() <= 8  # as above
+
+
 def test_a_second_sweep_draws_nothing_again(demo, tmp_path):
     asked = [(0,), (1, 2), KNOWN[demo[0]]]
     first = sweep_of(demo, tmp_path)

@@ -4,7 +4,7 @@ import comfy.sample
 import pytest
 import torch
 from text_layers.patching import families
-from text_layers.patching.rows import Swap, swap_rows, takes_from_rows
+from text_layers.patching.rows import Swap, record_targets, swap_rows, takes_from_rows
 from text_layers.patching.swap import patch_prompt
 
 
@@ -54,6 +54,27 @@ def test_every_row_is_its_own_edit(oracle, cfg, memory_is_short):
         wanted = draw(oracle, model, oracle.positive_A, cfg=cfg)
         assert (row[None] - wanted).abs().max() < 2e-3 * wanted.abs().max(), layers
         assert not layers or (wanted - source).abs().max() > 0.01 * wanted.abs().max()
+
+
+@pytest.mark.parametrize("cfg", [5.0, 1.0])
+@pytest.mark.parametrize("memory_is_short", [False, True])
+def test_targets_of_another_length_are_drawn_first(sd3, cfg, memory_is_short):
+    """The second target row of a batch of two, with four tokens more than the source."""
+    longer = [[torch.cat([sd3.positive_B[0][0], sd3.positive_B[0][0][:, :4].flip(1)], 1), sd3.positive_B[0][1]]]
+    names = families.layer_names(sd3.model)
+    factor = sd3.model.model.memory_usage_factor
+    sd3.model.model.memory_usage_factor = 1e12 if memory_is_short else factor
+    try:
+        recording, runs = record_targets(sd3.model, names)
+        draw(sd3, recording, side_by_side(longer, longer), 2, cfg)
+        rows = [None, *(Swap(tuple(names[i] for i in layers), (runs, 1)) for layers in SETS[1:])]
+        together = draw(sd3, swap_rows(sd3.model, rows), side_by_side(*[sd3.positive_A] * len(rows)), len(rows), cfg)
+    finally:
+        sd3.model.model.memory_usage_factor = factor
+    for layers, row in zip(SETS[1:], together[1:]):
+        chosen = families.written(sd3.model, " ".join(map(str, layers)))
+        wanted = draw(sd3, patch_prompt(sd3.model, chosen, longer), sd3.positive_A, cfg=cfg)
+        assert (row[None] - wanted).abs().max() < 2e-3 * wanted.abs().max(), layers  # as above
 
 
 def test_the_model_is_unharmed(oracle):

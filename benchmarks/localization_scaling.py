@@ -1,0 +1,70 @@
+"""What a search costs as models get deeper: `python dev.py run benchmarks.localization_scaling --out FILE.json`
+
+The demo MMDiT with trained blocks at random places among many that do nothing (deep_demo), so that the answer is known and a call costs
+what a call of a deep model costs. Fast strategies run whole; the exhaustive one runs on --exhaustive-pairs, and its calls for as many
+pairs as the others had are counted without drawing (known_answer). The growth with the number of pairs is counted the same way.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+from ..localization.drawing import Drawing
+from ..localization.localize import localize
+from ..localization.selection import select
+from ..localization.strategies import STRATEGIES
+from ..localization.sweep import Sweep
+from ..scoring.ocr import engine
+from . import deep_demo
+from .known_answer import FINISHED, KnownAnswer
+from .localization import held_out_pairs, setting
+from .record import environment
+
+DEPTHS, PAIRS = (8, 16, 32, 70), (10, 25, 50, 100, 200)
+
+
+def measured(layers, strategy, pairs, seed):
+    """A search of the deep demo model, with an empty folder of cells."""
+    loaded, places = deep_demo.load("mmdit", layers, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        sweep = Sweep(Drawing(*loaded, held_out_pairs(pairs, seed), setting(seed, 16)), engine("RapidOCR"), Path(folder))
+        found = localize(loaded[0], sweep, strategy)
+        seconds = time.perf_counter() - started
+        sweep.close()
+    trained = [places.index(layer) if layer in places else None for layer in found.selection.layers]
+    return {"pairs": pairs, "model_calls": sweep.drawing.model_calls, "seconds": round(seconds, 1), "found": trained}
+
+
+def counted(layers, strategy, pairs):
+    """Calls of a search whose answer is two layers, counted without a model: one call a picture and step, without CFG."""
+    sweep = KnownAnswer(layers, [[layers // 3, layers // 2]], pairs=pairs)
+    select(sweep, STRATEGIES[strategy](sweep), sweep.half)
+    return sweep.calls
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--pairs", type=int, default=48)
+    parser.add_argument("--exhaustive-pairs", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    a = parser.parse_args()
+    engine("RapidOCR")
+    result = {**environment(), "seed": a.seed, "measured": {}, "counted": {}}
+    for strategy in STRATEGIES:
+        result["counted"][strategy] = {layers: {pairs: counted(layers, strategy, pairs) for pairs in PAIRS} for layers in DEPTHS}
+    result["counted"]["paper"] = {layers: {pairs: pairs * (layers + 2) * FINISHED for pairs in PAIRS} for layers in DEPTHS}
+    a.out.write_text(json.dumps(result, indent=1) + "\n")
+    for layers in DEPTHS:
+        for strategy in STRATEGIES:
+            pairs = a.exhaustive_pairs if strategy == "exhaustive" else a.pairs
+            row = result["measured"].setdefault(strategy, {})[layers] = measured(layers, strategy, pairs, a.seed)
+            print(layers, strategy, row, flush=True)
+            a.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
