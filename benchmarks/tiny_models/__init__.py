@@ -3,9 +3,9 @@
 MODELS   all of them, also the text-to-image classes that cannot be served, with the reason
 """
 
-from . import boogu, flux, lumina, omnigen2, pixart, pixeldit
+from . import aura, boogu, chroma, flux, hunyuan_dit, hunyuan_image, lumina, omnigen2, pixart, pixeldit
 from .model import TinyModel
 
 __all__ = ["MODELS", "TinyModel"]
 
-MODELS = [model for family in (flux, pixart, lumina, omnigen2, boogu, pixeldit) for model in family.MODELS]
+MODELS = [model for family in (flux, pixart, lumina, omnigen2, boogu, pixeldit, aura, chroma, hunyuan_dit, hunyuan_image) for model in family.MODELS]
