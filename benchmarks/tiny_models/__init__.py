@@ -8,4 +8,8 @@ from .model import TinyModel
 
 __all__ = ["MODELS", "TinyModel"]
 
-MODELS = [model for family in (flux, pixart, lumina, omnigen2, boogu, pixeldit, aura, chroma, hunyuan_dit, hunyuan_image) for model in family.MODELS]
+MODELS = [
+    model
+    for family in (flux, pixart, lumina, omnigen2, boogu, pixeldit, aura, chroma, hunyuan_dit, hunyuan_image)
+    for model in family.MODELS
+]
