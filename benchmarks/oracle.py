@@ -1,6 +1,6 @@
 """Parity with the paper's code: `python dev.py run benchmarks.oracle FOLDER --out FILE.json`.
 
-Runs every scenario of FOLDER/{sdxl,sd3}/scenarios.json on tiny models through ComfyUI's KSampler and our nodes, and compares the
+Runs every scenario of FOLDER/{sdxl,sd3,if}/scenarios.json on tiny models through ComfyUI's KSampler and our nodes, and compares the
 final latents with those of the reference implementation. Exit status 1 when one is outside its tolerance.
 """
 
@@ -12,7 +12,31 @@ import torch
 
 from . import oracle_fixture
 
-FAMILIES = ("sdxl", "sd3")
+FAMILIES = ("sdxl", "sd3", "if")
+
+
+def load(family, place, rows):
+    """oracle_fixture's fixture, with a ComfyUI model and ComfyUI conditionings for "if" as well."""
+    fixture = oracle_fixture.load(family, place, rows)
+    if family != "if":
+        return fixture
+    from ..deepfloyd.model import from_weights
+
+    model = from_weights(oracle_fixture.config(place)["unet_config"], fixture.model.state_dict(), torch.float32)
+    prompts = {name: [[getattr(fixture, name), {}]] for name in ("positive_A", "positive_B", "negative")}
+    return with_steps(fixture._replace(model=model, sampling=fixture.sampling._replace(sampler_name="euler", scheduler=None), **prompts))
+
+
+def with_steps(fixture, steps=None):
+    """With another number of steps. The noise levels of "if" are none of ComfyUI's schedulers': diffusers' DPM-Solver with leading
+    timesteps, 166 to 830 for five steps. Its first order is ComfyUI's euler."""
+    steps = steps or fixture.sampling.steps
+    sampling = fixture.sampling._replace(steps=steps)
+    if sampling.scheduler is None:
+        sigmas = fixture.model.model.model_sampling.sigmas.cpu()
+        timesteps = torch.arange(steps, 0, -1) * (len(sigmas) // (steps + 1))
+        sampling = sampling._replace(timesteps=timesteps, sigmas=torch.cat([sigmas[timesteps], torch.zeros(1)]))
+    return fixture._replace(sampling=sampling)
 
 
 def run_scenario(folder, scenario, fixture, patch_node, choose_node):
@@ -23,8 +47,7 @@ def run_scenario(folder, scenario, fixture, patch_node, choose_node):
     batch = scenario["batch"]
     noise = oracle_fixture.start_noise(tensors[scenario["noise"]][:batch], folder)
     steps = scenario["steps"]
-    if steps != fixture.sampling.steps:
-        fixture = fixture._replace(sampling=fixture.sampling._replace(steps=steps))
+    fixture = with_steps(fixture, steps)
     conditioning = {"A": fixture.positive_A, "B": fixture.positive_B}
     model = fixture.model
     if scenario["mode"] != "plain":
@@ -56,7 +79,7 @@ def run_folder(folder):
         for name, scenario in oracle_fixture.scenarios(place).items():
             rows = scenario["batch"]
             if rows not in fixtures:
-                fixtures[rows] = oracle_fixture.load(family, place, rows)
+                fixtures[rows] = load(family, place, rows)
             found = run_scenario(place, scenario, fixtures[rows], PatchPromptIntoLayers, ChooseTextLayers)
             error = (found - fixtures[rows].expected[name]).abs().max().item()
             results.append({"family": family, "scenario": name, "error": error, "tolerance": tolerance, "ok": error <= tolerance})

@@ -2,6 +2,7 @@
 
 from comfy_api.latest import ComfyExtension
 
+from .deepfloyd import LoadDeepFloydIF
 from .demo_model import LoadTextDemoModel
 from .localize import LocalizeTextLayers
 from .patch import PatchPromptIntoLayers
@@ -10,4 +11,12 @@ from .text_layers import ChooseTextLayers, LoadTextLayers, SaveTextLayers
 
 class TextLayersExtension(ComfyExtension):
     async def get_node_list(self):
-        return [LocalizeTextLayers, ChooseTextLayers, PatchPromptIntoLayers, SaveTextLayers, LoadTextLayers, LoadTextDemoModel]
+        return [
+            LocalizeTextLayers,
+            ChooseTextLayers,
+            PatchPromptIntoLayers,
+            SaveTextLayers,
+            LoadTextLayers,
+            LoadTextDemoModel,
+            LoadDeepFloydIF,
+        ]

@@ -4,7 +4,7 @@ add_sampling_wrappers   registers our two wrappers on a model, once
 add_row_wrapper         registers the wrapper of one batch's rows
 add_counting_wrapper    tells how many rows each call of the model has
 to_conds                CONDITIONING -> the dicts that a sampling run works with
-model_conds             those dicts -> what the model is given for each, batched
+model_conds             those dicts -> what the model is given for them, batched
 """
 
 import comfy.conds
@@ -45,7 +45,8 @@ def encode(base_model, conds, kind, noise, device):
     return comfy.samplers.encode_model_conds(base_model.extra_conds, list(conds), noise, device, kind)
 
 
-def model_conds(cond, rows, device):
-    """{argument of apply_model: tensor [rows, ...]} of one encoded cond."""
-    processed = {k: c.process_cond(batch_size=rows, area=None, device=device) for k, c in cond["model_conds"].items()}
-    return {k: c.cond.to(device) if hasattr(c.cond, "to") else c.cond for k, c in processed.items()}
+def model_conds(conds, rows, device):
+    """{argument of apply_model: its value for `rows` of each encoded cond, one after another}. The conds' shapes are the same."""
+    processed = [{k: c.process_cond(batch_size=rows, area=None, device=device) for k, c in cond["model_conds"].items()} for cond in conds]
+    joined = {k: first.concat([other[k] for other in processed[1:]]) for k, first in processed[0].items()}
+    return {k: v.to(device) if hasattr(v, "to") else v for k, v in joined.items()}

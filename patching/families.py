@@ -14,6 +14,7 @@ from .text_layers import TextLayers, parse_layers
 PRESETS = {
     "unet-70x2048": ("55-57", "SDXL, Staniszewski et al., ICLR 2025"),
     "mmdit-24x1536": ("10", "Stable Diffusion 3 medium, Staniszewski et al., ICLR 2025"),
+    "if-22x704": ("17", "DeepFloyd IF-I-XL, Staniszewski et al., ICLR 2025"),
     "unet-9x128": ("4, 5, 7", "demo U-Net"),
     "mmdit-8x128": ("0-2", "demo MMDiT"),
 }

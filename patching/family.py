@@ -47,7 +47,8 @@ class Family:
     size: what tells architectures with the same number of layers apart, in addition to it. pooled: whether the model needs a pooled
     embedding. passes_options: whether the layers pass transformer_options to ComfyUI's attention function.
     kv: how many parameters of a layer's module make the text's keys and values. lora: names below a layer's module of the projections that
-    a LoRA trains; the picture's own where the two streams have their own. [Staniszewski et al., section 5.1]
+    a LoRA trains, or a function that gives them for a module; the picture's own where the two streams have their own.
+    [Staniszewski et al., section 5.1]
     """
 
     name: str
@@ -58,7 +59,7 @@ class Family:
     text_width: Callable
     heads: Callable
     kv: Callable
-    lora: tuple[str, ...]
+    lora: tuple[str, ...] | Callable
     counted: str = ""
     evolves: bool = True
     size: Callable | None = None
@@ -75,6 +76,11 @@ class Family:
 
     def head_counts(self, diffusion_model):
         return {name: self.heads(module) for name, module in self.modules(diffusion_model, self.layers).items()}
+
+    def projections(self, module):
+        """Of `lora`, those that a layer's module has."""
+        known = dict(module.named_modules())
+        return [name for name in (self.lora(module) if callable(self.lora) else self.lora) if name in known]
 
     def architecture(self, diffusion_model):
         """A fingerprint: two models with the same one have the same text layers."""

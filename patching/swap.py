@@ -182,14 +182,16 @@ class _Call:
             found.append((kind, at[kind]) if kind in ("positive", "negative") else None)
         return found
 
-    def evaluate(self, numbers, targets, options):
-        """Calls the model on the latents of some chunks with other conditioning, one encoded cond for each."""
+    def evaluate(self, numbers, targets, options, described):
+        """Calls the model on the latents of some chunks with other conditioning, one encoded cond for each.
+
+        described: arguments that come from the source's conditioning. They must go where the target has nothing of the kind (a
+        mask, tokens of a second encoder). The picture that an inpainting model sees stays.
+        """
         where = torch.cat([torch.arange(self.chunk(n).start, self.chunk(n).stop) for n in numbers]).to(self.x.device)
-        given = [model_conds(cond, self.rows, self.x.device) for cond in targets]
-        # What describes the source's text alone must go where the target has nothing of the kind.
-        kwargs = {k: v for k, v in self.kwargs.items() if k != "attention_mask"}
+        kwargs = {k: v for k, v in self.kwargs.items() if k not in described}
         kwargs = {k: v[where] if torch.is_tensor(v) and len(v) == len(self.x) else v for k, v in kwargs.items()}
-        kwargs.update({k: torch.cat([g[k] for g in given]) if torch.is_tensor(v) else v for k, v in given[0].items()})
+        kwargs.update({k: v for k, v in model_conds(targets, self.rows, self.x.device).items() if k != "c_concat"})
         options = options.copy()
         for key in ("cond_or_uncond", "uuids"):
             options[key] = [options[key][n] for n in numbers]
@@ -281,7 +283,7 @@ class _Swap:
 
     def _embedding_rows(self, patch, call, entries):
         return [
-            (call.chunk(number), model_conds(cond, call.rows, call.x.device)["c_crossattn"])
+            (call.chunk(number), model_conds([cond], call.rows, call.x.device)["c_crossattn"])
             for number, cond in self._target_conds(patch, entries)
             if patch.target[entries[number][0]] is not None
         ]
@@ -300,8 +302,9 @@ class _Swap:
         """Prompts of different length cannot share a call, so there is one call of the model a length."""
         by_shape = {}
         for number, cond in self._target_conds(patch, entries):
-            shapes = tuple((key, getattr(value.cond, "shape", None)) for key, value in sorted(cond["model_conds"].items()))
+            shapes = tuple((key, _shape(value.cond)) for key, value in sorted(cond["model_conds"].items()))
             by_shape.setdefault(shapes, []).append((number, cond))
+        described = {key for conds in self.guider.conds.values() for cond in conds for key in cond["model_conds"]}
         rows = []
         for group in by_shape.values():
             numbers, conds = zip(*group)
@@ -315,8 +318,12 @@ class _Swap:
                 suppress(CaptureDone),
                 text_attention.capture(patch.family, call.diffusion_model, call.options, names, keep, stop_after=True) as options,
             ):
-                call.evaluate(numbers, conds, options)
+                call.evaluate(numbers, conds, options, described)
             for i, number in enumerate(numbers):
                 part = slice(i * call.rows, (i + 1) * call.rows)
                 rows.append((call.chunk(number), {name: tuple(t[part] for t in parts) for name, parts in layers.items()}))
         return rows
+
+
+def _shape(value):
+    return tuple(map(_shape, value)) if isinstance(value, list) else getattr(value, "shape", None)

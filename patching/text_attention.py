@@ -176,7 +176,7 @@ def swap_rows(family, diffusion_model, options, swaps):
         k[to], v[to] = k[source], v[source]
         if mask is not None:
             mask = _per_row(mask, len(k)).clone()
-            mask[takers, ..., call.text] = mask[givers, ..., call.text]
+            mask[takers, ..., call.text] = mask[givers][..., -1:, call.text]  # what the picture's tokens see, as in put
         return replace(call, k=k, v=v, mask=mask).attend()
 
     with _text_attention(family, diffusion_model, options, swaps, attention) as options:

@@ -51,6 +51,7 @@ class TinyModel:
     def build(self, dtype=torch.float32):
         """ComfyUI's MODEL on the CPU or GPU, with the same random weights every time."""
         settings = getattr(comfy.supported_models, self.kind)(dict(self.config))
+        settings.unet_config.update(self.config)  # some classes have sizes of their own, of the full model
         for name, value in self.attributes.items():
             setattr(settings, name, value)
         settings.set_inference_dtype(dtype, None)

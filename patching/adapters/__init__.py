@@ -3,6 +3,51 @@
 FAMILIES    all of them; a model belongs to the first that owns it
 """
 
-from . import boogu, flux, lumina, mmdit, omnigen2, pixart, pixeldit, unet
+from . import (
+    aura,
+    boogu,
+    chroma,
+    deepfloyd,
+    flux,
+    hidream,
+    hidream_o1,
+    hunyuan_dit,
+    hunyuan_image,
+    ideogram4,
+    joyimage,
+    krea2,
+    lens,
+    lumina,
+    mmdit,
+    omnigen2,
+    pixart,
+    pixeldit,
+    qwen_image,
+    unet,
+)
 
-FAMILIES = tuple(adapter.FAMILY for adapter in (unet, mmdit, flux, pixart, lumina, omnigen2, boogu, pixeldit))
+FAMILIES = tuple(
+    adapter.FAMILY
+    for adapter in (
+        unet,
+        mmdit,
+        flux,
+        pixart,
+        lumina,
+        omnigen2,
+        boogu,
+        pixeldit,
+        deepfloyd,
+        aura,
+        chroma,
+        hunyuan_dit,
+        hunyuan_image,
+        qwen_image,
+        joyimage,
+        ideogram4,
+        krea2,
+        lens,
+        hidream,
+        hidream_o1,
+    )
+)

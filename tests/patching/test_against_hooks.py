@@ -2,7 +2,8 @@
 
 A hook notes what the text projections of some layers give in a run of the target, call by call, and puts their key and value
 columns into the source's run. It is checked against the paper's tensors first, and then judges scenarios that those do not hold:
-every layer, lists, start steps, heads, no guidance, batches and another noise for the target's run.
+every layer, lists, start steps, heads, no guidance, batches and another noise for the target's run. For DeepFloyd IF it runs in
+diffusers' own model and a plain sampling loop.
 """
 
 from contextlib import contextmanager
@@ -21,7 +22,11 @@ BASE = {"layers": [], "start": 0, "heads": None, "steps": 5, "batch": 1, "noise"
 
 def projections(fixture, layer):
     """[(linear module of text tokens, its key and value columns by head [heads, ...])] of one layer."""
-    module = fixture.model.model.diffusion_model.get_submodule(fixture.layer_names[layer])
+    model = fixture.model if hasattr(fixture.model, "config") else fixture.model.model.diffusion_model
+    module = model.get_submodule(fixture.layer_names[layer])
+    if hasattr(module, "add_k_proj"):
+        columns = torch.arange(module.add_k_proj.out_features).reshape(module.heads, -1)
+        return [(module.add_k_proj, columns), (module.add_v_proj, columns)]
     if hasattr(module, "to_k"):
         columns = torch.arange(module.to_k.out_features).reshape(module.heads, -1)
         return [(module.to_k, columns), (module.to_v, columns)]
@@ -41,7 +46,8 @@ def hooks(pairs, act):
 
 
 def reference(folder, scenario, fixture):
-    """Final latents of a scenario by hooks on the text projections."""
+    """Final latents of a scenario by hooks on the text projections. fixture: oracle_fixture's."""
+    sample = oracle_fixture.sample_if if hasattr(fixture.model, "config") else oracle_fixture.ksample
     tensors = oracle_fixture.inputs(folder)
     noise, target_noise = (oracle_fixture.start_noise(tensors[scenario[k]][: scenario["batch"]], folder) for k in ("noise", "target_noise"))
     heads = {int(layer): chosen for layer, chosen in (scenario["heads"] or {}).items()}
@@ -65,12 +71,12 @@ def reference(folder, scenario, fixture):
         return out
 
     with hooks(pairs, note):
-        oracle_fixture.ksample(fixture, positive=fixture.positive_B, noise=target_noise, cfg=scenario["cfg"])
+        sample(fixture, positive=fixture.positive_B, noise=target_noise, cfg=scenario["cfg"])
     with hooks(pairs, put):
-        return oracle_fixture.ksample(fixture, noise=noise, cfg=scenario["cfg"])
+        return sample(fixture, noise=noise, cfg=scenario["cfg"])
 
 
-@pytest.mark.parametrize("family", ["sdxl", "sd3"])
+@pytest.mark.parametrize("family", ["sdxl", "sd3", "if"])
 def test_the_second_implementation_gives_the_papers_tensors(family):
     folder = ORACLE / family
     fixture = oracle_fixture.load(family, folder)
@@ -97,11 +103,16 @@ SCENARIOS = [("sdxl", s) for s in (*every(10), *SHARED, {"layers": list(range(10
 SCENARIOS += [("sd3", s) for s in (*every(6), *SHARED, {"layers": list(range(6))}, {"layers": [2, 4], "target_noise": "other_noise"})]
 SCENARIOS += [("sd3", {"layers": [2, 4], "heads": heads, **more}) for heads, more in (
     ({"2": [0]}, {}), ({"2": [1], "4": [0]}, {"batch": 2}), ({"2": [1], "4": [0]}, {"cfg": 1.0, "start": 1}))]  # fmt: skip
+SCENARIOS += [("if", s) for s in (*every(7), *SHARED, {"layers": list(range(7))})]
+SCENARIOS += [("if", {"layers": [2, 4], "heads": heads, **more}) for heads, more in (
+    ({"2": [1]}, {}), ({"2": [1], "4": [0]}, {"batch": 2, "start": 1}))]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def fixtures():
-    return {(f, rows): oracle_fixture.load(f, ORACLE / f, rows) for f in ("sdxl", "sd3") for rows in (1, 2)}
+    """The model that is patched and the one that judges; the same but for DeepFloyd IF."""
+    every = {(f, rows): oracle_fixture.load(f, ORACLE / f, rows) for f in ("sdxl", "sd3", "if") for rows in (1, 2)}
+    return {key: (benchmark.load("if", ORACLE / "if", key[1]) if key[0] == "if" else judge, judge) for key, judge in every.items()}
 
 
 @pytest.mark.parametrize(("family", "changes"), SCENARIOS, ids=str)
@@ -109,8 +120,8 @@ def test_scenarios(fixtures, family, changes):
     """Within a hundredth of what the patch does: attention by head or by row is another order of the same float operations."""
     folder = ORACLE / family
     scenario = {**BASE, "mode": "promptB" if family == "sdxl" else "cache", "cfg": 5.0, **changes}
-    fixture = fixtures[family, scenario["batch"]]
-    wanted = reference(folder, scenario, fixture)
+    fixture, judge = fixtures[family, scenario["batch"]]
+    wanted = reference(folder, scenario, judge)
     found = benchmark.run_scenario(folder, scenario, fixture, PatchPromptIntoLayers, ChooseTextLayers)
     plain = oracle_fixture.ksample(fixture, cfg=scenario["cfg"])
     if scenario["start"] == scenario["steps"]:

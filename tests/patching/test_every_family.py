@@ -1,10 +1,14 @@
 """Every text-to-image class of ComfyUI: the checks of benchmarks/families on tiny models, and the layer tables at full size."""
 
+from dataclasses import replace
+
 import pytest
+import torch
 from text_layers.benchmarks import families as benchmark
 from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.patching import families
 from text_layers.patching.adapters import FAMILIES
+from text_layers.patching.swap import METHODS
 
 SERVED = [tiny for tiny in MODELS if tiny.family and tiny.exists]
 FULL = [tiny for tiny in MODELS if tiny.full and tiny.exists]
@@ -30,6 +34,16 @@ def test_checks(bench, check):
     check(bench)
 
 
+def test_both_methods_agree_in_the_first_step(bench):
+    """There the target's own run is at the source's latents. Whatever a conditioning holds must reach the model in both ways."""
+    n = bench.tiny.tokens
+    bench = replace(bench, lengths=(n, n - 3, n + 1, n - 1) if bench.tiny.length_matters else bench.lengths)
+    plain = bench.draw(bench.prompt(0), steps=1)
+    own, same = (bench.draw(bench.prompt(0), bench.edit(bench.names, method=method), steps=1) for method in METHODS)
+    assert not torch.equal(own, plain)
+    assert (same - own).abs().max() <= benchmark.TOLERANCE * (own - plain).abs().max()
+
+
 def test_the_model_belongs_to_the_family_that_is_said(bench):
     assert families.family_of(bench.model).name == bench.tiny.family
 
@@ -53,8 +67,7 @@ def test_layers_and_share_at_full_size(tiny):
     assert set(family.head_counts(diffusion_model)) == set(modules)
     assert families.architecture(model).startswith(f"{tiny.family}-{tiny.full_layers}x")
     for name, module in modules.items():
-        inside = dict(module.named_modules())
-        assert any(projection in inside for projection in family.lora), f"{name} has none of the projections {family.lora}"
+        assert family.projections(module), f"{name} has none of the projections of a LoRA"
 
 
 def test_every_family_has_a_tiny_model():

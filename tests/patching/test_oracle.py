@@ -14,6 +14,6 @@ def results():
 
 
 def test_every_scenario_is_within_the_references_tolerance(results):
-    assert {r["family"] for r in results} == {"sdxl", "sd3"}
-    assert len(results) == sum(len(oracle_fixture.scenarios(ORACLE / f)) for f in ("sdxl", "sd3"))
+    assert {r["family"] for r in results} == {"sdxl", "sd3", "if"}
+    assert len(results) == sum(len(oracle_fixture.scenarios(ORACLE / f)) for f in ("sdxl", "sd3", "if"))
     assert [r for r in results if not r["ok"]] == []

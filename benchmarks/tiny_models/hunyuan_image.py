@@ -1,0 +1,52 @@
+"""HunyuanImage 2.1, and the text-to-video models that have its diffusion model."""
+
+from .model import TinyModel
+
+VIDEO = {
+    "image_model": "hunyuan_video", "in_channels": 16, "out_channels": 16, "patch_size": [1, 2, 2], "vec_in_dim": 8, "context_in_dim": 24,
+    "hidden_size": 32, "mlp_ratio": 2.0, "num_heads": 2, "depth": 2, "depth_single_blocks": 3, "axes_dim": [4, 6, 6], "theta": 256,
+    "qkv_bias": True, "guidance_embed": True, "byt5": False, "meanflow": False, "use_cond_type_embedding": False, "vision_in_dim": None,
+    "meanflow_sum": False,
+}  # fmt: skip
+VIDEO_FULL = VIDEO | {
+    "vec_in_dim": 768, "context_in_dim": 4096, "hidden_size": 3072, "mlp_ratio": 4.0, "num_heads": 24, "depth": 20,
+    "depth_single_blocks": 40, "axes_dim": [16, 56, 56],
+}  # fmt: skip
+
+IMAGE = {"in_channels": 64, "out_channels": 64, "patch_size": [1, 1], "vec_in_dim": None, "guidance_embed": False, "byt5": True}
+IMAGE_FULL = IMAGE | {"context_in_dim": 3584, "hidden_size": 3584, "num_heads": 28, "axes_dim": [64, 64]}
+
+# All blocks are double ones. Of its channels, half and one are for a first frame, which text to video does without.
+VIDEO_15 = {
+    "in_channels": 65, "out_channels": 32, "patch_size": [1, 1, 1], "vec_in_dim": None, "guidance_embed": False, "byt5": True,
+    "use_cond_type_embedding": True, "vision_in_dim": 1152, "meanflow_sum": True, "depth_single_blocks": 0,
+}  # fmt: skip
+VIDEO_15_FULL = VIDEO_15 | {"context_in_dim": 3584, "hidden_size": 2048, "num_heads": 16, "depth": 54}
+
+
+def quoted(tokens):
+    """Tokens of quoted text: some prompts have none."""
+    return max(0, tokens - 9)
+
+
+def with_quoted(tokens):
+    return tokens + quoted(tokens)
+
+
+def byt5(random, tokens):
+    letters = {"conditioning_byt5small": random(1, quoted(tokens), 1472)} if quoted(tokens) else {}
+    return {"pooled_output": None, **letters}
+
+
+def pooled(random, tokens):
+    return {"pooled_output": random(1, 8)}
+
+
+MODELS = [
+    TinyModel("HunyuanImage21", "hunyuan_image", VIDEO | IMAGE | {"axes_dim": [8, 8]}, (64, 4, 6), 24, picture=24, layers=5,
+              text=with_quoted, extra=byt5, models="HunyuanImage 2.1", full=VIDEO_FULL | IMAGE_FULL, full_layers=60),
+    TinyModel("HunyuanVideo", "hunyuan_image", VIDEO, (16, 2, 6, 8), 24, picture=24, layers=5, extra=pooled, models="HunyuanVideo",
+              full=VIDEO_FULL, full_layers=60),
+    TinyModel("HunyuanVideo15", "hunyuan_image", VIDEO | VIDEO_15 | {"depth": 4}, (32, 2, 3, 4), 24, picture=24, layers=4, text=with_quoted,
+              extra=byt5, models="HunyuanVideo 1.5", full=VIDEO_FULL | VIDEO_15_FULL, full_layers=54),
+]  # fmt: skip

@@ -1,0 +1,17 @@
+"""Qwen-Image, Mage-Flow."""
+
+from .model import TinyModel
+
+QWEN = {
+    "image_model": "qwen_image", "in_channels": 64, "num_layers": 3, "attention_head_dim": 16, "num_attention_heads": 2,
+    "joint_attention_dim": 24, "axes_dims_rope": (4, 6, 6),
+}  # fmt: skip
+
+MAGE = QWEN | {"image_model": "mage_flow", "in_channels": 128}
+
+MODELS = [
+    TinyModel("QwenImage", "qwen_image", QWEN, (16, 1, 8, 12), 24, picture=24, layers=3, models="Qwen-Image, Qwen-Image-Edit",
+              full={"image_model": "qwen_image", "in_channels": 64, "num_layers": 60}, full_layers=60),
+    TinyModel("MageFlow", "qwen_image", MAGE, (128, 4, 6), 24, picture=24, layers=3, models="Mage-Flow",
+              full={"image_model": "mage_flow", "in_channels": 128, "num_layers": 12}, full_layers=12),
+]  # fmt: skip

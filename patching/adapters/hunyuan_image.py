@@ -1,0 +1,20 @@
+"""HunyuanImage, and HunyuanVideo, whose diffusion model it is: Flux's blocks behind a refiner of the text.
+
+Quoted text is encoded once more, letter by letter (ByT5); these tokens stand beside the prompt's and are text as well.
+"""
+
+from ..family import FIRST, Family
+from .flux import text_kv
+
+FAMILY = Family(
+    name="hunyuan_image",
+    description="HunyuanImage 2.1, HunyuanVideo (text to video)",
+    classes=("comfy.ldm.hunyuan_video.model:HunyuanVideo",),
+    layers=("double_blocks.*", "single_blocks.*"),
+    text=FIRST,
+    counted="double_blocks.*:txt",
+    text_width=lambda model: model.txt_in.input_embedder.in_features,
+    heads=lambda block: block.num_heads,
+    kv=text_kv,
+    lora=("img_attn.qkv", "img_attn.proj", "linear1", "linear2"),
+)

@@ -1,0 +1,54 @@
+"""What is peculiar to one family of architectures."""
+
+import pytest
+import torch
+from text_layers.benchmarks import families as benchmark
+from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.patching import families
+from text_layers.patching.swap import METHODS, patch_prompt
+
+TINY = {tiny.kind: tiny for tiny in MODELS if tiny.exists}
+
+
+def bench_of(kind):
+    if kind not in TINY:
+        pytest.skip(f"this ComfyUI has no {kind}")
+    return benchmark.bench_of(TINY[kind])
+
+
+def kept(bench):
+    """What HiDream-O1 keeps of its prompts: (tokens, keys and values of all layers)."""
+    return [(entry["input_ids"], entry["kv"]) for entry in bench.diffusion_model._kv_cache_entries]
+
+
+def test_what_hidream_o1_keeps_of_a_prompt_is_the_prompts_own():
+    """Whatever was kept before, and whatever has been put into all layers."""
+    fresh = bench_of("HiDreamO1")
+    plain = fresh.draw(fresh.prompt(0))
+    used = bench_of("HiDreamO1")
+    used.draw(used.prompt(1), negative=3)
+    patched = used.draw(used.prompt(0), used.edit(used.names))
+    ((tokens, own),), ((other_tokens, other),) = kept(fresh), kept(used)[-1:]
+    assert torch.equal(tokens, other_tokens)
+    assert all(torch.equal(x, y) for layer, other_layer in zip(own, other, strict=True) for x, y in zip(layer, other_layer, strict=True))
+    assert torch.equal(used.draw(used.prompt(0)), plain)
+    used.diffusion_model.clear_kv_cache()
+    assert torch.equal(used.draw(used.prompt(0), used.edit(used.names)), patched)
+
+
+class WithoutNegative(benchmark.Bench):
+    def prompt(self, which):
+        return [[None, {}]] if which > 1 else super().prompt(which)
+
+    def edit(self, layers, **options):
+        return patch_prompt(self.model, families.written(self.model, ", ".join(layers)), self.prompt(1), **options)
+
+
+def test_ideogram_without_a_negative_prompt():
+    """Its unconditional call has the picture alone: nothing is put there, and the conditional one is patched as ever."""
+    bench = bench_of("Ideogram4")
+    bench = WithoutNegative(bench.tiny, bench.model, lengths=bench.lengths)
+    ours, theirs, size = benchmark.compared(bench, bench.names[1:])
+    assert (ours - theirs).abs().max() <= benchmark.TOLERANCE * size
+    own, same = (bench.draw(bench.prompt(0), bench.edit(bench.names, method=method), steps=1) for method in METHODS)
+    assert torch.equal(own, same)
