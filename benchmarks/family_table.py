@@ -1,0 +1,67 @@
+"""Writes the family table of the README from the adapters: `python dev.py run benchmarks.family_table`
+
+The checks are those of benchmarks/results/families.json; renew them with
+`python dev.py run benchmarks.families --out benchmarks/results/families.json`.
+"""
+
+import json
+from pathlib import Path
+
+from ..patching.adapters import FAMILIES
+from ..patching.families import PRESETS
+from .tiny_models import MODELS
+
+ROOT = Path(__file__).parents[1]
+BEGIN, END = "<!-- family table: written by benchmarks/family_table.py -->", "<!-- end of the family table -->"
+# Not a class of ComfyUI's: the pack brings it along.
+DEEPFLOYD = ("DeepFloyd IF stage I (by Load DeepFloyd IF)", "DeepFloydIF", 22)
+
+
+def mechanism(family):
+    if family.injects:
+        return "injection"
+    return "target's own run" if family.evolves else "target's text, once"
+
+
+def known(family):
+    """Published text layers of a family's architectures, with the source."""
+    found = [(layers, source) for key, (layers, source) in PRESETS.items() if key.startswith(f"{family.name}-") and "demo" not in source]
+    return "; ".join(f"{layers}: {source}" for layers, source in found) or "not published"
+
+
+def rows():
+    """[[family, models, class, layers, mechanism, known layers, checks]], unservable classes last."""
+    checks = {(row["class"], row["models"]): row for row in json.loads((ROOT / "benchmarks" / "results" / "families.json").read_text())}
+    out = []
+    for family in FAMILIES:
+        models = [(tiny.models, tiny.kind, tiny.full_layers) for tiny in MODELS if tiny.family == family.name]
+        for number, (models, kind, layers) in enumerate(models or [DEEPFLOYD]):
+            row = checks.get((kind, models))
+            passed = "".join(name for name in "abcde" if row[name]) if row else "oracle, own tests"
+            first = number == 0
+            name = family.description if first else ""
+            out.append([name, models, f"`{kind}`", layers, mechanism(family) if first else "", known(family) if first else "", passed])
+    for tiny in MODELS:
+        if not tiny.family:
+            out.append(["not supported", tiny.models, f"`{tiny.kind}`", 0, "", tiny.unservable, ""])
+    return out
+
+
+def table():
+    head = ["family", "models", "ComfyUI class", "text layers", "keys and values from", "known to decide the word", "checks passed"]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (head, ["---"] * len(head), *rows()))
+
+
+def with_table(readme):
+    """The README's text with the table as it should be."""
+    before, behind = readme[: readme.index(BEGIN)], readme[readme.index(END) :]
+    return f"{before}{BEGIN}\n\n{table()}\n\n{behind}"
+
+
+def main():
+    path = ROOT / "README.md"
+    path.write_text(with_table(path.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""What is generated is up to date."""
+
+import json
+from pathlib import Path
+
+from text_layers.benchmarks import family_table, localization_docs
+from text_layers.benchmarks.tiny_models import MODELS
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_family_table_is_that_of_the_adapters():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert family_table.with_table(readme) == readme, "renew it: python dev.py run benchmarks.family_table"
+
+
+def test_every_class_was_checked():
+    checked = json.loads((ROOT / "benchmarks" / "results" / "families.json").read_text())
+    assert {row["class"] for row in checked} == {tiny.kind for tiny in MODELS}
+    assert all(row[check] for row in checked if row["family"] for check in "abcde")
+
+
+def test_contributing_shows_a_family_as_it_is():
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    added = [line[1:] for line in text.splitlines() if line.startswith("+") and not line.startswith("+++")]
+    for path in ("patching/adapters/krea2.py", "benchmarks/tiny_models/krea2.py"):
+        lines = (ROOT / path).read_text("utf-8").splitlines()
+        assert "\n".join(lines) in "\n".join(added), f"{path} has changed; CONTRIBUTING.md shows it"
+
+
+def test_the_localization_page_is_that_of_the_results():
+    assert (ROOT / "docs" / "localization.md").read_text("utf-8") == localization_docs.text(), (
+        "renew it: python dev.py run benchmarks.localization_docs"
+    )
