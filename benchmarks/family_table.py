@@ -34,8 +34,8 @@ def rows():
     checks = {(row["class"], row["models"]): row for row in json.loads((ROOT / "benchmarks" / "results" / "families.json").read_text())}
     out = []
     for family in FAMILIES:
-        models = [(tiny.models, tiny.kind, tiny.full_layers) for tiny in MODELS if tiny.family == family.name]
-        for number, (models, kind, layers) in enumerate(models or [DEEPFLOYD]):
+        entries = [(tiny.models, tiny.kind, tiny.full_layers) for tiny in MODELS if tiny.family == family.name]
+        for number, (models, kind, layers) in enumerate(entries or [DEEPFLOYD]):
             row = checks.get((kind, models))
             passed = "".join(name for name in "abcde" if row[name]) if row else "oracle, own tests"
             first = number == 0
