@@ -36,8 +36,8 @@ class ChooseTextLayers(io.ComfyNode):
                 io.Combo.Input(
                     "choice",
                     options=[_PRESET, _BY_HAND],
-                    tooltip="Take the layers that are published for this model's architecture (SDXL, Stable Diffusion 3 medium and "
-                    "the demo models), or those written below.",
+                    tooltip="Take the layers that are published for this model's architecture (SDXL, Stable Diffusion 3 medium, "
+                    "DeepFloyd IF-I-XL and the demo models), or those written below.",
                 ),
                 io.String.Input(
                     "layers",

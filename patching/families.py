@@ -50,7 +50,9 @@ def preset(model):
     """The published text layers of a model's architecture. Raises ValueError where none are published."""
     known = architecture(model)
     if known not in PRESETS:
-        raise ValueError(f"No text layers are published for this model ({known}). Write the layers by hand.")
+        raise ValueError(
+            f"No text layers are published for this model ({known}). Find them with Localize Text Layers, or write the layers by hand."
+        )
     text, source = PRESETS[known]
     names, _ = parse_layers(text, layer_names(model))
     return TextLayers(family_of(model).name, known, names, source=source)
