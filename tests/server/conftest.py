@@ -97,7 +97,7 @@ def server(tmp_path_factory, comfyui_path):
     with log.open("w") as out:
         process = subprocess.Popen([*command, *database], stdout=out, stderr=out, env=environment, cwd=base)
     server = Server(port, base)
-    for _ in range(600):
+    for _ in range(1200):
         if process.poll() is not None:
             pytest.fail(f"ComfyUI stopped:\n{log.read_text()[-4000:]}")
         try:
@@ -105,6 +105,8 @@ def server(tmp_path_factory, comfyui_path):
             break
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.2)
+    else:
+        pytest.fail(f"ComfyUI did not start in four minutes:\n{log.read_text()[-4000:]}")
     yield server
     process.terminate()
     process.wait(20)
