@@ -25,7 +25,7 @@ def mechanism(family):
 
 def known(family):
     """Published text layers of a family's architectures, with the source."""
-    found = [(layers, source) for key, (layers, source) in PRESETS.items() if key.startswith(f"{family.name}-") and "demo" not in source]
+    found = [(layers, source) for key, (layers, source) in PRESETS.items() if key.startswith(f"{family.name}-")]
     return "; ".join(f"{layers}: {source}" for layers, source in found) or "not published"
 
 

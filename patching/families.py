@@ -7,6 +7,8 @@ preset          the published text layers of a model's architecture
 check           that a TEXT_LAYERS value fits a model
 """
 
+from pathlib import Path
+
 from .adapters import FAMILIES
 from .text_layers import TextLayers, parse_layers
 
@@ -15,9 +17,9 @@ PRESETS = {
     "unet-70x2048": ("55-57", "SDXL, Staniszewski et al., ICLR 2025"),
     "mmdit-24x1536": ("10", "Stable Diffusion 3 medium, Staniszewski et al., ICLR 2025"),
     "if-22x704": ("17", "DeepFloyd IF-I-XL, Staniszewski et al., ICLR 2025"),
-    "unet-9x128": ("4, 5, 7", "demo U-Net"),
-    "mmdit-8x128": ("0-2", "demo MMDiT"),
 }
+# Text layers that Localize Text Layers found, as Save Text Layers wrote them.
+_LOCALIZED = Path(__file__).parent / "localized"
 
 
 def family_of(model):
@@ -47,15 +49,19 @@ def written(model, text):
 
 
 def preset(model):
-    """The published text layers of a model's architecture. Raises ValueError where none are published."""
+    """The known text layers of a model's architecture: published, or localized and shipped. Raises ValueError where there are none."""
     known = architecture(model)
-    if known not in PRESETS:
-        raise ValueError(
-            f"No text layers are published for this model ({known}). Find them with Localize Text Layers, or write the layers by hand."
-        )
-    text, source = PRESETS[known]
-    names, _ = parse_layers(text, layer_names(model))
-    return TextLayers(family_of(model).name, known, names, source=source)
+    if known in PRESETS:
+        text, source = PRESETS[known]
+        names, _ = parse_layers(text, layer_names(model))
+        return TextLayers(family_of(model).name, known, names, source=source)
+    for path in sorted(_LOCALIZED.glob("*.json")):
+        text_layers = TextLayers.from_json(path.read_text("utf-8"))
+        if text_layers.architecture == known:
+            return check(model, text_layers)
+    raise ValueError(
+        f"No text layers are published for this model ({known}). Find them with Localize Text Layers, or write the layers by hand."
+    )
 
 
 def check(model, text_layers):
