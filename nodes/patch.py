@@ -37,8 +37,8 @@ class PatchPromptIntoLayers(io.ComfyNode):
                     options=list(METHODS),
                     default=OWN_RUN,
                     advanced=True,
-                    tooltip="Only for models whose text changes with the picture (SD3, Flux, Qwen-Image). The target's own run is the paper's "
-                    "way and takes twice the time; the target on the source's latents is faster.",
+                    tooltip="Only for models whose text changes with the picture (SD3, Flux, Qwen-Image). The target's own run is the "
+                    "paper's way and takes twice the time; the target on the source's latents is faster.",
                 ),
                 io.Conditioning.Input(
                     "target_negative", optional=True, tooltip="The target's negative prompt. Without one, the sampler's own is used."
