@@ -75,8 +75,8 @@ class Bench:
         for picture in pictures:
             if self.tiny.place == "all" and queries == picture and keys in lengths:
                 return slice(0, keys)
-            if self.tiny.place != "all" and queries >= picture and keys - picture in lengths:
-                return slice(0, keys - picture) if self.tiny.place == "first" else slice(picture, keys)
+            if self.tiny.place != "all" and queries >= picture and keys - picture - self.tiny.behind in lengths:
+                return slice(0, keys - picture) if self.tiny.place == "first" else slice(picture, keys - self.tiny.behind)
         return None
 
 

@@ -9,7 +9,7 @@ check           that a TEXT_LAYERS value fits a model
 
 from pathlib import Path
 
-from .adapters import FAMILIES
+from .adapters import FAMILIES, UNSERVABLE
 from .text_layers import TextLayers, parse_layers
 
 # architecture -> (layers, where they are published)
@@ -23,13 +23,16 @@ _LOCALIZED = Path(__file__).parent / "localized"
 
 
 def family_of(model):
-    """model: ComfyUI's MODEL. Raises ValueError for an architecture that is not supported."""
+    """model: ComfyUI's MODEL. Raises ValueError for an architecture that is not supported or cannot be."""
     diffusion_model = model.get_model_object("diffusion_model")
     for family in FAMILIES:
         if family.owns(diffusion_model):
             return family
+    kind = type(diffusion_model)
+    if reason := UNSERVABLE.get(f"{kind.__module__}:{kind.__qualname__}"):
+        raise ValueError(f"{type(model.model).__name__} models have no text layers: {reason}.")
     raise ValueError(
-        f"Text layers of {type(model.model).__name__} models ({type(diffusion_model).__name__}) are not supported. "
+        f"Text layers of {type(model.model).__name__} models ({kind.__name__}) are not supported. "
         f"Supported are {'; '.join(f.description for f in FAMILIES)}."
     )
 

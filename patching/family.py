@@ -25,7 +25,7 @@ def AFTER(counted, keys):
     return slice(counted, keys)
 
 
-def ALL(counted, keys):
+def ALL(keys):
     """A cross-attention: all keys are text."""
     return slice(0, keys)
 
@@ -41,7 +41,8 @@ class Family:
 
     layers: patterns of module paths, `*` for a number, in execution order; the first attention inside such a module is the text's.
     text: FIRST, LAST, AFTER or ALL. counted: "pattern of module paths:argument", the argument of these modules' forward (a name, or a
-    position where it has none) whose length is counted; needed unless all keys are text.
+    position where it has none) whose length is counted; needed unless all keys are text. Several of them, where other tokens stand on
+    both sides of the text's, give `text` as many numbers.
     evolves: whether the text's keys and values depend on the picture or the noise level, and not on the text alone.
     text_width: channels of the embeddings that the model takes. heads: number of a layer's heads, from its module.
     size: what tells architectures with the same number of layers apart, in addition to it. pooled: whether the model needs a pooled
@@ -60,7 +61,7 @@ class Family:
     heads: Callable
     kv: Callable
     lora: tuple[str, ...] | Callable
-    counted: str = ""
+    counted: str | tuple[str, ...] = ()
     evolves: bool = True
     size: Callable | None = None
     pooled: bool = False

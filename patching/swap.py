@@ -9,6 +9,7 @@ Nothing is kept on the model: what one sampling run needs lives in a _Run, which
 from collections import Counter
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import comfy.model_management
@@ -116,7 +117,8 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
     for patch in patches:
         if patch not in captured:
             sources = {kind: source_conds[kind] if c is None else to_conds(c) for kind, c in patch.target.items() if kind in source_conds}
-            targets[patch] = {kind: encode(base_model, entries, kind, noise, device) for kind, entries in sources.items()}
+            # By the first call that needs them: some models encode with weights of their own (Anima), which are loaded by then.
+            targets[patch] = {kind: cache(partial(encode, base_model, entries, kind, noise, device)) for kind, entries in sources.items()}
     return sample(_Swap(guider, patches, captured, targets, sigmas), source_conds, noise)
 
 
@@ -229,7 +231,7 @@ class _Capture:
 
 
 class _Swap:
-    """The source's run. captured: patch -> CapturedRun; targets: patch -> kind -> encoded conds, for the other patches."""
+    """The source's run. captured: patch -> CapturedRun; targets: patch -> kind -> what encodes conds, for the other patches."""
 
     def __init__(self, guider, patches, captured, targets, sigmas):
         self.guider, self.patches, self.captured, self.targets, self.sigmas = guider, patches, captured, targets, sigmas
@@ -278,7 +280,7 @@ class _Swap:
         for number, entry in enumerate(entries):
             if entry is not None:
                 kind, at = entry
-                conds = self.targets[patch][kind]
+                conds = self.targets[patch][kind]()
                 yield number, conds[at if len(conds) > 1 else 0]
 
     def _embedding_rows(self, patch, call, entries):

@@ -184,17 +184,19 @@ def swap_rows(family, diffusion_model, options, swaps):
 
 
 class _Now:
-    """What the call of the model is at: the layer whose attention comes next, and how many tokens were counted."""
+    """What the call of the model is at: the layer whose attention comes next, and how many tokens of each kind were counted."""
 
-    layer = None
-    counted = None
+    def __init__(self, kinds):
+        self.layer = None
+        self.counted = [None] * kinds
 
 
 @contextmanager
 def _text_attention(family, diffusion_model, options, names, attention):
     """Options in which the first attention of each named layer goes through attention(name, _Attention)."""
     diffusion_model = getattr(diffusion_model, "_orig_mod", diffusion_model)  # torch.compile
-    now = _Now()
+    counted = [family.counted] if isinstance(family.counted, str) else family.counted
+    now = _Now(len(counted))
     inner = options.get("optimized_attention_override")
 
     def override(function, q, k, v, heads, *rest, **more):
@@ -206,12 +208,12 @@ def _text_attention(family, diffusion_model, options, names, attention):
                 return inner(function, *args, **kwargs)
 
         name, now.layer = now.layer, None
-        if name is None or (family.counted and now.counted is None):  # a call without text has nothing to swap
+        if name is None or None in now.counted:  # a call without text has nothing to swap
             return attend(q, k, v, heads, *rest, **more)
         more.update(zip(_POSITIONAL, rest))
         mask = more.pop("mask", None)
         keys = k.shape[2 if more.get("skip_reshape") else 1]
-        return attention(name, _Attention(attend, q, k, v, heads, mask, more, family.text(now.counted, keys)))
+        return attention(name, _Attention(attend, q, k, v, heads, mask, more, family.text(*now.counted, keys)))
 
     options = {**options, "optimized_attention_override": override}
     modules = family.modules(diffusion_model, family.layers)
@@ -220,10 +222,9 @@ def _text_attention(family, diffusion_model, options, names, attention):
             stack.enter_context(
                 _around_forward(modules[name], _noting(now, name, modules[name], None if family.passes_options else options))
             )
-        if family.counted:
-            pattern, argument = family.counted.split(":")
+        for kind, (pattern, argument) in enumerate(c.split(":") for c in counted):
             for module in family.modules(diffusion_model, [pattern]).values():
-                stack.enter_context(_around_forward(module, _counting(now, module, argument)))
+                stack.enter_context(_around_forward(module, _counting(now, kind, module, argument)))
         yield options
 
 
@@ -255,9 +256,9 @@ def _passing(kind, options):
         home.optimized_attention = function
 
 
-def _counting(now, module, argument):
+def _counting(now, kind, module, argument):
     def around(forward, args, kwargs):
-        now.counted = _argument(type(module), argument, args, kwargs).shape[1]
+        now.counted[kind] = _argument(type(module), argument, args, kwargs).shape[1]
         return forward(*args, **kwargs)
 
     return around

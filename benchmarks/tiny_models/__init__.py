@@ -6,7 +6,10 @@ MODELS   all of them, also the text-to-image classes that cannot be served, with
 from . import (
     aura,
     boogu,
+    cascade,
     chroma,
+    cosmos,
+    ernie,
     flux,
     hidream,
     hidream_o1,
@@ -14,13 +17,16 @@ from . import (
     hunyuan_image,
     ideogram4,
     joyimage,
+    kandinsky5,
     krea2,
     lens,
     lumina,
+    mmdit,
     omnigen2,
     pixart,
     pixeldit,
     qwen_image,
+    unet,
 )
 from .model import TinyModel
 
@@ -46,6 +52,12 @@ MODELS = [
         lens,
         hidream,
         hidream_o1,
+        unet,
+        mmdit,
+        cascade,
+        cosmos,
+        kandinsky5,
+        ernie,
     )
     for model in family.MODELS
 ]

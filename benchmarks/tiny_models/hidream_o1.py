@@ -1,7 +1,6 @@
 """HiDream-O1."""
 
 import torch
-from comfy.text_encoders.hidream_o1 import TMS_TOKEN_ID
 
 from .model import TinyModel
 
@@ -15,12 +14,14 @@ O1 = {
 }  # fmt: skip
 
 
+NOISE_LEVEL = 151673  # number of the prompt's last token, which stands with the picture's
+
+
 def token_numbers(random, tokens):
     words = (random(1, tokens - 1).abs() * 1000).long()
-    return {"text_input_ids": torch.cat([words, torch.tensor([[TMS_TOKEN_ID]])], 1)}
+    return {"text_input_ids": torch.cat([words, torch.tensor([[NOISE_LEVEL]])], 1)}
 
 
-# The last token of a prompt tells the noise level and stands with the picture's.
 MODELS = [
     TinyModel("HiDreamO1", "hidream_o1", O1, (3, 128, 192), 1, picture=25, layers=3, text=lambda tokens: tokens - 1, extra=token_numbers,
               models="HiDream-O1-Image", full={"image_model": "hidream_o1"}, full_layers=36),

@@ -19,7 +19,7 @@ class TinyModel:
     tokens: length of a prompt; channels: of its embeddings. extra(random, tokens): what else a conditioning holds, for one prompt; random
     is a function (*shape) -> tensor.
     picture: number of the picture's tokens in a text layer; text(tokens): of the text's. place: where the text's stand among the keys:
-    "first", "last", or "all" for a cross-attention.
+    "first", "last" (but for as many others as `behind` says), or "all" for a cross-attention.
     layers: how many there are. full: the configuration that ComfyUI's model detection finds in the real checkpoint, with
     full_layers; models: those it stands for. length_matters: False where all prompts have the same length.
     """
@@ -32,6 +32,7 @@ class TinyModel:
     picture: int | tuple[int, ...]
     layers: int
     place: str = "first"
+    behind: int = 0
     tokens: int = 10
     text: Callable = lambda tokens: tokens
     extra: Callable = lambda random, tokens: {}

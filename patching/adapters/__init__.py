@@ -1,13 +1,17 @@
 """One file a family: where its text layers are.
 
 FAMILIES    all of them; a model belongs to the first that owns it
+UNSERVABLE  diffusion models without text layers, as "module:class" -> why
 """
 
 from . import (
     aura,
     boogu,
+    cascade,
     chroma,
+    cosmos,
     deepfloyd,
+    ernie,
     flux,
     hidream,
     hidream_o1,
@@ -15,6 +19,7 @@ from . import (
     hunyuan_image,
     ideogram4,
     joyimage,
+    kandinsky5,
     krea2,
     lens,
     lumina,
@@ -49,5 +54,11 @@ FAMILIES = tuple(
         lens,
         hidream,
         hidream_o1,
+        cascade,
+        cosmos,
+        kandinsky5,
+        ernie,
     )
 )
+
+UNSERVABLE = cascade.UNSERVABLE
