@@ -229,8 +229,8 @@ def bench_of(tiny):
 
 
 def check(tiny, verbose=False):
-    """One row of the table; "reason" says what is wrong, or why the class cannot be served."""
-    row = {"family": tiny.family, "class": tiny.kind, "layers": 0, **dict.fromkeys(CHECKS, False), "reason": tiny.unservable}
+    """One row of the table; "reason" says what is wrong, or why the class cannot be served. layers: of the real model."""
+    row = {"family": tiny.family, "class": tiny.kind, "layers": tiny.full_layers, **dict.fromkeys(CHECKS, False), "reason": tiny.unservable}
     if not tiny.exists:
         return {**row, "reason": "this ComfyUI does not have it"}
     bench = bench_of(tiny)
@@ -240,7 +240,6 @@ def check(tiny, verbose=False):
         except ValueError as error:
             return {**row, "reason": str(error)}
         return {**row, "reason": "is served, though it is said that it cannot be"}
-    row["layers"] = len(bench.names)
     for name, function in CHECKS.items():
         try:
             function(bench)
@@ -258,14 +257,18 @@ def main():
     parser.add_argument("--only", nargs="*", help="names of classes")
     parser.add_argument("--verbose", action="store_true", help="say where a check failed")
     arguments = parser.parse_args()
-    rows = []
+    rows = {}
     for tiny in MODELS:
         if arguments.only and tiny.kind not in arguments.only:
             continue
-        rows.append(check(tiny, arguments.verbose))
-        done = " ".join(name if rows[-1][name] else "-" for name in CHECKS)
-        print(f"{tiny.kind:24} {rows[-1]['layers']:3} layers  {done}  {rows[-1]['reason'][:160]}", file=sys.stderr, flush=True)
-    arguments.out.write_text(json.dumps(rows, indent=1) + "\n")
+        row = check(tiny, arguments.verbose)
+        done = " ".join(name if row[name] else "-" for name in CHECKS)
+        print(f"{tiny.kind:24} {tiny.models[:40]:40} {done}  {row['reason'][:160]}", file=sys.stderr, flush=True)
+        # Where a class has several tiny models, all must pass.
+        first = rows.setdefault(tiny.kind, row)
+        if first is not row:
+            first.update({name: first[name] and row[name] for name in CHECKS}, reason=first["reason"] + row["reason"])
+    arguments.out.write_text(json.dumps(list(rows.values()), indent=1) + "\n")
 
 
 if __name__ == "__main__":

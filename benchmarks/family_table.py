@@ -31,12 +31,12 @@ def known(family):
 
 def rows():
     """[[family, models, class, layers, mechanism, known layers, checks]], unservable classes last."""
-    checks = {(row["class"], row["models"]): row for row in json.loads((ROOT / "benchmarks" / "results" / "families.json").read_text())}
+    checks = {row["class"]: row for row in json.loads((ROOT / "benchmarks" / "results" / "families.json").read_text())}
     out = []
     for family in FAMILIES:
         entries = [(tiny.models, tiny.kind, tiny.full_layers) for tiny in MODELS if tiny.family == family.name]
         for number, (models, kind, layers) in enumerate(entries or [DEEPFLOYD]):
-            row = checks.get((kind, models))
+            row = checks.get(kind)
             passed = "".join(name for name in "abcde" if row[name]) if row else "oracle, own tests"
             first = number == 0
             name = family.description if first else ""

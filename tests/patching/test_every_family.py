@@ -71,4 +71,5 @@ def test_layers_and_share_at_full_size(tiny):
 
 
 def test_every_family_has_a_tiny_model():
-    assert {f.name for f in FAMILIES} <= {tiny.family for tiny in MODELS}
+    """DeepFloyd IF is no class of ComfyUI's and has tests of its own."""
+    assert {f.name for f in FAMILIES} - {"if"} <= {tiny.family for tiny in MODELS}
