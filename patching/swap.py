@@ -36,6 +36,10 @@ class _Patch:
     method: str
     noise: torch.Tensor | None
 
+    def __deepcopy__(self, memo):
+        """ComfyUI 0.3 copies everything in a model's options when it clones the model; nothing of this one ever changes."""
+        return self
+
 
 def patch_prompt(model, text_layers, positive, negative=None, start=0, method=OWN_RUN, target_noise=None):
     """A clone of MODEL that, when sampled, draws its prompt's picture with the target's text in the chosen layers.

@@ -36,7 +36,7 @@ class CapturedRun:
             device = comfy.model_management.unet_offload_device()
         else:
             self._bytes += size
-        record[layer] = tuple(self._room(t, device).copy_(t) for t in parts)
+        record[layer] = tuple(self._room(t, device).copy_(t.detach()) for t in parts)
 
     def _room(self, tensor, device):
         # Small tensors that stay between the sampler's large ones would make the heap of a CPU shrink and grow with every call.

@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import comfyui_version
 import pytest
 import torch
 from comfy.cli_args import args
@@ -15,6 +16,20 @@ sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != ROOT]
 args.cpu = not torch.cuda.is_available()
 
 ORACLE = Path(__file__).parent / "oracle"
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "needs_comfyui(version): what is tested came into ComfyUI by this version")
+
+
+def pytest_runtest_setup(item):
+    for marker in item.iter_markers("needs_comfyui"):
+        if _numbers(comfyui_version.__version__) < _numbers(marker.args[0]):
+            pytest.skip(f"needs ComfyUI {marker.args[0]}, this is {comfyui_version.__version__}")
+
+
+def _numbers(version):
+    return tuple(map(int, version.split(".")))
 
 
 @pytest.fixture(scope="session")

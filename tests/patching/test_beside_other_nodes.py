@@ -9,7 +9,6 @@ from comfy.ldm.modules.attention import optimized_attention
 from comfy_extras.nodes_cfg import CFGZeroStar
 from comfy_extras.nodes_freelunch import FreeU, FreeU_V2
 from comfy_extras.nodes_model_advanced import RescaleCFG
-from comfy_extras.nodes_nag import NAGuidance
 from comfy_extras.nodes_pag import PerturbedAttentionGuidance
 from comfy_extras.nodes_slg import SkipLayerGuidanceDiT
 from text_layers.patching import families
@@ -75,17 +74,28 @@ def attention_override(model):
     return patched
 
 
+def free_u(node, *values):
+    """A node of ComfyUI's first kind in 0.3."""
+    return lambda model: node.execute(model, *values).args[0] if hasattr(node, "execute") else node().patch(model, *values)[0]
+
+
+def normalized_guidance(model):
+    from comfy_extras.nodes_nag import NAGuidance
+
+    return NAGuidance.execute(model, 5.0, 0.5, 1.5).args[0]
+
+
 ANY = {
     "LoRA": lora,
     "PAG": lambda m: PerturbedAttentionGuidance.execute(m, 3.0).args[0],
-    "NAG": lambda m: NAGuidance.execute(m, 5.0, 0.5, 1.5).args[0],
+    "NAG": normalized_guidance,
     "RescaleCFG": lambda m: RescaleCFG().patch(m, 0.7)[0],
     "CFGZeroStar": lambda m: CFGZeroStar.execute(m).args[0],
     "attention override": attention_override,
 }
 UNET = {
-    "FreeU": lambda m: FreeU.execute(m, 1.1, 1.2, 0.9, 0.2).args[0],
-    "FreeU_V2": lambda m: FreeU_V2.execute(m, 1.3, 1.4, 0.9, 0.2).args[0],
+    "FreeU": free_u(FreeU, 1.1, 1.2, 0.9, 0.2),
+    "FreeU_V2": free_u(FreeU_V2, 1.3, 1.4, 0.9, 0.2),
     "IPAdapter's way": ip_adapter,
     "hypernetwork's way": hypernetwork,
 }
@@ -95,7 +105,8 @@ MMDIT = {
 }
 # On a joint attention ComfyUI offers no place for these two, so there is nothing to meet.
 WITHOUT_EFFECT_ON_MMDIT = {"PAG", "NAG"}
-CASES = [("sdxl", n, f, METHODS[0]) for n, f in (ANY | UNET).items()]
+MARKS = {"NAG": pytest.mark.needs_comfyui("0.30")}
+CASES = [pytest.param("sdxl", n, f, METHODS[0], marks=MARKS.get(n, ())) for n, f in (ANY | UNET).items()]
 CASES += [("sd3", n, f, m) for n, f in (ANY | MMDIT).items() if n not in WITHOUT_EFFECT_ON_MMDIT for m in METHODS]
 
 

@@ -65,6 +65,9 @@ class Probe:
         self.model = model.clone()
         self.model.model_options["transformer_options"]["optimized_attention_override"] = self
 
+    def __deepcopy__(self, memo):
+        return self  # ComfyUI 0.3 copies a model's options deeply
+
     def __call__(self, func, q, k, v, heads, *args, **kwargs):
         self.calls.append((k.clone(), v.clone()))
         return func(q, k, v, heads, *args, **kwargs)
