@@ -22,7 +22,7 @@ from .known_answer import FINISHED, KnownAnswer
 from .localization import held_out_pairs, setting
 from .record import environment
 
-DEPTHS, PAIRS = (8, 16, 32, 70), (10, 25, 50, 100, 200)
+DEPTHS, PAIRS = (8, 24, 70), (10, 25, 50, 100, 200)
 
 
 def measured(layers, strategy, pairs, seed):
@@ -48,8 +48,9 @@ def counted(layers, strategy, pairs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--pairs", type=int, default=48)
+    parser.add_argument("--pairs", type=int, default=36)
     parser.add_argument("--exhaustive-pairs", type=int, default=2)
+    parser.add_argument("--exhaustive-layers", type=int, default=24, help="the deepest model that it is run on")
     parser.add_argument("--seed", type=int, default=1)
     a = parser.parse_args()
     engine("RapidOCR")
@@ -60,6 +61,8 @@ def main():
     a.out.write_text(json.dumps(result, indent=1) + "\n")
     for layers in DEPTHS:
         for strategy in STRATEGIES:
+            if strategy == "exhaustive" and layers > a.exhaustive_layers:
+                continue
             pairs = a.exhaustive_pairs if strategy == "exhaustive" else a.pairs
             row = result["measured"].setdefault(strategy, {})[layers] = measured(layers, strategy, pairs, a.seed)
             print(layers, strategy, row, flush=True)

@@ -20,7 +20,7 @@ from ..scoring import text
 from ..scoring.charts import curves
 from ..scoring.image import mse
 from ..scoring.ocr import engine
-from .demo_edit import BATCH
+from .demo_quality import BATCH
 from .localization import held_out_pairs
 from .record import environment
 
@@ -31,15 +31,15 @@ def measure(name, pairs, seed):
     ocr, chosen = engine("EasyOCR"), families.preset(model)
     found = {"f1": [], "mse": []}
     signs = [sign_pair(pair.source, pair.target, seed) for pair in pairs]
+    batches = [signs[first : first + BATCH] for first in range(0, len(signs), BATCH)]
+    prompts = [[pictures.encode(clip, [pair[side].prompt() for pair in batch]) for side in (0, 1)] for batch in batches]
+    plain = [pictures.sample(model, clip, vae, source, seed, len(batch)) for batch, (source, _) in zip(batches, prompts)]
     for start in range(pictures.STEPS + 1):
         scores, errors = [], []
-        for first in range(0, len(signs), BATCH):
-            batch = signs[first : first + BATCH]
-            source, target = (pictures.encode(clip, [pair[side].prompt() for pair in batch]) for side in (0, 1))
-            plain = pictures.sample(model, clip, vae, source, seed + first, len(batch))
-            edits = pictures.sample(patch_prompt(model, chosen, target, start=start), clip, vae, source, seed + first, len(batch))
+        for batch, (source, target), before in zip(batches, prompts, plain):
+            edits = pictures.sample(patch_prompt(model, chosen, target, start=start), clip, vae, source, seed, len(batch))
             scores += [text.f1(ocr.read(edit, 4), pair[1].word) for edit, pair in zip(edits, batch)]
-            errors += [mse(edit, before) for edit, before in zip(edits, plain)]
+            errors += [mse(edit, picture) for edit, picture in zip(edits, before)]
         found["f1"].append(round(float(np.mean(scores)), 4))
         found["mse"].append(round(float(np.mean(errors)), 6))
         print(f"{name}, start {start}: F1 {found['f1'][-1]:.3f}, MSE {found['mse'][-1]:.5f}", flush=True)
@@ -49,7 +49,7 @@ def measure(name, pairs, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--pairs", type=int, default=40)
+    parser.add_argument("--pairs", type=int, default=24)
     parser.add_argument("--seed", type=int, default=9)
     a = parser.parse_args()
     pairs = held_out_pairs(a.pairs, a.seed)
