@@ -101,6 +101,8 @@ def text():
     scale, ocr, starts = load("localization_scaling"), load("ocr_engines"), load("start_steps")
     measured, counted = scaling(scale)
     first = results["unet", 0]
+    apart = load("localization-mmdit-paper")
+    whole = apart["strategies"]["exhaustive"]
     return f"""# Localization, measured
 
 Written by `python dev.py run benchmarks.localization_docs` from `benchmarks/results`. Processor: {first["processor"]}, one core,
@@ -109,7 +111,8 @@ for one picture: with both halves of guidance a step costs two.
 
 ## Do the strategies find the same layers, and are they right?
 
-Pairs of words that the demo models were never trained on. The layers that a search found are checked on further pairs (100 for seed 0, 60 for the others), which share no
+Pairs of words that the demo models were never trained on. The layers that a search found are checked on further pairs (100 for seed 0, 60
+for the others), which share no
 word with those it used: finished pictures, read by EasyOCR, share of the target's word read exactly, 95 % bootstrap intervals.
 
 {answers(results)}
@@ -129,7 +132,8 @@ joint attention every patched picture needs a run of the target as well.
 {costs(results)}
 
 The MMDiT's paper procedure was run in another process than its strategies, on the same core of the same machine; the exhaustive search
-of that run, over all 100 pairs, took 47,064 calls and 654 s, 1.7 times as fast as the paper's 1,086 s.
+of that run, over all {apart["pairs"]} pairs, took {whole["model_calls"]:,} calls and {whole["seconds"]:.0f} s,
+{apart["paper"]["seconds"] / whole["seconds"]:.1f} times as fast as the paper's {apart["paper"]["seconds"]:.0f} s.
 
 `exhaustive` draws about twice as many pictures as the paper's procedure, because it looks at every layer both alone and left out.
 
