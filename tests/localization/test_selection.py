@@ -44,6 +44,22 @@ def test_a_model_that_does_not_draw_the_word():
         select(Illegible(8, [[2]]), ranked(8, 2))
 
 
+class Lenient(KnownAnswer):
+    """Two layers are read as well as all, a third one makes the word surer."""
+
+    closes = 0.008
+
+    def closeness(self, candidates, pairs, steps=1):
+        return {c: [0.987 + self.closes * (5 in c) - 0.9 * (not {1, 3} <= set(c)) for _ in pairs] for c in candidates}
+
+
+@pytest.mark.parametrize("closes, layers", [(0.008, (1, 3, 5)), (0.004, (1, 3))])
+def test_a_layer_that_closes_most_of_the_gap_is_taken_as_well(closes, layers):
+    sweep = Lenient(8, [[1, 3]])
+    sweep.closes = closes
+    assert select(sweep, ranked(8, 1, 3)).layers == layers
+
+
 class Unreliable(KnownAnswer):
     """The layers read right with a given rate."""
 
