@@ -19,8 +19,8 @@ import numpy as np
 REACH = 0.95  # of the pairs whose word is read with all layers patched
 GOOD, BAD = 0.98, 0.92  # rates that must be told apart; between them either answer will do
 ACCEPT, REJECT = 0.1, 0.2  # probability of taking a bad set, and of refusing a good one, which costs one layer more
-GAP, CLOSES = 0.004, 0.5  # of the way to all layers' first prediction that may be missing; share of it that one layer must close
-CLOSE_PAIRS = 8  # that the gap is measured on
+GAP, CLOSES = 0.01, 0.5  # of the way to all layers' first prediction that may be missing; share of it that one layer must close
+GAP_PAIRS, CLOSE_PAIRS = 24, 8  # that the gap is measured on, and what closes it: there are many layers
 BLOCK = 4  # pairs that are read before the test is asked again
 _CLIMB = 6  # sets are grown one layer at a time up to this size, then by a quarter
 
@@ -76,17 +76,18 @@ def select(sweep, ranking, steps=None):
 
 
 def _completed(sweep, chosen):
-    pairs = range(min(CLOSE_PAIRS, len(sweep.pairs)))
-    while True:
-        gap = 1 - np.mean(sweep.closeness([chosen], pairs)[chosen])
-        if gap <= GAP or len(chosen) == len(sweep.layers):
-            return chosen
+    def gaps(candidates, pairs):
+        close = sweep.closeness(candidates, range(min(pairs, len(sweep.pairs))))
+        return {candidate: 1 - float(np.mean(values)) for candidate, values in close.items()}
+
+    while len(chosen) < len(sweep.layers) and gaps([chosen], GAP_PAIRS)[chosen] > GAP:
         more = [tuple(sorted((*chosen, layer))) for layer in sweep.layers if layer not in chosen]
-        left = {candidate: 1 - np.mean(values) for candidate, values in sweep.closeness(more, pairs).items()}
-        best = min(left, key=left.get)
-        if left[best] > (1 - CLOSES) * gap:
-            return chosen
+        left = gaps([chosen, *more], CLOSE_PAIRS)
+        best = min(more, key=left.get)
+        if left[best] > (1 - CLOSES) * left[chosen]:
+            break
         chosen = best
+    return chosen
 
 
 def _test(sweep, candidates, steps):
