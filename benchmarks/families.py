@@ -95,6 +95,15 @@ def a(bench):
     seen = [layer_of(bench, call) for call in text_calls(bench, calls)]
     assert seen == bench.names, f"attention on text is seen in {seen}, the text layers are {bench.names}"
     assert len(seen) == bench.tiny.layers, f"{len(seen)} layers, {bench.tiny.layers} were expected"
+    # Up to the first layer, nothing but the text's keys depends on the embeddings.
+    (_, extra), (other, _) = bench.prompt(0)[0], bench.prompt(1)[0]
+    with recorded(bench.diffusion_model) as others:
+        bench.draw([[other, extra]], steps=1)
+    first, second = (text_calls(bench, c)[0] for c in (calls, others))
+    text = bench.text(first)
+    for n in range(first.k.shape[2]):
+        if not text.start <= n < text.stop:
+            assert torch.equal(first.k[:, :, n], second.k[:, :, n]), f"the keys of the text are at {text}, but {n} is one"
 
 
 def b(bench):

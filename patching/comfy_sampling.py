@@ -1,13 +1,17 @@
-"""The places where patching touches ComfyUI's sampling, in one file.
+"""The places where patching touches ComfyUI's sampling, and versions of ComfyUI differ, in one file.
 
 add_sampling_wrappers   registers our two wrappers on a model, once
 add_row_wrapper         registers the wrapper of one batch's rows
 add_counting_wrapper    tells how many rows each call of the model has
 to_conds                CONDITIONING -> the dicts that a sampling run works with
 model_conds             those dicts -> what the model is given for them, batched
+hunyuan_text_is_first   where HunyuanVideo's text tokens stand
 """
 
+import inspect
+
 import comfy.conds
+import comfy.ldm.flux.layers
 import comfy.patcher_extension
 import comfy.sampler_helpers
 import comfy.samplers
@@ -50,3 +54,8 @@ def model_conds(conds, rows, device):
     processed = [{k: c.process_cond(batch_size=rows, area=None, device=device) for k, c in cond["model_conds"].items()} for cond in conds]
     joined = {k: first.concat([other[k] for other in processed[1:]]) for k, first in processed[0].items()}
     return {k: v.to(device) if hasattr(v, "to") else v for k, v in joined.items()}
+
+
+def hunyuan_text_is_first():
+    """Whether HunyuanVideo's blocks, which are Flux's, have the text's tokens before the picture's; ComfyUI 0.3 turned them round."""
+    return "flipped_img_txt" not in inspect.signature(comfy.ldm.flux.layers.DoubleStreamBlock).parameters

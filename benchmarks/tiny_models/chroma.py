@@ -14,6 +14,8 @@ FULL = CHROMA | {
     "axes_dim": [16, 56, 56], "out_dim": 3072, "hidden_dim": 5120, "n_layers": 5,
 }  # fmt: skip
 
+NEWER = ("txt_ids_dims", "vec_in_dim", "use_x0", "use_sequential_txt_ids")
+
 
 def radiance(patch_size, **nerf):
     return {
@@ -24,8 +26,9 @@ def radiance(patch_size, **nerf):
 
 
 MODELS = [
-    TinyModel("Chroma", "chroma", CHROMA, (16, 8, 12), 24, picture=24, layers=5, models="Chroma1", full=FULL, full_layers=57),
+    TinyModel("Chroma", "chroma", CHROMA, (16, 8, 12), 24, picture=24, layers=5, models="Chroma1", full=FULL, full_layers=57,
+              newer=NEWER),
     TinyModel("ChromaRadiance", "chroma", CHROMA | radiance(4, nerf_hidden_size=8, nerf_depth=1, nerf_max_freqs=2), (3, 16, 24), 24,
               picture=24, layers=5, models="Chroma1 Radiance",
-              full=FULL | radiance(16, nerf_hidden_size=64, nerf_depth=4, nerf_max_freqs=8), full_layers=57),
+              full=FULL | radiance(16, nerf_hidden_size=64, nerf_depth=4, nerf_max_freqs=8), full_layers=57, newer=NEWER),
 ]  # fmt: skip

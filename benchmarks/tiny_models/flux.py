@@ -34,14 +34,14 @@ def pooled(random, tokens):
 
 MODELS = [
     TinyModel("Flux", "flux", FLUX, (16, 8, 12), 24, picture=24, layers=5, extra=pooled, models="Flux.1 dev, Krea, Kontext",
-              full=FULL, full_layers=57),
+              full=FULL, full_layers=57, newer=("txt_ids_dims",)),
     TinyModel("FluxSchnell", "flux", FLUX | {"guidance_embed": False}, (16, 8, 12), 24, picture=24, layers=5, extra=pooled,
-              models="Flux.1 schnell", full=FULL | {"guidance_embed": False}, full_layers=57),
+              models="Flux.1 schnell", full=FULL | {"guidance_embed": False}, full_layers=57, newer=("txt_ids_dims",)),
     TinyModel("FluxInpaint", "flux", FLUX | FILL, (16, 8, 12), 24, picture=24, layers=5, extra=pooled, models="Flux.1 Fill",
-              full=FULL | FILL, full_layers=57),
+              full=FULL | FILL, full_layers=57, newer=("txt_ids_dims",)),
     # Shorter texts are padded to 512 tokens: these are chosen so that one of another length is padded and one is not.
     TinyModel("Flux2", "flux", FLUX | FLUX2, (128, 8, 12), 24, picture=96, layers=5, tokens=514, text=lambda tokens: max(tokens, 512),
-              models="Flux.2 dev", full=FULL | FLUX2_FULL, full_layers=56),
+              models="Flux.2 dev", full=FULL | FLUX2_FULL, full_layers=56, newer=("txt_ids_dims",)),
     TinyModel("LongCatImage", "flux", FLUX | LONGCAT, (16, 8, 12), 3584, picture=24, layers=5,
               models="LongCat-Image", full=FULL | LONGCAT_FULL, full_layers=30),
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """HunyuanImage 2.1, and the text-to-video models that have its diffusion model."""
 
-from .model import TinyModel
+from .model import OLD, TinyModel
 
 VIDEO = {
     "image_model": "hunyuan_video", "in_channels": 16, "out_channels": 16, "patch_size": [1, 2, 2], "vec_in_dim": 8, "context_in_dim": 24,
@@ -38,15 +38,19 @@ def byt5(random, tokens):
     return {"pooled_output": None, **letters}
 
 
+# ComfyUI 0.3 has the text behind the picture.
+VERSION = {"place": "last" if OLD else "first", "newer": ("meanflow_sum",)}
+
+
 def pooled(random, tokens):
     return {"pooled_output": random(1, 8)}
 
 
 MODELS = [
     TinyModel("HunyuanImage21", "hunyuan_image", VIDEO | IMAGE | {"axes_dim": [8, 8]}, (64, 4, 6), 24, picture=24, layers=5,
-              text=with_quoted, extra=byt5, models="HunyuanImage 2.1", full=VIDEO_FULL | IMAGE_FULL, full_layers=60),
+              text=with_quoted, extra=byt5, models="HunyuanImage 2.1", full=VIDEO_FULL | IMAGE_FULL, full_layers=60, **VERSION),
     TinyModel("HunyuanVideo", "hunyuan_image", VIDEO, (16, 2, 6, 8), 24, picture=24, layers=5, extra=pooled, models="HunyuanVideo",
-              full=VIDEO_FULL, full_layers=60),
+              full=VIDEO_FULL, full_layers=60, **VERSION),
     TinyModel("HunyuanVideo15", "hunyuan_image", VIDEO | VIDEO_15 | {"depth": 4}, (32, 2, 3, 4), 24, picture=24, layers=4, text=with_quoted,
-              extra=byt5, models="HunyuanVideo 1.5", full=VIDEO_FULL | VIDEO_15_FULL, full_layers=54),
+              extra=byt5, models="HunyuanVideo 1.5", full=VIDEO_FULL | VIDEO_15_FULL, full_layers=54, **VERSION),
 ]  # fmt: skip

@@ -37,7 +37,7 @@ MODELS = [
     TinyModel("Lumina2", "lumina", LUMINA, (16, 8, 12), 24, picture=24, layers=3, models="Lumina-Image 2.0",
               full=LUMINA_FULL, full_layers=26),
     TinyModel("Lumina2", "lumina", LUMINA | {"clip_text_dim": 8}, (16, 8, 12), 24, picture=24, layers=3, extra=pooled, models="NewBie",
-              full=NEWBIE_FULL, full_layers=36),
+              full=NEWBIE_FULL, full_layers=36, newer=("clip_text_dim",)),
     # 36 tokens of the picture are padded to 64. Texts of 31 tokens, so that some of another length need more padding and some do not.
     TinyModel("ZImage", "lumina", Z_IMAGE, (16, 12, 12), 24, picture=64, layers=3, tokens=31, text=padded,
               models="Z-Image, Z-Image Turbo", full=Z_IMAGE_FULL, full_layers=30),

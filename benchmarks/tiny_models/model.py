@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 import comfy.model_management
 import comfy.model_patcher
 import comfy.supported_models
+import comfyui_version
 import torch
+
+OLD = comfyui_version.__version__.startswith("0.3.")
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class TinyModel:
     picture: number of the picture's tokens in a text layer; text(tokens): of the text's. place: where the text's stand among the keys:
     "first", "last" (but for as many others as `behind` says), or "all" for a cross-attention.
     layers: how many there are. full: the configuration that ComfyUI's model detection finds in the real checkpoint, with
-    full_layers; models: those it stands for. length_matters: False where all prompts have the same length.
+    full_layers; models: those it stands for. newer: settings in both that ComfyUI 0.3 does not know. length_matters: False where all
+    prompts have the same length.
     """
 
     kind: str
@@ -41,6 +45,7 @@ class TinyModel:
     models: str = ""
     full: dict | None = None
     full_layers: int = 0
+    newer: tuple[str, ...] = ()
     sampler: str = "euler"
     attributes: dict = field(default_factory=dict)  # of the configuration object, set before the model is built
 
@@ -51,11 +56,8 @@ class TinyModel:
 
     def build(self, dtype=torch.float32):
         """ComfyUI's MODEL on the CPU or GPU, with the same random weights every time."""
-        settings = getattr(comfy.supported_models, self.kind)(dict(self.config))
-        settings.unet_config.update(self.config)  # some classes have sizes of their own, of the full model
-        for name, value in self.attributes.items():
-            setattr(settings, name, value)
-        settings.set_inference_dtype(dtype, None)
+        settings = self._settings(self.config, dtype)
+        settings.unet_config.update(self._known(self.config))  # some classes have sizes of their own, of the full model
         offload = comfy.model_management.unet_offload_device()
         model = settings.get_model({}, device=offload)
         fill(model.diffusion_model, seed=zlib.crc32(self.kind.encode()))
@@ -64,11 +66,17 @@ class TinyModel:
 
     def on_meta(self):
         """The real diffusion model, without memory for its weights."""
-        settings = getattr(comfy.supported_models, self.kind)(dict(self.full))
+        return self._settings(self.full, torch.bfloat16).get_model({}, device="meta").diffusion_model
+
+    def _settings(self, config, dtype):
+        settings = getattr(comfy.supported_models, self.kind)(self._known(config))
         for name, value in self.attributes.items():
             setattr(settings, name, value)
-        settings.set_inference_dtype(torch.bfloat16, None)
-        return settings.get_model({}, device="meta").diffusion_model
+        settings.set_inference_dtype(dtype, None)
+        return settings
+
+    def _known(self, config):
+        return {name: value for name, value in config.items() if not (OLD and name in self.newer)}
 
     def conditioning(self, seed, tokens=None, rows=1):
         """CONDITIONING of a random prompt."""
@@ -78,7 +86,9 @@ class TinyModel:
             return torch.randn(shape, generator=generator)
 
         tokens = tokens or self.tokens
-        return [[random(1, tokens, self.channels).repeat(rows, 1, 1), self.extra(random, tokens)]]
+        # ComfyUI's text encoders say so where they pool nothing.
+        extra = {"pooled_output": None, **self.extra(random, tokens)}
+        return [[random(1, tokens, self.channels).repeat(rows, 1, 1), extra]]
 
     def noise(self, rows=1):
         return torch.randn((rows, *self.latent), generator=torch.Generator().manual_seed(5))
