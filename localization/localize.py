@@ -19,6 +19,9 @@ from .strategies import STRATEGIES, Ranking
 from .sweep import SHOWN
 
 
+_FEW = 6  # pairs of a kind that the report reads where the selection has read none
+
+
 @dataclass(frozen=True)
 class Localization:
     strategy: str
@@ -68,6 +71,8 @@ def report(found, sweep):
     for layers, verdict in found.selection.verdicts.items():
         sure = "" if verdict.sure else ", undecided"
         lines.append(f"  layers {_numbers(layers)}: {verdict.good} of {verdict.counted}{sure}")
+    for layer in found.selection.added:
+        lines.append(f"Layer {layer} makes the word surer and was added, though it was not missed in these readings.")
     for kind, equal in (("equal", True), ("different", False)):
         counted = _by_length(found, sweep, equal)
         if counted[1]:
@@ -86,8 +91,9 @@ def _numbers(layers):
 
 
 def _by_length(found, sweep, equal):
-    """(exact, read) of the chosen layers among the pairs of equal, or of different, length that the selection has read."""
-    pairs = [n for n, pair in enumerate(sweep.pairs) if pair.equal_length == equal and sweep.was_read(n, found.selection.layers)]
+    """(exact, read) of the chosen layers among the pairs of equal, or of different, length that the selection has read, or the first."""
+    fit = [n for n, pair in enumerate(sweep.pairs) if pair.equal_length == equal]
+    pairs = [n for n in fit if sweep.was_read(n, found.selection.layers)] or fit[:_FEW]
     if not pairs:
         return 0, 0
     readings = sweep.readings([found.selection.layers], pairs, sweep.half)[found.selection.layers]

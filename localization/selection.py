@@ -38,12 +38,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Selection:
-    """layers: the chosen ones, in the model's order; verdicts: every set that was tried; best_single: the paper's choice."""
+    """layers: the chosen ones, in the model's order; verdicts: every set that was tried; best_single: the paper's choice; added: layers that
+    close most of the gap to all layers, though they were not missed."""
 
     layers: tuple[int, ...]
     best_single: int
     verdicts: dict[tuple[int, ...], Verdict]
     doubts: tuple[str, ...]
+    added: tuple[int, ...] = ()
 
 
 def select(sweep, ranking, steps=None):
@@ -71,8 +73,9 @@ def select(sweep, ranking, steps=None):
         if not enough:
             break
         chosen = enough[0]  # without the least decisive layer
-    chosen = _completed(sweep, chosen)
-    return Selection(chosen, ranking.order[0], verdicts, tuple(_doubts(sweep, chosen, verdicts)))
+    whole = _completed(sweep, chosen)
+    added = tuple(layer for layer in whole if layer not in chosen)
+    return Selection(whole, ranking.order[0], verdicts, tuple(_doubts(sweep, whole, verdicts)), added)
 
 
 def _completed(sweep, chosen):
