@@ -18,7 +18,6 @@ from .selection import Selection, interval, select
 from .strategies import STRATEGIES, Ranking
 from .sweep import SHOWN
 
-
 _FEW = 6  # pairs of a kind that the report reads where the selection has read none
 
 

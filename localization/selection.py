@@ -38,8 +38,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Selection:
-    """layers: the chosen ones, in the model's order; verdicts: every set that was tried; best_single: the paper's choice; added: layers that
-    close most of the gap to all layers, though they were not missed."""
+    """layers: the chosen ones, in the model's order; verdicts: every set that was tried; best_single: the paper's choice; added: layers
+    that close most of the gap to all layers, though they were not missed."""
 
     layers: tuple[int, ...]
     best_single: int
