@@ -13,7 +13,7 @@ import torch
 from text_layers.patching import families
 from text_layers.patching.swap import METHODS, patch_prompt
 
-from . import diffusers_models, diffusers_newer_models
+from .diffusers_models import PAIRS
 
 
 class Parity:
@@ -33,7 +33,8 @@ class Parity:
         calls = []
 
         def note(module, args, kwargs, out):
-            calls.append((dict(zip(("x", "t"), args)) | kwargs, out))
+            given = dict(zip(("x", "t"), args)) | kwargs
+            calls.append(({name: value.cpu() if torch.is_tensor(value) else value for name, value in given.items()}, out.cpu()))
 
         noise, sampling = self.pair.ours.noise(), self.model.model.model_sampling
         sigmas = torch.stack([sampling.sigmas[len(sampling.sigmas) // 2].cpu(), torch.zeros(())])
@@ -58,7 +59,8 @@ class Parity:
     def text_projections(self):
         """[{projection of a text layer's keys or values: which part of what it gives is the text's}] as a call reaches the layers."""
         tokens = self.pair.ours.text(self.pair.ours.tokens)
-        places = {"all": slice(None), "first": slice(0, tokens), "last": slice(-tokens, None)}
+        end = -self.pair.ours.behind or None
+        places = {"all": slice(None), "first": slice(0, tokens), "last": slice(-tokens - self.pair.ours.behind, end)}
         found = {}
         for pattern, text in self.pair.layers.items():
             path = re.compile(re.escape(pattern).replace(r"\*", r"\d+"))
@@ -93,7 +95,7 @@ def hooks(modules, act):
             handle.remove()
 
 
-@pytest.fixture(scope="module", params=diffusers_models.PAIRS + diffusers_newer_models.PAIRS, ids=lambda pair: pair.name)
+@pytest.fixture(scope="module", params=[pair for pair in PAIRS if pair.ours.exists], ids=lambda pair: pair.name)
 def parity(request):
     return Parity(request.param)
 
