@@ -5,6 +5,7 @@ import diffusers
 import torch
 from diffusers.loaders import single_file_utils as converters
 from text_layers.benchmarks.tiny_models import chroma, flux, hunyuan_image
+from text_layers.benchmarks.tiny_models.model import OLD
 
 from .pair import ADDED, OWN, Pair, Text, packed, positions, renamed_keys, tiny, unpacked
 
@@ -46,6 +47,8 @@ def chroma_transformer():
 def chroma_keys(theirs):
     """ComfyUI's map of Flux, and Chroma's own network for modulations, which it lacks."""
     names = {"linear_1": "in_layer", "linear_2": "out_layer"}
+    if OLD:
+        names |= {f"norms.{n}.weight": f"norms.{n}.scale" for n in range(2)}
     return comfy.utils.flux_to_diffusers(FLUX) | renamed_keys(theirs, names, only="distilled_guidance_layer.")
 
 
