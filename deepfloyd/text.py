@@ -33,13 +33,15 @@ class Tokenizer(comfy.sd1_clip.SD1Tokenizer):
 
 def load_clip(paths, model_options={}, disable_dynamic=False):
     weights, metadata = files.read(paths)
-    weights, _ = comfy.utils.convert_old_quants(weights, model_prefix="", metadata=metadata)
+    if hasattr(comfy.utils, "convert_old_quants"):  # ComfyUI 0.3 reads them itself, and knows no dynamic loading
+        weights, _ = comfy.utils.convert_old_quants(weights, model_prefix="", metadata=metadata)
     if comfy.sd.detect_te_model(weights) != comfy.sd.TEModel.T5_XXL:
         raise ValueError(f"{paths[0].name} is no T5-XXL text encoder (t5-v1_1-xxl), which DeepFloyd IF needs.")
     embeddings = folder_paths.get_folder_paths("embeddings")
     # Of ComfyUI's kinds this is a T5 whose padding is masked; the tokenizer is IF's.
     kind = comfy.sd.CLIPType.MOCHI
-    clip = comfy.sd.load_text_encoder_state_dicts([weights], embeddings, kind, model_options, disable_dynamic)
+    static = {"disable_dynamic": True} if disable_dynamic else {}
+    clip = comfy.sd.load_text_encoder_state_dicts([weights], embeddings, kind, model_options, **static)
     clip.tokenizer = Tokenizer(embeddings)
     clip.patcher.cached_patcher_init = (_load_patcher, (paths, model_options))
     return clip

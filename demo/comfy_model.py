@@ -1,5 +1,6 @@
 """The demo models as ComfyUI's MODEL, CLIP and VAE."""
 
+import inspect
 from pathlib import Path
 
 import comfy.latent_formats
@@ -109,9 +110,12 @@ def _model(name, weights, config):
 
 def _clip(weights):
     target = comfy.supported_models_base.ClipTarget(_Tokenizer, _TextEncoder)
-    return comfy.sd.CLIP(
-        target, parameters=sum(w.numel() for w in weights.values()), state_dict=[weights], model_options={"dtype": torch.float32}
-    )
+    settings = {"parameters": sum(w.numel() for w in weights.values()), "model_options": {"dtype": torch.float32}}
+    if "state_dict" in inspect.signature(comfy.sd.CLIP).parameters:
+        return comfy.sd.CLIP(target, state_dict=[weights], **settings)
+    clip = comfy.sd.CLIP(target, **settings)  # ComfyUI 0.3 loads weights afterwards
+    clip.load_sd(weights)
+    return clip
 
 
 def _vae():

@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from ..deepfloyd import files
 from ..deepfloyd.model import load_model, pixels, threshold
 from ..deepfloyd.text import load_clip
+from .comfy_compat import ADVANCED, aliases
 from .text_layers import CATEGORY
 
 _BESIDE, _NONE = "in the model's folder", "none"
@@ -22,7 +23,7 @@ class LoadDeepFloydIF(io.ComfyNode):
             category=CATEGORY,
             description="Loads stage I of DeepFloyd IF, which draws 64 x 64 pixels, with its text encoder. Needs the Python package "
             "diffusers.",
-            search_aliases=["deepfloyd", "IF-I-XL", "pixel diffusion", "diffusers loader", "T5 pixel model"],
+            **aliases("deepfloyd", "IF-I-XL", "pixel diffusion", "diffusers loader", "T5 pixel model"),
             inputs=[
                 io.Combo.Input(
                     "unet",
@@ -39,7 +40,7 @@ class LoadDeepFloydIF(io.ComfyNode):
                 io.Boolean.Input(
                     "dynamic_thresholding",
                     default=True,
-                    advanced=True,
+                    **ADVANCED,
                     tooltip="Keeps pixels in their range at every step, as IF's own samplers do. Without it guidance overdrives them.",
                 ),
             ],

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..demo.comfy_model import MODELS, load
+from .comfy_compat import aliases
 from .text_layers import CATEGORY
 
 
@@ -14,7 +15,7 @@ class LoadTextDemoModel(io.ComfyNode):
             display_name="Load Text Demo Model",
             category=CATEGORY,
             description="Loads one of the two tiny models that ship with this pack and draw a word on a sign, 64 x 32 pixels.",
-            search_aliases=["demo checkpoint", "tiny model", "text layers example"],
+            **aliases("demo checkpoint", "tiny model", "text layers example"),
             inputs=[
                 io.Combo.Input(
                     "demo_model",

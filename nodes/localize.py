@@ -12,6 +12,7 @@ from ..localization.storage import folder
 from ..localization.strategies import STRATEGIES
 from ..localization.sweep import Sweep
 from ..scoring.ocr import ENGINES, engine
+from .comfy_compat import ADVANCED, FIXED_SEED, aliases
 from .live import Live
 from .text_layers import CATEGORY, TextLayersSocket, _show
 
@@ -26,7 +27,7 @@ class LocalizeTextLayers(io.ComfyNode):
             description="Finds the few attention layers that decide which words a model draws: swaps word pairs in different layers, reads "
             "the pictures with OCR and keeps the smallest set of layers that changes the word. What was found is kept on disk, so that an "
             "interrupted search goes on where it stopped.",
-            search_aliases=["find text layers", "which layers draw text", "layer search", "OCR", "localization", "typography"],
+            **aliases("find text layers", "which layers draw text", "layer search", "OCR", "localization", "typography"),
             inputs=[
                 io.Model.Input("model", tooltip="The model that is searched. It stays as it is."),
                 io.Clip.Input("clip", tooltip="The text encoder of the same checkpoint."),
@@ -60,20 +61,20 @@ class LocalizeTextLayers(io.ComfyNode):
                     default=42,
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
-                    control_after_generate=io.ControlAfterGenerate.fixed,
+                    **FIXED_SEED,
                     tooltip="The noise of the first pair; every pair has its own.",
                 ),
                 io.Int.Input("steps", default=20, min=2, max=1000, tooltip="Steps of a finished picture."),
                 io.Float.Input("cfg", default=7.0, min=0.0, max=100.0, step=0.1, tooltip="Guidance, as in KSampler."),
                 io.Combo.Input("sampler_name", options=SAMPLERS, tooltip="Only samplers that add no noise of their own."),
                 io.Combo.Input("scheduler", options=comfy.samplers.KSampler.SCHEDULERS, tooltip="As in KSampler."),
-                io.String.Input("negative", default="", advanced=True, tooltip="The negative prompt of all pictures."),
+                io.String.Input("negative", default="", **ADVANCED, tooltip="The negative prompt of all pictures."),
                 io.Int.Input(
                     "batch",
                     default=16,
                     min=2,
                     max=256,
-                    advanced=True,
+                    **ADVANCED,
                     tooltip="The most pictures in one call of the model. Halved by itself when memory runs out.",
                 ),
             ],

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..patching.swap import METHODS, OWN_RUN, patch_prompt
+from .comfy_compat import ADVANCED, aliases
 from .text_layers import CATEGORY, TextLayersSocket
 
 
@@ -15,7 +16,7 @@ class PatchPromptIntoLayers(io.ComfyNode):
             category=CATEGORY,
             description="Gives the text layers of a model another prompt: the picture of the sampler's own prompt, with the words of "
             "this one. Sample with the same seed to keep the picture.",
-            search_aliases=["edit text in image", "change drawn word", "prompt injection", "attention patching", "replace text"],
+            **aliases("edit text in image", "change drawn word", "prompt injection", "attention patching", "replace text"),
             inputs=[
                 io.Model.Input("model", tooltip="The model to patch. It stays as it is; the output is a patched copy."),
                 io.Conditioning.Input(
@@ -36,7 +37,7 @@ class PatchPromptIntoLayers(io.ComfyNode):
                     "method",
                     options=list(METHODS),
                     default=OWN_RUN,
-                    advanced=True,
+                    **ADVANCED,
                     tooltip="Only for models whose text changes with the picture (SD3, Flux, Qwen-Image). The target's own run is the "
                     "paper's way and takes twice the time; the target on the source's latents is faster.",
                 ),

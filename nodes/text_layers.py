@@ -7,6 +7,7 @@ from comfy_api.latest import io, ui
 
 from ..patching import families, storage
 from ..patching.text_layers import summary
+from .comfy_compat import aliases
 
 TextLayersSocket = io.Custom("TEXT_LAYERS")
 CATEGORY = "text layers"
@@ -30,7 +31,7 @@ class ChooseTextLayers(io.ComfyNode):
             display_name="Text Layers",
             category=CATEGORY,
             description="Chooses the attention layers that decide which words the connected model draws.",
-            search_aliases=["localized layers", "cross attention layers", "joint attention blocks", "text rendering", "typography"],
+            **aliases("localized layers", "cross attention layers", "joint attention blocks", "text rendering", "typography"),
             inputs=[
                 io.Model.Input("model", tooltip="The model whose layers are chosen. It is only looked at."),
                 io.Combo.Input(
@@ -65,7 +66,7 @@ class SaveTextLayers(io.ComfyNode):
             display_name="Save Text Layers",
             category=CATEGORY,
             description="Writes text layers as a small JSON file into models/text_layers.",
-            search_aliases=["export text layers", "store localized layers"],
+            **aliases("export text layers", "store localized layers"),
             inputs=[
                 TextLayersSocket.Input("text_layers", tooltip="The layers to keep."),
                 io.String.Input(
@@ -91,7 +92,7 @@ class LoadTextLayers(io.ComfyNode):
             display_name="Load Text Layers",
             category=CATEGORY,
             description="Reads text layers from a JSON file in models/text_layers. A file of another architecture is refused.",
-            search_aliases=["import text layers", "localized layers file"],
+            **aliases("import text layers", "localized layers file"),
             inputs=[
                 io.Model.Input("model", tooltip="The model that the layers are for."),
                 io.Combo.Input("file", options=storage.names(), tooltip="A file in models/text_layers, written by Save Text Layers."),

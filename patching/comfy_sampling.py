@@ -5,16 +5,19 @@ add_row_wrapper         registers the wrapper of one batch's rows
 add_counting_wrapper    tells how many rows each call of the model has
 to_conds                CONDITIONING -> the dicts that a sampling run works with
 model_conds             those dicts -> what the model is given for them, batched
+uncompiled              runs a compiled model as it is written
 hunyuan_text_is_first   where HunyuanVideo's text tokens stand
 """
 
 import inspect
+from contextlib import nullcontext
 
 import comfy.conds
 import comfy.ldm.flux.layers
 import comfy.patcher_extension
 import comfy.sampler_helpers
 import comfy.samplers
+import torch
 
 _KEY = "text_layers"
 
@@ -54,6 +57,15 @@ def model_conds(conds, rows, device):
     processed = [{k: c.process_cond(batch_size=rows, area=None, device=device) for k, c in cond["model_conds"].items()} for cond in conds]
     joined = {k: first.concat([other[k] for other in processed[1:]]) for k, first in processed[0].items()}
     return {k: v.to(device) if hasattr(v, "to") else v for k, v in joined.items()}
+
+
+def uncompiled():
+    """A context in which compiled models and blocks run as they are written.
+
+    ComfyUI's TorchCompileModel lets no graph ask whether transformer_options have changed: one of the unpatched model would serve the
+    patched one as well, and the other way round. Where it does ask, it would compile anew for every call. torch before 2.6 cannot.
+    """
+    return torch.compiler.set_stance("force_eager") if hasattr(torch.compiler, "set_stance") else nullcontext()
 
 
 def hunyuan_text_is_first():

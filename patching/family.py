@@ -90,7 +90,8 @@ class Family:
 
     def modules(self, diffusion_model, patterns):
         """Module path -> module of all that fit a pattern, in the patterns' order and in that of their numbers."""
-        known = dict(diffusion_model.named_modules())
+        # torch.compile puts a module of its own around a model or a block, with the same name as the one inside once this is left out.
+        known = {name.replace("_orig_mod.", ""): module for name, module in diffusion_model.named_modules()}
         found = {}
         for pattern in patterns:
             number = re.compile(re.escape(pattern).replace(r"\*", r"(\d+)"))

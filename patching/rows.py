@@ -10,14 +10,14 @@ be made from the target's embeddings (injection), these are enough.
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import comfy.model_management
 import torch
 
 from . import families, text_attention
-from .comfy_sampling import add_row_wrapper
+from .comfy_sampling import add_row_wrapper, uncompiled
 
 
 class TargetRuns:
@@ -119,10 +119,12 @@ def _from_rows(family, diffusion_model, rows, options, called):
         yield options
 
 
+@contextmanager
 def _from_embeddings(family, diffusion_model, rows, options, called):
     for chunk, side in enumerate(options["cond_or_uncond"]):
         for taker, row in enumerate(rows):
             if side == 0 and row is not None and row.names:
                 at = chunk * len(rows) + taker
                 options = family.inject(options, dict.fromkeys(row.names), [(slice(at, at + 1), row.target)])
-    return nullcontext(options)
+    with uncompiled():
+        yield options

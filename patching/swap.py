@@ -16,7 +16,7 @@ import comfy.model_management
 import torch
 
 from . import families, text_attention
-from .comfy_sampling import add_sampling_wrappers, encode, model_conds, to_conds
+from .comfy_sampling import add_sampling_wrappers, encode, model_conds, to_conds, uncompiled
 from .target_run import CapturedRun
 from .text_attention import CaptureDone
 from .text_layers import TextLayers
@@ -257,7 +257,9 @@ class _Swap:
                 continue
             if patch.family.injects:
                 rows = self._embedding_rows(patch, call, entries)
-                options = patch.family.inject(options, layers, rows) if rows else options
+                if rows:
+                    stack.enter_context(uncompiled())
+                    options = patch.family.inject(options, layers, rows)
                 continue
             if patch in self.captured:
                 rows = self._captured_rows(patch, call, entries, occurrences)

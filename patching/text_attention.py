@@ -19,6 +19,8 @@ from typing import Any
 
 import torch
 
+from .comfy_sampling import uncompiled
+
 _POSITIONAL = ("mask", "attn_precision", "skip_reshape", "skip_output_reshape")  # of ComfyUI's attention functions, after heads
 
 
@@ -194,7 +196,6 @@ class _Now:
 @contextmanager
 def _text_attention(family, diffusion_model, options, names, attention):
     """Options in which the first attention of each named layer goes through attention(name, _Attention)."""
-    diffusion_model = getattr(diffusion_model, "_orig_mod", diffusion_model)  # torch.compile
     counted = [family.counted] if isinstance(family.counted, str) else family.counted
     now = _Now(len(counted))
     inner = options.get("optimized_attention_override")
@@ -218,6 +219,7 @@ def _text_attention(family, diffusion_model, options, names, attention):
     options = {**options, "optimized_attention_override": override}
     modules = family.modules(diffusion_model, family.layers)
     with ExitStack() as stack:
+        stack.enter_context(uncompiled())
         for name in names:
             stack.enter_context(
                 _around_forward(modules[name], _noting(now, name, modules[name], None if family.passes_options else options))

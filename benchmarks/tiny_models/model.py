@@ -54,9 +54,10 @@ class TinyModel:
         """Whether this ComfyUI has the class."""
         return hasattr(comfy.supported_models, self.kind)
 
-    def build(self, dtype=torch.float32):
-        """ComfyUI's MODEL on the CPU or GPU, with the same random weights every time."""
-        settings = self._settings(self.config, dtype)
+    def build(self, dtype=torch.float32, compute=None):
+        """ComfyUI's MODEL on the CPU or GPU, with the same random weights every time. compute: the type that weights of `dtype` are cast
+        to where they are used, if it is another."""
+        settings = self._settings(self.config, dtype, compute)
         settings.unet_config.update(self._known(self.config))  # some classes have sizes of their own, of the full model
         offload = comfy.model_management.unet_offload_device()
         model = settings.get_model({}, device=offload)
@@ -68,11 +69,11 @@ class TinyModel:
         """The real diffusion model, without memory for its weights."""
         return self._settings(self.full, torch.bfloat16).get_model({}, device="meta").diffusion_model
 
-    def _settings(self, config, dtype):
+    def _settings(self, config, dtype, compute=None):
         settings = getattr(comfy.supported_models, self.kind)(self._known(config))
         for name, value in self.attributes.items():
             setattr(settings, name, value)
-        settings.set_inference_dtype(dtype, None)
+        settings.set_inference_dtype(dtype, compute)
         return settings
 
     def _known(self, config):

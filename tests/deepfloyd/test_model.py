@@ -75,6 +75,7 @@ def test_the_vae_turns_pixels_into_pictures_and_back(tiny):
     assert torch.allclose(latent["samples"], pixels, atol=1e-6)
 
 
+@pytest.mark.needs_comfyui("0.30")
 def test_an_empty_latent_image_is_as_large_as_it_says(tiny):
     (latent,) = comfy_nodes.EmptyLatentImage().generate(64, 48)
     samples = comfy.sample.fix_empty_latent_channels(tiny.model, latent["samples"], latent["downscale_ratio_spacial"])
