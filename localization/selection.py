@@ -7,7 +7,7 @@ Whether a set reaches 95 % of the score of all layers is a question about rare f
 sequential probability ratio test decides (A. Wald, Sequential Tests of Statistical Hypotheses, 1945) or the pairs run out.
 
 Readings half-way are lenient: a layer without which the word is a little less sure is not missed there, but in one finished picture of
-twelve (the demo MMDiT's block 2). So a layer that alone closes most of the gap between what the set and what all layers do to the model's
+twelve (the demo MMDiT's block 2). So a layer that alone closes a good part of the gap between what the set and what all layers do to the model's
 first prediction is taken as well.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 REACH = 0.95  # of the pairs whose word is read with all layers patched
 GOOD, BAD = 0.98, 0.92  # rates that must be told apart; between them either answer will do
 ACCEPT, REJECT = 0.1, 0.2  # probability of taking a bad set, and of refusing a good one, which costs one layer more
-GAP, CLOSES = 0.01, 0.5  # of the way to all layers' first prediction that may be missing; share of it that one layer must close
+GAP, CLOSES = 0.01, 0.33  # of the way to all layers' first prediction that may be missing; share of it that one layer must close
 GAP_PAIRS, CLOSE_PAIRS = 24, 8  # that the gap is measured on, and what closes it: there are many layers
 BLOCK = 4  # pairs that are read before the test is asked again
 _CLIMB = 6  # sets are grown one layer at a time up to this size, then by a quarter
@@ -39,7 +39,7 @@ class Verdict:
 @dataclass(frozen=True)
 class Selection:
     """layers: the chosen ones, in the model's order; verdicts: every set that was tried; best_single: the paper's choice; added: layers
-    that close most of the gap to all layers, though they were not missed."""
+    that close a good part of the gap to all layers, though they were not missed."""
 
     layers: tuple[int, ...]
     best_single: int
