@@ -17,7 +17,7 @@ import comfy.utils
 import torch
 
 from ..patching import families
-from ..patching.comfy_sampling import add_counting_wrapper
+from ..patching.comfy_sampling import add_counting_wrapper, empty_latent
 from ..patching.rows import Swap, record_targets, swap_rows, takes_from_rows
 from .pairs import WORD, check_template
 
@@ -68,12 +68,7 @@ class Drawing:
         self._model = model.clone()
         add_counting_wrapper(self._model, self._count)
         self._takes_rows = takes_from_rows(model)
-        self._latent = comfy.sample.fix_empty_latent_channels(
-            model,
-            torch.zeros_like(setting.latent["samples"][:1]),
-            setting.latent.get("downscale_ratio_spacial"),
-            setting.latent.get("downscale_ratio_temporal"),
-        )
+        self._latent = empty_latent(model, setting.latent)
         self._clip = clip
         self._conditioning = {}
         self._fingerprints = {}
