@@ -17,7 +17,7 @@ import comfy.utils
 import torch
 
 from ..patching import families
-from ..patching.comfy_sampling import add_counting_wrapper, empty_latent
+from ..patching.comfy_sampling import add_counting_wrapper, empty_latent, is_out_of_memory
 from ..patching.rows import Swap, record_targets, swap_rows, takes_from_rows
 from .pairs import WORD, check_template
 
@@ -135,7 +135,7 @@ class Drawing:
             try:
                 drawn |= self._draw_batch(batch, tell)
             except Exception as error:
-                if not comfy.model_management.is_oom(error) or self.cost(batch) <= 2:
+                if not is_out_of_memory(error) or self.cost(batch) <= 2:
                     raise
                 self.rows = max(2, self.cost(batch) // 2)
                 waiting = batch + waiting
