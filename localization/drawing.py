@@ -17,7 +17,7 @@ import comfy.utils
 import torch
 
 from ..patching import families
-from ..patching.comfy_sampling import add_counting_wrapper
+from ..patching.comfy_sampling import add_counting_wrapper, empty_latent, is_out_of_memory
 from ..patching.rows import Swap, record_targets, swap_rows, takes_from_rows
 from .pairs import WORD, check_template
 
@@ -68,12 +68,7 @@ class Drawing:
         self._model = model.clone()
         add_counting_wrapper(self._model, self._count)
         self._takes_rows = takes_from_rows(model)
-        self._latent = comfy.sample.fix_empty_latent_channels(
-            model,
-            torch.zeros_like(setting.latent["samples"][:1]),
-            setting.latent.get("downscale_ratio_spacial"),
-            setting.latent.get("downscale_ratio_temporal"),
-        )
+        self._latent = empty_latent(model, setting.latent)
         self._clip = clip
         self._conditioning = {}
         self._fingerprints = {}
@@ -140,7 +135,7 @@ class Drawing:
             try:
                 drawn |= self._draw_batch(batch, tell)
             except Exception as error:
-                if not comfy.model_management.is_oom(error) or self.cost(batch) <= 2:
+                if not is_out_of_memory(error) or self.cost(batch) <= 2:
                     raise
                 self.rows = max(2, self.cost(batch) // 2)
                 waiting = batch + waiting

