@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from text_layers.benchmarks import family_table, localization_docs
+from text_layers.benchmarks import family_table
 from text_layers.benchmarks.tiny_models import MODELS
 
 ROOT = Path(__file__).parents[1]
@@ -26,9 +26,3 @@ def test_contributing_shows_a_family_as_it_is():
     for path in ("patching/adapters/krea2.py", "benchmarks/tiny_models/krea2.py"):
         lines = (ROOT / path).read_text("utf-8").splitlines()
         assert "\n".join(lines) in "\n".join(added), f"{path} has changed; CONTRIBUTING.md shows it"
-
-
-def test_the_localization_page_is_that_of_the_results():
-    assert (ROOT / "docs" / "localization.md").read_text("utf-8") == localization_docs.text(), (
-        "renew it: python dev.py run benchmarks.localization_docs"
-    )
