@@ -7,8 +7,8 @@ Whether a set reaches 95 % of the score of all layers is a question about rare f
 sequential probability ratio test decides (A. Wald, Sequential Tests of Statistical Hypotheses, 1945) or the pairs run out.
 
 Readings half-way are lenient: a layer without which the word is a little less sure is not missed there, but in one finished picture of
-twelve (the demo MMDiT's block 2). So a layer that alone closes a good part of the gap between what the set and what all layers do to the model's
-first prediction is taken as well.
+twelve (the demo MMDiT's block 2). So a layer that alone closes a good part of the gap between what the set and what all layers do to the
+model's first prediction is taken as well.
 """
 
 import math
