@@ -10,8 +10,8 @@ The first run makes .dev/ (a virtual environment and ComfyUI, about 7 GB); later
 --version 0.3.75 takes an older ComfyUI instead of 0.30.0, and --comfyui PATH, or the variable COMFYUI_PATH,
 one that is already there.
 
-test with nothing else runs the suite on 0.30.0 and then, on 0.3.75, the mechanics of patching, which touch ComfyUI's internals. Nodes
-and localization are not among them: on 0.3.75 they do not pass yet. --version 0.3.75 test runs everything there.
+test runs the suite on the version that is asked for; what an old one lacks is skipped. On 0.3.75 patching and its families pass; the
+demo workflows and localization do not yet.
 """
 
 import argparse
@@ -62,11 +62,6 @@ RELEASES = {
         "--only-binary",
     ),
 }
-# What is tested on OLDEST as well.
-MECHANICS = tuple(
-    f"tests/patching/test_{name}.py"
-    for name in ("against_hooks", "beside_other_nodes", "families", "oracle", "rows", "samplers", "swap", "text_layers")
-)
 
 
 def main():
@@ -98,14 +93,9 @@ def main():
 
 
 def test(python, comfyui, options):
-    """An exit status: not 0 if one of the runs has failed."""
+    """pytest's exit status."""
     set_up_browser()
-    pytest = [str(python), "-m", "pytest"]
-    status = run_with(comfyui, [*pytest, *options.arguments], cwd=ROOT)
-    if options.arguments or options.version or options.comfyui:
-        return status
-    say(f"now {', '.join(MECHANICS)} on ComfyUI {OLDEST} ...")
-    return run_with(set_up_comfyui(OLDEST), [*pytest, *MECHANICS], cwd=ROOT) or status
+    return run_with(comfyui, [str(python), "-m", "pytest", *options.arguments], cwd=ROOT)
 
 
 def run_with(comfyui, command, cwd=None):

@@ -15,7 +15,7 @@ from comfy_api.torch_helpers import set_torch_compile_wrapper
 from text_layers.benchmarks.families import Bench
 from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.patching import families
-from text_layers.patching.swap import METHODS, OWN_RUN, SAME_LATENTS, patch_prompt
+from text_layers.patching.swap import METHODS, OWN_RUN, patch_prompt
 
 # Cross-attention by injection and by capture, joint attention, and joint attention with single blocks.
 TINY = {tiny.kind: tiny for tiny in reversed(MODELS) if tiny.kind in ("KOALA_700M", "PixArtAlpha", "SD3", "Flux")}
@@ -156,8 +156,8 @@ def fresh_compiler():
 
 @pytest.mark.parametrize("first", ["patched", "unpatched"])
 @pytest.mark.parametrize("blocks", [False, True], ids=["whole", "blocks"])
-@pytest.mark.parametrize(("kind", "method"), [(k, OWN_RUN) for k in TINY] + [("SD3", SAME_LATENTS)])
-def test_compiled(kind, method, blocks, first, fresh_compiler):
+@pytest.mark.parametrize("kind", ["KOALA_700M", "SD3"])  # injection and capture; compiling takes long
+def test_compiled(kind, blocks, first, fresh_compiler):
     """Whichever is compiled first, its graph must not be the other's."""
     tiny = TINY[kind]
     ordinary, bench = bench_of(tiny, tiny.build()), bench_of(tiny, compiled(tiny, blocks))
@@ -167,7 +167,7 @@ def test_compiled(kind, method, blocks, first, fresh_compiler):
         return b.draw(b.prompt(0), steps=1)
 
     def edit(b):
-        return b.draw(b.prompt(0), b.edit(layers, method=method), steps=1)
+        return b.draw(b.prompt(0), b.edit(layers), steps=1)
 
     turns = [edit, plain, edit] if first == "patched" else [plain, edit, plain]
     wanted = {draw: draw(ordinary) for draw in (plain, edit)}
