@@ -48,6 +48,16 @@ SD35_MEDIUM = _mmdit(24, num_patches=147456, pos_embed_max_size=384, qk_norm="rm
 SD35_LARGE = _mmdit(38, num_patches=36864, pos_embed_max_size=192, qk_norm="rms")
 
 
+class Looked:
+    """What the adapters need of a MODEL to name its layers."""
+
+    def __init__(self, diffusion_model):
+        self.model = self.diffusion_model = diffusion_model
+
+    def get_model_object(self, name):
+        return getattr(self, name)
+
+
 def random_model(supported_model, config):
     """ComfyUI's MODEL at full size on the CPU, in bfloat16 with small random weights. supported_model: of comfy.supported_models."""
     import comfy.model_patcher

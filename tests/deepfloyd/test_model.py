@@ -5,6 +5,7 @@ import comfy.ops
 import comfy.sample
 import pytest
 import torch
+from text_layers.benchmarks.full_size import Looked
 from text_layers.deepfloyd import files
 from text_layers.deepfloyd.model import from_weights
 from text_layers.deepfloyd.unet import DeepFloydUNet
@@ -152,16 +153,6 @@ def test_order_is_that_of_execution(tiny):
         handle.remove()
     assert seen == names * STEPS
     assert names[4] == "mid_block.attentions.0" and len(names) == 11
-
-
-class Looked:
-    """What the adapters need of a MODEL to name its layers."""
-
-    def __init__(self, diffusion_model):
-        self.model = self.diffusion_model = diffusion_model
-
-    def get_model_object(self, name):
-        return getattr(self, name)
 
 
 def test_if_i_xl():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from text_layers.benchmarks import families as benchmark
+from text_layers.benchmarks.full_size import Looked
 from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.patching import families
 from text_layers.patching.adapters import FAMILIES
@@ -12,16 +13,6 @@ from text_layers.patching.swap import METHODS
 
 SERVED = [tiny for tiny in MODELS if tiny.family and tiny.exists]
 FULL = [tiny for tiny in MODELS if tiny.full and tiny.exists]
-
-
-class Looked:
-    """What the adapters need of a MODEL to name its layers."""
-
-    def __init__(self, diffusion_model):
-        self.model = self.diffusion_model = diffusion_model
-
-    def get_model_object(self, name):
-        return getattr(self, name)
 
 
 @pytest.fixture(scope="module", params=SERVED, ids=lambda tiny: tiny.kind)

@@ -18,16 +18,6 @@ def on_meta(config):
     return kind(**config, device="meta", operations=comfy.ops.disable_weight_init)
 
 
-class Looked:
-    """What the adapters need of a MODEL to name its layers."""
-
-    def __init__(self, diffusion_model):
-        self.model = self.diffusion_model = diffusion_model
-
-    def get_model_object(self, name):
-        return getattr(self, name)
-
-
 def parameters(module):
     return sum(p.numel() for p in module.parameters())
 
@@ -44,13 +34,13 @@ def parameters(module):
     ],
 )
 def test_number_of_layers(config, count, architecture):
-    model = Looked(on_meta(getattr(full_size, config)))
+    model = full_size.Looked(on_meta(getattr(full_size, config)))
     assert len(families.layer_names(model)) == count
     assert families.architecture(model) == architecture
 
 
 def test_sdxl():
-    model = Looked(on_meta(full_size.SDXL))
+    model = full_size.Looked(on_meta(full_size.SDXL))
     names = families.layer_names(model)
     assert names[0] == "input_blocks.4.1.transformer_blocks.0.attn2"
     assert names[24] == "middle_block.1.transformer_blocks.0.attn2"
@@ -64,7 +54,7 @@ def test_sdxl():
 
 
 def test_sd3_medium():
-    model = Looked(on_meta(full_size.SD3_MEDIUM))
+    model = full_size.Looked(on_meta(full_size.SD3_MEDIUM))
     preset = families.preset(model)
     assert preset.names == ("joint_blocks.10",)
     qkv = model.diffusion_model.joint_blocks[10].context_block.attn.qkv
@@ -75,7 +65,7 @@ def test_sd3_medium():
 @pytest.mark.parametrize("config", ["SD15", "SD21", "SD35_MEDIUM", "SD35_LARGE"])
 def test_no_preset_where_none_is_published(config):
     with pytest.raises(ValueError, match="No text layers are published"):
-        families.preset(Looked(on_meta(getattr(full_size, config))))
+        families.preset(full_size.Looked(on_meta(getattr(full_size, config))))
 
 
 def test_the_papers_names_are_those_of_diffusers():
@@ -90,7 +80,7 @@ def test_the_papers_names_are_those_of_diffusers():
 
 def test_an_unknown_architecture_is_named():
     with pytest.raises(ValueError, match=r"Linear.*not supported.*SDXL.*Stable Diffusion 3"):
-        families.family_of(Looked(torch.nn.Linear(1, 1)))
+        families.family_of(full_size.Looked(torch.nn.Linear(1, 1)))
 
 
 @pytest.mark.parametrize("family", [unet.FAMILY, mmdit.FAMILY])
