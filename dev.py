@@ -93,13 +93,15 @@ def main():
 
 
 def test(python, comfyui, options):
-    """pytest's exit status."""
+    """pytest's exit status. One process a core, each with one thread: several threads in each would wait for each other."""
     set_up_browser()
-    return run_with(comfyui, [str(python), "-m", "pytest", *options.arguments], cwd=ROOT)
+    workers = ["-n", str(min(4, os.cpu_count())), "--dist", "loadfile"]
+    return run_with(comfyui, [str(python), "-m", "pytest", *workers, *options.arguments], cwd=ROOT, OMP_NUM_THREADS="1")
 
 
-def run_with(comfyui, command, cwd=None):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(comfyui), str(SHIM)]), "COMFYUI_PATH": str(comfyui)}
+def run_with(comfyui, command, cwd=None, **variables):
+    path = os.pathsep.join([str(comfyui), str(SHIM)])
+    environment = {**os.environ, **variables, "PYTHONPATH": path, "COMFYUI_PATH": str(comfyui)}
     return subprocess.run(command, env=environment, cwd=cwd).returncode
 
 

@@ -67,7 +67,8 @@ def random_model(supported_model, config):
     model = settings.get_model({}, device="cpu")
     numbers = torch.randn(2**16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        for name, p in model.diffusion_model.named_parameters():
+        # ComfyUI allocates without filling: all that a checkpoint would fill, buffers such as SD3's pos_embed too.
+        for name, p in model.diffusion_model.state_dict().items():
             norm = re.search(r"norm|ln_|layers\.0\.weight|out\.0\.weight", name) and name.endswith("weight")
             values = torch.ones(1) if norm else numbers * 0.02
             p.copy_(values.repeat(p.numel() // len(values) + 1)[: p.numel()].reshape(p.shape))
