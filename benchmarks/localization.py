@@ -40,10 +40,14 @@ _ENLARGE = 4
 
 
 def held_out_pairs(count, seed):
-    """Pairs of held-out words, every second one of equal length, no word twice."""
     words = sorted(word_list("held_out"))
     random.Random(seed).shuffle(words)
-    found = []
+    return paired(words, count)
+
+
+def paired(words, count):
+    """Pairs of these words, from the last one on, every second pair of equal length, no word twice."""
+    words, found = list(words), []
     while len(found) < count:
         source = words.pop()
         equal = len(found) % 2 == 0
