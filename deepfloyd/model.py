@@ -18,6 +18,7 @@ import comfy.supported_models_base
 import comfy.utils
 import torch
 
+from ..patching.comfy_sampling import refuse_small
 from . import files
 
 
@@ -59,6 +60,7 @@ def load_model(name, disable_dynamic=False):
             "(python -m pip install diffusers) and restart ComfyUI."
         )
     model = from_weights(*files.read_unet(name), disable_dynamic=disable_dynamic)
+    refuse_small(model, 32, 32, "DeepFloyd IF draws 64 x 64 pixels: set Empty Latent Image to that, in ComfyUI 0.3 to 512 x 512.")
     model.cached_patcher_init = (load_model, (name,))
     return model
 

@@ -13,7 +13,8 @@ import comfy.supported_models_base
 import comfy.utils
 import torch
 
-from . import architecture
+from ..patching.comfy_sampling import refuse_small
+from . import architecture, signs
 from .text_model import TextModel, tokenize
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -105,7 +106,15 @@ def _model(name, weights, config):
     else:
         model = config.get_model({}, device=offload)
     model.diffusion_model.load_state_dict(weights)
-    return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=offload)
+    patcher = comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=offload)
+    refuse_small(
+        patcher,
+        signs.HEIGHT // architecture.FOLD,
+        signs.WIDTH // architecture.FOLD,
+        f"The demo models draw {signs.WIDTH} x {signs.HEIGHT} pixels: set Empty Latent Image to that, in ComfyUI 0.3 to "
+        f"{signs.WIDTH * 8 // architecture.FOLD} x {signs.HEIGHT * 8 // architecture.FOLD}.",
+    )
+    return patcher
 
 
 def _clip(weights):

@@ -49,7 +49,7 @@ class LocalizeTextLayers(io.ComfyNode):
                     "strategy",
                     options=list(STRATEGIES),
                     tooltip="first_step: judges each layer by the model's first call, then reads. bisection: groups of layers, faster for "
-                    "models with many. halving: fewer pairs for layers that do little. exhaustive: reads finished pictures for every layer, slow.",
+                    "models with many. halving: fewer pairs for layers that do little. exhaustive: reads pictures of every layer, slow.",
                 ),
                 io.Combo.Input(
                     "ocr",

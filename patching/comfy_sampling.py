@@ -6,6 +6,7 @@ add_counting_wrapper    tells how many rows each call of the model has
 to_conds                CONDITIONING -> the dicts that a sampling run works with
 model_conds             those dicts -> what the model is given for them, batched
 uncompiled              runs a compiled model as it is written
+refuse_small            makes a model say when its latents are too small
 empty_latent            one picture of a LATENT, in the model's channels and size
 is_out_of_memory        whether an exception says so
 hunyuan_text_is_first   where HunyuanVideo's text tokens stand
@@ -70,6 +71,18 @@ def uncompiled():
     patched one as well, and the other way round. Where it does ask, it would compile anew for every call. torch before 2.6 cannot.
     """
     return torch.compiler.set_stance("force_eager") if hasattr(torch.compiler, "set_stance") else nullcontext()
+
+
+def refuse_small(model, height, width, advice):
+    """Sampling raises ValueError for latents with fewer rows or columns: ComfyUI 0.3's Empty Latent Image divides by eight whatever the
+    model, and of an eighth of the size such a model would draw noise without a word."""
+
+    def around_run(executor, noise, *args, **kwargs):
+        if noise.shape[-2] < height or noise.shape[-1] < width:
+            raise ValueError(f"The picture is too small for this model: {noise.shape[-1]} x {noise.shape[-2]} latents. {advice}")
+        return executor(noise, *args, **kwargs)
+
+    model.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.OUTER_SAMPLE, _KEY + " size", around_run)
 
 
 def empty_latent(model, latent):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.any_comfyui
+
 ROOT = Path(__file__).parents[1]
 
 versions = pytest.mark.parametrize(

@@ -3,8 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
 from text_layers.benchmarks import family_table
 from text_layers.benchmarks.tiny_models import MODELS
+
+pytestmark = pytest.mark.any_comfyui
 
 ROOT = Path(__file__).parents[1]
 

@@ -6,6 +6,8 @@ from text_layers.demo import signs
 from text_layers.demo.text_model import LENGTH, tokenize
 from text_layers.demo.train import Data, word_list
 
+pytestmark = pytest.mark.any_comfyui
+
 
 def test_held_out_words_are_never_trained_on():
     train, held_out = set(word_list("train")), set(word_list("held_out"))

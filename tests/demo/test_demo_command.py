@@ -10,6 +10,8 @@ from PIL import Image
 from text_layers.demo import edit
 from text_layers.patching import families
 
+pytestmark = pytest.mark.any_comfyui
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from text_layers.localization.cells import CellStore
 
+pytestmark = pytest.mark.any_comfyui
+
 WRITER = """
 import sys, time
 import numpy as np

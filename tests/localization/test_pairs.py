@@ -3,6 +3,8 @@
 import pytest
 from text_layers.localization.pairs import DEFAULT, WordPair, check_template, parse_pairs
 
+pytestmark = pytest.mark.any_comfyui
+
 
 def test_pairs_of_a_text():
     text = 'source,target\n# a comment\n\nCafe, hotel\n"OPEN","SHUT"\n'

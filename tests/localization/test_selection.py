@@ -8,6 +8,8 @@ from text_layers.localization.selection import ACCEPT, BAD, GOOD, REJECT, interv
 from text_layers.localization.strategies import Ranking
 from text_layers.localization.sweep import Reading
 
+pytestmark = pytest.mark.any_comfyui
+
 
 def ranked(layers, *first):
     order = (*first, *(layer for layer in range(layers) if layer not in first))

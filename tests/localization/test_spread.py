@@ -13,6 +13,8 @@ from text_layers.localization.spread import RaySweep
 from text_layers.localization.sweep import Sweep
 from text_layers.scoring.ocr import engine
 
+pytestmark = pytest.mark.any_comfyui
+
 PAIRS = [WordPair("CAFE", "HOTEL"), WordPair("OPEN", "SHUT"), WordPair("NORTH", "SOUTH"), WordPair("BREAD", "MILK")]
 
 

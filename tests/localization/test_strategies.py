@@ -7,6 +7,8 @@ from text_layers.benchmarks.known_answer import FINISHED, KnownAnswer
 from text_layers.localization.selection import select
 from text_layers.localization.strategies import STRATEGIES
 
+pytestmark = pytest.mark.any_comfyui
+
 
 def random_layers(layers, count, seed):
     return sorted(random.Random(f"{layers} {count} {seed}").sample(range(layers), count))

@@ -5,6 +5,8 @@ import pytest
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 from text_layers.scoring import image
 
+pytestmark = pytest.mark.any_comfyui
+
 
 def two_pictures(height=32, width=64, seed=0):
     rng = np.random.default_rng(seed)

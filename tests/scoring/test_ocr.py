@@ -8,6 +8,8 @@ from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 from text_layers.scoring.ocr import ENGINES, EasyOcr, RapidOcr, engine
 
+pytestmark = pytest.mark.any_comfyui
+
 
 def written(words, size=40):
     """Words side by side in black on white, and where they stand."""

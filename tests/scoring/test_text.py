@@ -6,6 +6,8 @@ import pytest
 from rapidfuzz.distance import Levenshtein
 from text_layers.scoring import text
 
+pytestmark = pytest.mark.any_comfyui
+
 
 def random_texts(count):
     rng = random.Random(1)

@@ -12,6 +12,7 @@ import urllib.request
 import uuid
 from pathlib import Path
 
+import comfyui_version
 import pytest
 import torch
 
@@ -61,6 +62,7 @@ class Server:
     def api_prompt(self, workflow):
         """The API form of a workflow file: links become [node, slot], widgets get their names from object_info."""
         info = self.json("/object_info")
+        demo = any(node["type"] == "TextLayersLoadDemoModel" for node in workflow["nodes"])
         links = {link[0]: [str(link[1]), link[2]] for link in workflow["links"]}
         prompt = {}
         for node in workflow["nodes"]:
@@ -74,6 +76,9 @@ class Server:
                     inputs.setdefault(name, values.pop(0))
                     if name in ("seed", "noise_seed"):
                         values.pop(0)  # what happens to the seed after queueing
+            if node["type"] == "EmptyLatentImage" and demo and comfyui_version.__version__.startswith("0.3."):
+                # As the help page says: ComfyUI 0.3 divides by eight whatever the model, and the demo models' latents are two pixels.
+                inputs |= {side: inputs[side] * 4 for side in ("width", "height")}
             prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
         return prompt
 

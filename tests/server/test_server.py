@@ -72,8 +72,9 @@ def test_demo_workflows_run_and_change_only_the_word(server, path, tmp_path):
 @pytest.mark.parametrize("path", LOCALIZE, ids=lambda p: p.stem)
 def test_localize_finds_the_layers_and_an_interrupted_search_goes_on(server, path):
     prompt = server.api_prompt(json.loads(path.read_text()))
-    # Another seed than the browser's tests, whose cells are kept.
-    next(n for n in prompt.values() if n["class_type"] == "TextLayersLocalize")["inputs"]["seed"] = 43
+    inputs = next(n for n in prompt.values() if n["class_type"] == "TextLayersLocalize")["inputs"]
+    # Another seed than the browser's tests, whose cells are kept; fewer pairs, as those have all.
+    inputs |= {"seed": 43, "word_pairs": "\n".join(inputs["word_pairs"].splitlines()[:17])}
     number = server.post("/prompt", {"prompt": prompt})["prompt_id"]
     cells = server.base / "user" / "text_layers" / "cells"
     before = {file: file.stat().st_size for file in cells.rglob("*.cells")}
@@ -125,6 +126,14 @@ def test_errors_reach_the_user(server):
     entry = server.run(prompt)
     assert entry["status"]["status_str"] == "error"
     assert "There is no text layer 99" in json.dumps(entry["status"]["messages"])
+
+
+def test_a_latent_too_small_for_a_word_is_refused(server):
+    prompt = server.api_prompt(json.loads(DEMO[0].read_text()))
+    next(n for n in prompt.values() if n["class_type"] == "EmptyLatentImage")["inputs"] |= {"width": 32, "height": 16}
+    entry = server.run(prompt)
+    assert entry["status"]["status_str"] == "error"
+    assert "64 x 32 pixels: set Empty Latent Image to that" in json.dumps(entry["status"]["messages"])
 
 
 def demo_prompt(server, **sampler):
