@@ -59,8 +59,11 @@ def load_model(name, disable_dynamic=False):
             "DeepFloyd IF's U-Net is in the package diffusers, which is not installed. Install it into ComfyUI's Python "
             "(python -m pip install diffusers) and restart ComfyUI."
         )
-    model = from_weights(*files.read_unet(name), disable_dynamic=disable_dynamic)
-    refuse_small(model, 32, 32, "DeepFloyd IF draws 64 x 64 pixels: set Empty Latent Image to that, in ComfyUI 0.3 to 512 x 512.")
+    config, weights = files.read_unet(name)
+    model = from_weights(config, weights, disable_dynamic=disable_dynamic)
+    size = config.get("sample_size") or 64
+    advice = f"It draws {size} x {size} pixels: set Empty Latent Image to that, in ComfyUI 0.3 to {size * 8} x {size * 8}."
+    refuse_small(model, size // 2, size // 2, advice)  # wide and tall pictures have one side that is smaller
     model.cached_patcher_init = (load_model, (name,))
     return model
 

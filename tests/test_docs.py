@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from text_layers.benchmarks import family_table
+from text_layers.benchmarks import family_table, localization_docs
 from text_layers.benchmarks.tiny_models import MODELS
 
 pytestmark = pytest.mark.any_comfyui
@@ -15,6 +15,13 @@ ROOT = Path(__file__).parents[1]
 def test_the_family_table_is_that_of_the_adapters():
     readme = (ROOT / "README.md").read_text("utf-8")
     assert family_table.with_table(readme) == readme, "renew it: python dev.py run benchmarks.family_table"
+
+
+def test_what_was_measured_of_localization_is_what_the_documents_say():
+    renew = "renew it: python dev.py run benchmarks.localization_docs"
+    assert (ROOT / "docs" / "localization.md").read_text("utf-8") == localization_docs.text(), renew
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert localization_docs.with_table(readme) == readme, renew
 
 
 def test_every_class_was_checked():
