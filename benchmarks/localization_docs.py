@@ -141,9 +141,9 @@ for one picture: with both halves of guidance a step costs two.
 
 ## Do the strategies find the same layers, and are they right?
 
-Pairs of words that the demo models were never trained on. The layers that a search found are checked on further pairs (100 for seed {SEEDS[0]}, 60
-for the others), which share no
-word with those it used: finished pictures, read by EasyOCR, share of the target's word read exactly, 95 % bootstrap intervals.
+Pairs of words that the demo models were never trained on. The layers that a search found are checked on further pairs (100 for seed
+{SEEDS[0]}, 60 for the others), which share no word with those it used: finished pictures, read by EasyOCR, share of the target's word read
+exactly, 95 % bootstrap intervals.
 
 {answers(results)}
 
@@ -163,8 +163,8 @@ models were trained on: the {trained_on["pairs"]} pairs of each seed below are n
 
 ## What do they cost?
 
-{first["pairs"]} pairs, seed {SEEDS[0]}, both in one run. The paper's procedure: one layer after another, one picture at a time, read by EasyOCR; in
-joint attention every patched picture needs a run of the target as well.
+{first["pairs"]} pairs, seed {SEEDS[0]}, both in one run. The paper's procedure: one layer after another, one picture at a time, read by
+EasyOCR; in joint attention every patched picture needs a run of the target as well.
 
 {costs(results)}
 
