@@ -1,11 +1,13 @@
 """Models that turn a prompt's embeddings into others with weights of their own."""
 
 import comfy.model_management
+import pytest
 import torch
 from text_layers.benchmarks.families import bench_of
 from text_layers.benchmarks.tiny_models import MODELS
 
 
+@pytest.mark.needs_comfyui("0.30")  # which has Anima
 def test_a_target_is_encoded_with_the_weights_that_sample():
     """A LoRA on Anima's text adapter is not in its weights before ComfyUI has loaded the model."""
     bench = bench_of(next(tiny for tiny in MODELS if tiny.kind == "Anima"))
