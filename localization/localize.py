@@ -70,8 +70,8 @@ def report(found, sweep):
     for layers, verdict in found.selection.verdicts.items():
         sure = "" if verdict.sure else ", undecided"
         lines.append(f"  layers {_numbers(layers)}: {verdict.good} of {verdict.counted}{sure}")
-    for layer in found.selection.added:
-        lines.append(f"Layer {layer} makes the word surer and was added, though it was not missed in these readings.")
+    for layer in found.selection.close:
+        lines.append(f"Without layer {layer} a part of the first prediction would be missing that it alone fills.")
     for kind, equal in (("equal", True), ("different", False)):
         counted = _by_length(found, sweep, equal)
         if counted[1]:

@@ -1,14 +1,14 @@
 """From a ranking of layers to the smallest set that does the work of all.
 
-select        grows the set in the ranking's order until it reads as well as all layers, leaves out what is not missed, and completes it
+select        grows a set from the most decisive layer until it does what all layers do, and leaves out what is not missed
 Selection     the set, the evidence for it, and what is doubtful
 
-Whether a set reaches 95 % of the score of all layers is a question about rare failures, so pairs are read a few at a time until Wald's
-sequential probability ratio test decides (A. Wald, Sequential Tests of Statistical Hypotheses, 1945) or the pairs run out.
+Two questions decide. Does the set read as well as all layers? That is one about rare failures, so pairs are read a few at a time until
+Wald's sequential probability ratio test decides (A. Wald, Sequential Tests of Statistical Hypotheses, 1945) or the pairs run out.
 
-Readings half-way are lenient: a layer without which the word is a little less sure is not missed there, but in one finished picture of
-twelve (the demo MMDiT's block 2). So a layer that alone closes a good part of the gap between what the set and what all layers do to the
-model's first prediction is taken as well.
+And does a layer alone close a good part of the gap between what the set and what all layers do to the model's first prediction? Readings
+half-way are lenient: a layer without which the word is a little less sure is not missed there, but in one finished picture of twelve (the
+demo MMDiT's block 2). This question costs one call a picture, so it is asked first, and what it settles is not read.
 """
 
 import math
@@ -22,7 +22,7 @@ ACCEPT, REJECT = 0.1, 0.2  # probability of taking a bad set, and of refusing a 
 GAP, CLOSES = 0.01, 0.33  # of the way to all layers' first prediction that may be missing; share of it that one layer must close
 GAP_PAIRS, CLOSE_PAIRS = 24, 8  # that the gap is measured on, and what closes it: there are many layers
 BLOCK = 4  # pairs that are read before the test is asked again
-_CLIMB = 6  # sets are grown one layer at a time up to this size, then by a quarter
+_CLIMB = 6  # layers are added one at a time up to this size, then a quarter of the set at once
 
 
 @dataclass(frozen=True)
@@ -38,59 +38,76 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Selection:
-    """layers: the chosen ones, in the model's order; verdicts: every set that was tried; best_single: the paper's choice; added: layers
-    that close a good part of the gap to all layers, though they were not missed."""
+    """layers: the chosen ones, in the model's order; verdicts: every set that was read; best_single: the paper's choice; close: layers
+    that were kept because they close a good part of the gap to all layers, without asking whether readings miss them."""
 
     layers: tuple[int, ...]
     best_single: int
     verdicts: dict[tuple[int, ...], Verdict]
     doubts: tuple[str, ...]
-    added: tuple[int, ...] = ()
+    close: tuple[int, ...] = ()
 
 
 def select(sweep, ranking, steps=None):
-    """sweep: answers readings(); ranking: strategies.Ranking; steps: after how many steps pictures are read, None: finished ones.
+    """sweep: answers closeness() and readings(); ranking: strategies.Ranking; steps: after how many steps pictures are read, None:
+    finished ones.
 
     Raises ValueError when the word cannot be read even with all layers patched.
     """
     verdicts = {}
 
     def reaches(*candidates):
-        """Those that do as well as all layers. Candidates that are asked for together share the pictures of the target."""
+        """Those that read as well as all layers. Candidates that are asked for together share the pictures of the target."""
         new = [c for c in candidates if c not in verdicts]
         verdicts.update(_test(sweep, new, steps) if new else {})
         return [c for c in candidates if verdicts[c].reaches]
 
-    size = 1
-    while True:
-        chosen = tuple(sorted(ranking.order[:size]))
-        if size >= len(sweep.layers) or reaches(chosen):
-            break
-        size = min(len(sweep.layers), size + 1 if size < _CLIMB else math.ceil(size * 1.25))
+    chosen = _completed(sweep, ranking.order[:1])
+    while len(chosen) < len(sweep.layers) and not reaches(chosen):
+        following = [layer for layer in ranking.order if layer not in chosen]
+        more = 1 if len(chosen) < _CLIMB else math.ceil(len(chosen) / 4)
+        chosen = _completed(sweep, (*chosen, *following[:more]))
+    if len(chosen) == len(sweep.layers):
+        reaches(chosen)  # whether the model draws the words at all
+    close = ()
     while len(chosen) > 1:
-        fewer = [tuple(other for other in chosen if other != layer) for layer in reversed(ranking.order[:size]) if layer in chosen]
-        enough = reaches(*fewer)
+        close = _close(sweep, chosen)
+        spare = [layer for layer in reversed(ranking.order) if layer in chosen and layer not in close]
+        enough = reaches(*(_without(chosen, layer) for layer in spare))
         if not enough:
             break
         chosen = enough[0]  # without the least decisive layer
-    whole = _completed(sweep, chosen)
-    added = tuple(layer for layer in whole if layer not in chosen)
-    return Selection(whole, ranking.order[0], verdicts, tuple(_doubts(sweep, whole, verdicts)), added)
+    return Selection(chosen, ranking.order[0], verdicts, tuple(_doubts(sweep, chosen, verdicts)), tuple(set(close) & set(chosen)))
 
 
-def _completed(sweep, chosen):
-    def gaps(candidates, pairs):
-        close = sweep.closeness(candidates, range(min(pairs, len(sweep.pairs))))
-        return {candidate: 1 - float(np.mean(values)) for candidate, values in close.items()}
+def _without(layers, left_out):
+    return tuple(layer for layer in layers if layer != left_out)
 
-    while len(chosen) < len(sweep.layers) and gaps([chosen], GAP_PAIRS)[chosen] > GAP:
+
+def _gaps(sweep, candidates, pairs):
+    """{candidate: how much is missing of the way to all layers' first prediction}"""
+    close = sweep.closeness(candidates, range(min(pairs, len(sweep.pairs))))
+    return {candidate: 1 - float(np.mean(values)) for candidate, values in close.items()}
+
+
+def _completed(sweep, layers):
+    """With the layers, one after another, of which each alone closes a good part of the gap. In the model's order."""
+    chosen = tuple(sorted(layers))
+    while len(chosen) < len(sweep.layers) and _gaps(sweep, [chosen], GAP_PAIRS)[chosen] > GAP:
         more = [tuple(sorted((*chosen, layer))) for layer in sweep.layers if layer not in chosen]
-        left = gaps([chosen, *more], CLOSE_PAIRS)
+        left = _gaps(sweep, [chosen, *more], CLOSE_PAIRS)
         best = min(more, key=left.get)
         if left[best] > (1 - CLOSES) * left[chosen]:
             break
         chosen = best
     return chosen
+
+
+def _close(sweep, chosen):
+    """Layers of a set without which there is a gap of which they close a good part."""
+    fewer = {layer: _without(chosen, layer) for layer in chosen}
+    gaps = _gaps(sweep, [chosen, *fewer.values()], GAP_PAIRS)
+    return tuple(layer for layer in chosen if gaps[fewer[layer]] > GAP and gaps[chosen] <= (1 - CLOSES) * gaps[fewer[layer]])
 
 
 def _test(sweep, candidates, steps):
