@@ -5,6 +5,7 @@ from comfy_api.latest import ComfyExtension
 from .deepfloyd import LoadDeepFloydIF
 from .demo_model import LoadTextDemoModel
 from .localize import LocalizeTextLayers
+from .lora import CutLora, LoadLocalizedLora
 from .patch import PatchPromptIntoLayers
 from .text_layers import ChooseTextLayers, LoadTextLayers, SaveTextLayers
 
@@ -15,6 +16,8 @@ class TextLayersExtension(ComfyExtension):
             LocalizeTextLayers,
             ChooseTextLayers,
             PatchPromptIntoLayers,
+            LoadLocalizedLora,
+            CutLora,
             SaveTextLayers,
             LoadTextLayers,
             LoadTextDemoModel,

@@ -14,7 +14,7 @@ from ..localization.sweep import Sweep
 from ..scoring.ocr import ENGINES, engine
 from .comfy_compat import ADVANCED, FIXED_SEED, aliases
 from .live import Live
-from .text_layers import CATEGORY, TextLayersSocket, _show
+from .text_layers import CATEGORY, TextLayersSocket, show
 
 
 class LocalizeTextLayers(io.ComfyNode):
@@ -105,4 +105,4 @@ class LocalizeTextLayers(io.ComfyNode):
             sweep.close()
         text = report(found, sweep)
         pictures = [torch.from_numpy(picture).float()[None] / 255 for picture in (chart(found), sheet)]
-        return io.NodeOutput(found.text_layers, *pictures, text, ui=_show(cls, text))
+        return io.NodeOutput(found.text_layers, *pictures, text, ui=show(cls, text))

@@ -14,7 +14,7 @@ CATEGORY = "text layers"
 _PRESET, _BY_HAND = "published for this model", "written below"
 
 
-def _show(node, text):
+def show(node, text):
     """Writes on the node while it runs in a graph; the same text goes into the queue's history."""
     if node.hidden and node.hidden.unique_id:
         from server import PromptServer
@@ -55,7 +55,7 @@ class ChooseTextLayers(io.ComfyNode):
     @classmethod
     def execute(cls, model, choice, layers):
         chosen = families.preset(model) if choice == _PRESET else families.written(model, layers)
-        return io.NodeOutput(chosen, ui=_show(cls, summary(chosen, families.layer_names(model))))
+        return io.NodeOutput(chosen, ui=show(cls, summary(chosen, families.layer_names(model))))
 
 
 class SaveTextLayers(io.ComfyNode):
@@ -81,7 +81,7 @@ class SaveTextLayers(io.ComfyNode):
     @classmethod
     def execute(cls, text_layers, filename):
         path = storage.save(text_layers, filename)
-        return io.NodeOutput(ui=_show(cls, f"Saved as {path.name} in {path.parent}"))
+        return io.NodeOutput(ui=show(cls, f"Saved as {path.name} in {path.parent}"))
 
 
 class LoadTextLayers(io.ComfyNode):
@@ -110,4 +110,4 @@ class LoadTextLayers(io.ComfyNode):
     @classmethod
     def execute(cls, model, file):
         loaded = families.check(model, storage.load(file))
-        return io.NodeOutput(loaded, ui=_show(cls, summary(loaded, families.layer_names(model))))
+        return io.NodeOutput(loaded, ui=show(cls, summary(loaded, families.layer_names(model))))

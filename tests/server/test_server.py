@@ -18,7 +18,7 @@ WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 DEMO = [w for w in WORKFLOWS if w.name.startswith("Edit") and "demo" in w.name]
 LOCALIZE = [w for w in WORKFLOWS if w.name.startswith("Localize") and "demo" in w.name]
 NODES = {"TextLayersLocalize", "TextLayersChoose", "TextLayersPatchPrompt", "TextLayersSave", "TextLayersLoad", "TextLayersLoadDemoModel",
-         "TextLayersLoadDeepFloydIF"}  # fmt: skip
+         "TextLayersLoadDeepFloydIF", "TextLayersLoadLora", "TextLayersCutLora"}  # fmt: skip
 
 
 def test_all_nodes_are_there_and_explain_themselves(server):

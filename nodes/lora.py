@@ -1,0 +1,109 @@
+"""Nodes that bring LoRAs onto the text layers."""
+
+from pathlib import Path
+
+import folder_paths
+from comfy_api.latest import io
+
+from ..lora.files import read
+from ..lora.load import cut, load_lora
+from .comfy_compat import ADVANCED, aliases
+from .text_layers import CATEGORY, TextLayersSocket, show
+
+_STRENGTH = {"min": -100.0, "max": 100.0, "step": 0.01}
+
+
+def _file_input():
+    return io.Combo.Input("lora_name", options=folder_paths.get_filename_list("loras"), tooltip="A file in models/loras.")
+
+
+def _path(name):
+    return Path(folder_paths.get_full_path_or_raise("loras", name))
+
+
+def _version(name):
+    """Changes when the file does, so that a new one of the same name is read again."""
+    status = _path(name).stat()
+    return f"{name} {status.st_size} {status.st_mtime_ns}"
+
+
+class LoadLocalizedLora(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TextLayersLoadLora",
+            display_name="Load Localized LoRA",
+            category=CATEGORY,
+            description="Applies a LoRA with one strength in the text layers and another everywhere else: a text LoRA without its side "
+            "effects, or a style LoRA that leaves the words alone.",
+            **aliases("lora", "load lora", "lora block weight", "text lora", "partial lora"),
+            inputs=[
+                io.Model.Input("model", tooltip="The model that the LoRA is for. It stays as it is; the output is a patched copy."),
+                TextLayersSocket.Input("text_layers", tooltip="The layers that decide the drawn words."),
+                _file_input(),
+                io.Float.Input("strength_text_layers", default=1.0, tooltip="Of the LoRA in the text layers.", **_STRENGTH),
+                io.Float.Input(
+                    "strength_elsewhere",
+                    default=0.0,
+                    tooltip="Of the LoRA in all other layers. The same as in the text layers: what Load LoRA does.",
+                    **_STRENGTH,
+                ),
+                io.Float.Input(
+                    "strength_clip",
+                    default=0.0,
+                    tooltip="Of the LoRA in the text encoders, where a CLIP is connected. 0: they stay as they are.",
+                    **ADVANCED,
+                    **_STRENGTH,
+                ),
+                io.Clip.Input("clip", optional=True, tooltip="Only needed when the LoRA should change the text encoders, too."),
+            ],
+            outputs=[
+                io.Model.Output(tooltip="The model with the LoRA."),
+                io.Clip.Output(tooltip="The CLIP, with the LoRA when its strength is not 0."),
+                io.String.Output(display_name="report", tooltip="What the file holds, and how much of it is used."),
+            ],
+            is_output_node=True,
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, lora_name, **others):
+        return _version(lora_name)
+
+    @classmethod
+    def execute(cls, model, text_layers, lora_name, strength_text_layers, strength_elsewhere, strength_clip, clip=None):
+        if strength_clip and clip is None:
+            raise ValueError("strength_clip is not 0, but no CLIP is connected: connect one, or set it to 0.")
+        loaded = load_lora(read(_path(lora_name)), model, text_layers, strength_text_layers, strength_elsewhere, clip, strength_clip)
+        return io.NodeOutput(loaded.model, loaded.clip, loaded.report, ui=show(cls, loaded.report))
+
+
+class CutLora(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TextLayersCutLora",
+            display_name="Cut LoRA To Text Layers",
+            category=CATEGORY,
+            description="Keeps only what a LoRA file does in the text layers. Connect Save LoRA Weights for a file a fraction of the size, "
+            "or Load LoRA Model.",
+            **aliases("extract lora", "shrink lora", "split lora"),
+            inputs=[
+                io.Model.Input("model", tooltip="A model of the kind that the LoRA is for. It is only looked at."),
+                TextLayersSocket.Input("text_layers", tooltip="The layers whose part of the LoRA is kept."),
+                _file_input(),
+            ],
+            outputs=[io.Custom("LORA_MODEL").Output(display_name="lora", tooltip="The part of the LoRA in the text layers.")],
+            is_output_node=True,
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, lora_name, **others):
+        return _version(lora_name)
+
+    @classmethod
+    def execute(cls, model, text_layers, lora_name):
+        file = read(_path(lora_name))
+        kept = cut(file, model, text_layers)
+        return io.NodeOutput(kept, ui=show(cls, f"{file.description()}\nKept: {len(kept)} of {len(file.tensors)} tensors."))
