@@ -70,8 +70,8 @@ def report(found, sweep):
     for layers, verdict in found.selection.verdicts.items():
         sure = "" if verdict.sure else ", undecided"
         lines.append(f"  layers {_numbers(layers)}: {verdict.good} of {verdict.counted}{sure}")
-    for layer in found.selection.close:
-        lines.append(f"Without layer {layer} a part of the first prediction would be missing that it alone fills.")
+    if found.selection.close:
+        lines.append(f"Kept without asking OCR, for what each alone fills of the first prediction: {_numbers(found.selection.close)}.")
     for kind, equal in (("equal", True), ("different", False)):
         counted = _by_length(found, sweep, equal)
         if counted[1]:
