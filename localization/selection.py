@@ -77,7 +77,9 @@ def select(sweep, ranking, steps=None):
         if not enough:
             break
         chosen = enough[0]  # without the least decisive layer
-    return Selection(chosen, ranking.order[0], verdicts, tuple(_doubts(sweep, chosen, verdicts)), tuple(layer for layer in chosen if layer in close))
+    return Selection(
+        chosen, ranking.order[0], verdicts, tuple(_doubts(sweep, chosen, verdicts)), tuple(layer for layer in chosen if layer in close)
+    )
 
 
 def _without(layers, left_out):

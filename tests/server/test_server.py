@@ -226,3 +226,63 @@ def test_nothing_forbidden_ships():
         modules |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
         assert not called & {"eval", "exec", "compile", "__import__"}, name
         assert not modules & {"pickle", "subprocess", "pip", "ctypes"}, name
+
+
+@pytest.fixture
+def lora_prompt(server):
+    """The demo workflow whose source picture has a random LoRA, on all blocks of the MMDiT, in the text layers."""
+    import torch
+    from safetensors.torch import save_file
+    from text_layers.demo import comfy_model
+
+    random, tensors = torch.Generator().manual_seed(0), {}
+    for name, weight in comfy_model.load("mmdit")[0].model.diffusion_model.state_dict().items():
+        if name.startswith("joint_blocks.") and name.endswith("x_block.attn.qkv.weight"):
+            key = f"diffusion_model.{name.removesuffix('.weight')}"
+            tensors[f"{key}.lora_up.weight"] = torch.randn(weight.shape[0], 4, generator=random)
+            tensors[f"{key}.lora_down.weight"] = 0.1 * torch.randn(4, weight.shape[1], generator=random)
+    folder = server.base / "models" / "loras"
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / "random.safetensors")
+    prompt = demo_prompt(server, seed=23)
+    model, choose = (next(n for n, v in prompt.items() if v["class_type"] == c) for c in ("TextLayersLoadDemoModel", "TextLayersChoose"))
+    sampler = prompt[prompt[prompt[edit_nodes(prompt)[0]]["inputs"]["images"][0]]["inputs"]["samples"][0]]
+    assert sampler["class_type"] == "KSampler"
+    prompt["lora"] = {
+        "class_type": "TextLayersLoadLora",
+        "inputs": {"model": [model, 0], "text_layers": [choose, 0], "lora_name": "random.safetensors", "strength_text_layers": 1.0,
+                   "strength_elsewhere": 0.0, "strength_clip": 0.0},
+    }  # fmt: skip
+    sampler["inputs"]["model"] = ["lora", 0]
+    return prompt
+
+
+def test_a_lora_in_the_text_layers(server, lora_prompt):
+    plain = pixels(server, server.run(demo_prompt(server, seed=23)))
+    entry = server.run(lora_prompt)
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    source, edit = edit_nodes(lora_prompt)
+    found = pixels(server, entry)
+    assert found[source] != plain[source] and found[edit] == plain[edit]
+    (report,) = entry["outputs"]["lora"]["text"]
+    assert "holds 8 modules of rank 4" in report and "3 of 8 weights (38%), strength 1" in report
+    # Another file of the same name is read again.
+    (server.base / "models" / "loras" / "random.safetensors").write_bytes(b"no safetensors")
+    entry = server.run(lora_prompt)
+    assert entry["status"]["status_str"] == "error" and "random.safetensors cannot be read" in json.dumps(entry["status"]["messages"])
+
+
+def test_a_lora_cut_down_and_saved_by_comfyui(server, lora_prompt):
+    layers, name = lora_prompt["lora"]["inputs"]["text_layers"], "random.safetensors"
+    cut = {n: v for n, v in lora_prompt.items() if v["class_type"] in ("TextLayersLoadDemoModel", "TextLayersChoose")}
+    model = lora_prompt["lora"]["inputs"]["model"]
+    cut["cut"] = {"class_type": "TextLayersCutLora", "inputs": {"model": model, "text_layers": layers, "lora_name": name}}
+    cut["save"] = {"class_type": "SaveLoRA", "inputs": {"lora": ["cut", 0], "prefix": "loras/cut"}}
+    entry = server.run(cut)
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    (saved,) = (server.base / "output" / "loras").glob("cut*.safetensors")
+    saved.rename(server.base / "models" / "loras" / "cut.safetensors")
+    ours = pixels(server, server.run(lora_prompt))
+    stock = dict(lora_prompt)
+    stock["lora"] = {"class_type": "LoraLoaderModelOnly", "inputs": {"model": model, "lora_name": "cut.safetensors", "strength_model": 1.0}}
+    assert pixels(server, server.run(stock)) == ours
