@@ -1,0 +1,130 @@
+"""Trainable low-rank adapters beside the projections of the text layers, made by peft.
+
+adapters    a context in which the diffusion model has them
+Adapters    their parameters, and the LoRA file that they are
+"""
+
+from contextlib import contextmanager
+
+import comfy.lora
+import torch
+
+from ..patching import families
+
+# How ComfyUI and diffusers both read a name, where they do.
+_PREFIXES = ("lora_unet_down_blocks_", "lora_unet_mid_block_", "lora_unet_up_blocks_", "transformer.")
+
+
+class _Nothing(torch.nn.Linear):
+    """What peft takes for the adapted layer: the real one stays as it is, wherever and in whatever form ComfyUI keeps its weights."""
+
+    def __init__(self, into, out, device):
+        torch.nn.Module.__init__(self)
+        self.in_features, self.out_features, self.bias = into, out, None
+        self.weight = torch.nn.Parameter(torch.zeros(1, 1, device=device).expand(out, into), requires_grad=False)
+
+    def forward(self, x):
+        return x.new_zeros(*x.shape[:-1], self.out_features)
+
+
+class _Beside(torch.nn.Module):
+    """A projection and its adapters; one for each of the parts (queries, keys, values) that it makes at once."""
+
+    def __init__(self, projection, parts, device):
+        super().__init__()
+        self.parts = torch.nn.ModuleList(_Nothing(projection.in_features, projection.out_features // parts, device) for _ in range(parts))
+        self.__dict__["projection"] = projection  # not a submodule: its names in state dicts stay as ComfyUI knows them
+
+    def __getattr__(self, name):
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.__dict__["projection"], name)
+
+    def forward(self, x, *args, **kwargs):
+        out = self.projection(x, *args, **kwargs)
+        return out + torch.cat([part(x) for part in self.parts], -1).to(out)
+
+
+class Adapters:
+    """modules: {module path of a projection: its _Beside}; names: {weight, or (weight, slice): its name in LoRA files}"""
+
+    def __init__(self, modules, names, rank, alpha):
+        self.modules, self._names, self.rank, self.alpha = modules, names, rank, alpha
+
+    def parameters(self):
+        return [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
+
+    def lora(self):
+        """{name: tensor} as a LoRA file that ComfyUI and, where it has the architecture, diffusers read. Each on the CPU, a copy."""
+        tensors = {}
+        for path, module in self.modules.items():
+            out, weight = module.parts[0].out_features, f"diffusion_model.{path}.weight"
+            for number, part in enumerate(module.parts):
+                whole = len(module.parts) == 1
+                name = self._names.get(weight if whole else (weight, (0, number * out, out)))
+                if name is None:
+                    raise ValueError(f"ComfyUI has no name for part {number} of {weight} in LoRA files.")
+                down, up = part.lora_A["default"].weight, part.lora_B["default"].weight
+                kind = ("lora_down", "lora_up") if name.startswith("lora_unet_") else ("lora_A", "lora_B")
+                # With the scale in the up matrix no reader needs to know it.
+                for k, w in zip(kind, (down, up * (self.alpha / self.rank))):
+                    tensors[f"{name}.{k}.weight"] = w.detach().float().cpu().clone()
+        return tensors
+
+
+def _names(model):
+    """{weight, or (weight, slice): its name in LoRA files}"""
+    found = {}
+    for name, key in comfy.lora.model_lora_keys_unet(model.model, {}).items():
+        if name.startswith(_PREFIXES) or key not in found:
+            found[key] = name
+    return found
+
+
+@contextmanager
+def adapters(model, text_layers, rank, alpha, seed):
+    """model: MODEL, loaded; adapters beside the paper's projections of the text layers (the picture's own queries, keys, values and
+    output), down matrices from a normal distribution of deviation 1 / rank, up matrices zero. [Staniszewski et al., section 5.1]
+
+    The diffusion model is as it was afterwards. Raises ValueError for a rank below 1.
+    """
+    from peft import LoraConfig, inject_adapter_in_model
+
+    if rank < 1:
+        raise ValueError(f"The rank is {rank}; it must be 1 or more.")
+    family, diffusion_model = families.family_of(model), model.model.diffusion_model
+    layers = family.modules(diffusion_model, family.layers)
+    places = {f"{name}.{projection}": _parent(diffusion_model, f"{name}.{projection}") for name in text_layers.names
+              for projection in family.projections(layers[name])}  # fmt: skip
+    trained = {p: p.requires_grad for p in diffusion_model.parameters()}
+    device, names = model.load_device, _names(model)
+    before = {path: getattr(parent, name) for path, (parent, name) in places.items()}
+    beside = {path: _Beside(projection, _parts(path, projection), device) for path, projection in before.items()}
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for module in beside.values():
+                config = LoraConfig(r=rank, lora_alpha=alpha, init_lora_weights="gaussian", target_modules=r"parts\.\d+")
+                inject_adapter_in_model(config, module)
+                module.to(device)
+        diffusion_model.requires_grad_(False)
+        for path, (parent, name) in places.items():
+            setattr(parent, name, beside[path])
+        yield Adapters(beside, names, rank, alpha)
+    finally:
+        for path, (parent, name) in places.items():
+            setattr(parent, name, before[path])
+        for p, required in trained.items():
+            p.requires_grad_(required)
+
+
+def _parent(model, path):
+    """(module, attribute)"""
+    parent, _, name = path.rpartition(".")
+    return model.get_submodule(parent), name
+
+
+def _parts(path, projection):
+    """Queries, keys and values that are made at once have an adapter each, as in the paper's own training."""
+    return 3 if path.endswith("qkv") and projection.out_features == 3 * projection.in_features else 1

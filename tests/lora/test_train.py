@@ -1,0 +1,164 @@
+"""Training against diffusers and peft, and what it leaves behind."""
+
+import comfy.model_management
+import comfy.sd
+import pytest
+import torch
+from peft import LoraConfig
+from text_layers.benchmarks.families import bench_of
+from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.lora.adapters import adapters
+from text_layers.lora.train import Settings, _encoded, loss, train
+from text_layers.patching import families
+
+from ..patching.diffusers_models import PAIRS
+
+RANK, ALPHA = 3, 6
+TINY = {tiny.kind: tiny for tiny in MODELS}
+
+
+def random(seed, *shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def flat(name):
+    """Of a module in a LoRA file, as kohya spells modules."""
+    return name.removeprefix("lora_unet_").removeprefix("transformer.").replace(".", "_")
+
+
+@pytest.mark.parametrize("name", ["SDXL", "SD3"])
+def test_gradients_are_those_of_diffusers_and_peft(name):
+    """The same weights, adapters, noise and noise level: 1e-4 of the largest gradient, as float32 and two orders of operations allow."""
+    pair = next(pair for pair in PAIRS if pair.name == name)
+    model, theirs = pair.build()
+    comfy.model_management.load_models_gpu([model])
+    layers = families.written(model, "1")
+    latents, noise = random(1, 1, *pair.ours.latent), random(2, 1, *pair.ours.latent)
+    sampling = model.model.model_sampling
+    sigma = sampling.sigmas[len(sampling.sigmas) // 2].reshape(1).clone()
+    conds = _encoded(model, pair.ours.conditioning(0), latents)
+    given = []
+    with adapters(model, layers, RANK, ALPHA, seed=0) as added:
+        for seed, p in enumerate(added.parameters()):
+            with torch.no_grad():
+                p.copy_(0.1 * random(100 + seed, *p.shape))  # up matrices begin at zero, and so would the gradients of the others
+        model.model.diffusion_model.register_forward_hook(
+            lambda module, args, kwargs, out: given.append(dict(zip(("x", "t"), args)) | kwargs), with_kwargs=True
+        )
+        loss(model, latents, noise, sigma, conds).backward()
+        parts = {}
+        for path, module in added.modules.items():
+            for number, part in enumerate(module.parts):
+                parts[path, number] = {k: getattr(part, k)["default"].weight for k in ("lora_A", "lora_B")}
+        file = added.lora()
+    (c,) = given
+    # diffusers: what its training scripts do.
+    modules = sorted({key.rsplit(".lora", 1)[0] for key in file})
+    paths = {path.replace(".", "_"): path for path, module in theirs.named_modules() if isinstance(module, torch.nn.Linear)}
+    theirs.add_adapter(LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=[paths[flat(m)] for m in modules]))
+    weights = dict(theirs.named_parameters())
+    for key, tensor in file.items():
+        kind = "lora_A" if "lora_A" in key or "lora_down" in key else "lora_B"
+        tensor = tensor if kind == "lora_A" else tensor / (ALPHA / RANK)
+        weights[f"{paths[flat(key.rsplit('.lora', 1)[0])]}.{kind}.default.weight"].data.copy_(tensor)
+    if name == "SDXL":
+        noisy, wanted = (latents + sigma * noise) / (sigma**2 + 1) ** 0.5, noise
+    else:
+        noisy, wanted = (1 - sigma) * latents + sigma * noise, noise - latents
+    assert torch.allclose(c["x"], noisy, atol=1e-6)
+    detached = {k: v.detach() if torch.is_tensor(v) else v for k, v in c.items()}
+    torch.nn.functional.mse_loss(pair.call(theirs, noisy, detached["t"], detached), wanted).backward()
+    largest = max(float(w.grad.abs().max()) for w in weights.values() if w.grad is not None)
+    assert largest > 0
+    compared = 0
+    for part, module in zip(parts.values(), _in_order(file)):
+        for kind, p in part.items():
+            grad = weights[f"{paths[flat(module)]}.{kind}.default.weight"].grad
+            assert (p.grad - grad).abs().max() <= 1e-4 * largest, (module, kind)
+            compared += 1
+    assert compared == len(file) == sum(w.grad is not None for w in weights.values()) == 8
+
+
+def _in_order(file):
+    return list(dict.fromkeys(key.rsplit(".lora", 1)[0] for key in file))
+
+
+def prediction(model, tiny):
+    bench = bench_of(tiny)
+    return bench.draw(bench.prompt(0), model, steps=1)
+
+
+@pytest.mark.parametrize("kind", ["SDXL", "SD3", "Flux", "PixArtAlpha", "QwenImage", "Lumina2", "AuraFlow"])
+def test_the_trained_file_does_what_was_trained(kind):
+    """Through the stock loader: the loss on the trained pictures falls by it, in the text layers alone, and the model is as it was."""
+    tiny = TINY[kind]
+    model = tiny.build()
+    before = {name: w.clone() for name, w in model.model.state_dict().items()}
+    layer = families.layer_names(model)[1]
+    latents, prompts = random(3, 2, *tiny.latent), [tiny.conditioning(seed) for seed in (0, 1)]
+    with torch.inference_mode():  # as a node runs
+        trained = train(model, latents, prompts, families.written(model, layer), Settings(steps=30, learning_rate=1e-2, batch=2, seed=4))
+    assert len(trained.losses) == 30
+    after = model.model.state_dict()
+    assert list(after) == list(before) and all(after[name].equal(w) for name, w in before.items())
+    assert not any(p.requires_grad and "lora" in n for n, p in model.model.named_parameters())
+    with_lora = comfy.sd.load_lora_for_models(model, None, trained.tensors, 1.0, 0)[0]
+    assert with_lora.patches and all(key.startswith(f"diffusion_model.{layer}.") for key in with_lora.patches)
+    assert measured(with_lora, tiny, latents, prompts) < measured(model, tiny, latents, prompts)
+
+
+def measured(model, tiny, latents, prompts):
+    """Mean loss at four noise levels."""
+    comfy.model_management.load_models_gpu([model])
+    sampling = model.model.model_sampling
+    latents = model.model.process_latent_in(latents)
+    total = 0.0
+    with torch.no_grad():
+        for n, prompt in enumerate(prompts):
+            for share in (0.3, 0.5, 0.7, 0.9):
+                sigma = sampling.sigmas[int(share * len(sampling.sigmas))].reshape(1)
+                noise = random(50 + n, 1, *tiny.latent)
+                total += float(loss(model, latents[n : n + 1], noise, sigma, _encoded(model, prompt, latents[:1])))
+    comfy.model_management.unload_all_models()
+    return total
+
+
+def test_the_same_seed_gives_the_same_file():
+    model, tiny = TINY["SD3"].build(), TINY["SD3"]
+    layers, settings = families.written(model, "1"), Settings(steps=3, seed=5)
+    first, again, other = (
+        train(model, random(3, 2, *tiny.latent), [tiny.conditioning(0)], layers, s).tensors for s in (settings, settings, Settings(steps=3))
+    )
+    assert all(first[key].equal(again[key]) for key in first) and not all(first[key].equal(other[key]) for key in first)
+
+
+def test_an_interruption_leaves_the_model_as_it_was():
+    model, tiny = TINY["SDXL"].build(), TINY["SDXL"]
+    before = {name: w.clone() for name, w in model.model.state_dict().items()}
+    modules = {name: type(module) for name, module in model.model.named_modules()}
+
+    def interrupt(step, value):
+        if step == 2:
+            comfy.model_management.interrupt_current_processing()
+
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        train(model, random(3, 1, *tiny.latent), [tiny.conditioning(0)], families.written(model, "1"), Settings(steps=9), interrupt)
+    assert {name: type(module) for name, module in model.model.named_modules()} == modules
+    assert all(w.equal(before[name]) for name, w in model.model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("pictures", "prompts", "settings", "message"),
+    [
+        (0, 1, {}, "no pictures"),
+        (3, 2, {}, "2 prompts for 3 pictures"),
+        (1, 1, {"rank": 0}, "The rank is 0"),
+        (1, 1, {"steps": 0}, "must be 1 or more"),
+        (1, 1, {"learning_rate": 1e30, "steps": 5}, "lower the learning rate"),
+    ],
+)
+def test_errors_say_what_is_wrong(pictures, prompts, settings, message):
+    model, tiny = TINY["SD3"].build(), TINY["SD3"]
+    with pytest.raises(ValueError, match=message):
+        train(model, random(3, pictures, *tiny.latent), [tiny.conditioning(n) for n in range(prompts)], families.written(model, "1"),
+              Settings(**settings))  # fmt: skip
