@@ -72,6 +72,24 @@ class Adapters:
                     tensors[f"{name}.{k}.weight"] = w.detach().float().cpu().clone()
         return tensors
 
+    def load(self, tensors):
+        """Goes on with a file that `lora` has made. Raises ValueError when it is of other layers or of another rank."""
+        own = self.lora()
+        if set(own) != set(tensors):
+            other = next(iter(sorted(set(own) ^ set(tensors))))
+            raise ValueError(f"Training cannot go on with this LoRA: it is of other layers or in another format ({other}).")
+        shapes = [(name, tuple(own[name].shape), tuple(tensors[name].shape)) for name in own if own[name].shape != tensors[name].shape]
+        if shapes:
+            raise ValueError(
+                f"Training cannot go on with this LoRA: {shapes[0][0]} is {shapes[0][2]}, with rank {self.rank} it would be {shapes[0][1]}."
+            )
+        values = iter(tensors[name] for name in own)
+        with torch.no_grad():
+            for module in self.modules.values():
+                for part in module.parts:
+                    part.lora_A["default"].weight.copy_(next(values))
+                    part.lora_B["default"].weight.copy_(next(values) / (self.alpha / self.rank))
+
 
 def _names(model):
     """{weight, or (weight, slice): its name in LoRA files}"""

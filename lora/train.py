@@ -5,7 +5,6 @@ train        from latents and prompts to a LoRA
 loss         of the model's own prediction, whatever it predicts
 """
 
-from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -19,7 +18,8 @@ from .adapters import adapters
 
 @dataclass(frozen=True)
 class Settings:
-    """alpha: None for the rank. batch: pictures in one step. The defaults and AdamW's betas and weight decay are the paper's."""
+    """alpha: None for the rank. batch: pictures in one step. low_precision: compute in bfloat16, with the adapters in float32. The
+    defaults and AdamW's betas and weight decay are the paper's."""
 
     rank: int = 4
     alpha: float | None = None
@@ -28,6 +28,7 @@ class Settings:
     batch: int = 1
     seed: int = 0
     weight_decay: float = 1e-2
+    low_precision: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,13 @@ class Trained:
     losses: list[float]
 
 
-def train(model, latents, prompts, text_layers, settings, tell: Callable = lambda step, loss: None):
-    """latents: [n, channels, height, width] as VAE Encode gives them; prompts: CONDITIONING of each, or one for all. tell(step, loss) is
-    called after each step.
+def train(model, latents, prompts, text_layers, settings, start=None, tell=lambda losses: None, keep=lambda tensors: None):
+    """latents: of each picture [channels, height, width], as VAE Encode gives them, the sizes may differ; prompts: CONDITIONING of each,
+    or one for all; start: tensors of a LoRA to go on with. tell(losses) is called after each step; keep(tensors) with what has been
+    trained when the training is cut short.
 
-    Raises ValueError for no pictures, prompts that do not match them, steps or a batch below 1, and when the loss is no number.
+    Raises ValueError for no pictures, prompts that do not match them, steps, batch or rank below 1, a start of other layers or of
+    another rank, and when the loss is no number.
     """
     families.check(model, text_layers)
     _check(latents, prompts, settings)
@@ -51,33 +54,44 @@ def train(model, latents, prompts, text_layers, settings, tell: Callable = lambd
         comfy.model_management.load_models_gpu([model])
         _leave_inference_mode(model.model.diffusion_model)
         device = model.load_device
-        latents = model.model.process_latent_in(latents.clone().float()).to(device)
-        random = torch.Generator().manual_seed(settings.seed)
-        encoded = [_encoded(model, prompt, latents[:1]) for prompt in prompts]
+        latents = [model.model.process_latent_in(latent[None].clone().float()).to(device) for latent in latents]
+        prompts = prompts if len(prompts) > 1 else prompts * len(latents)
+        encoded = [_encoded(model, prompt, latent) for prompt, latent in zip(prompts, latents)]
         with adapters(model, text_layers, settings.rank, settings.alpha or settings.rank, settings.seed) as added:
-            optimizer = torch.optim.AdamW(added.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+            if start is not None:
+                added.load(start)
             losses = []
-            for step in range(settings.steps):
-                comfy.model_management.throw_exception_if_processing_interrupted()
-                chosen = torch.randint(len(latents), (settings.batch,), generator=random).tolist()
-                noise = torch.randn((settings.batch, *latents.shape[1:]), generator=random).to(device)
-                sigmas = _sigmas(model, torch.rand(settings.batch, generator=random)).to(device)
-                # One at a time: prompts of a batch need not have the same length.
-                value = 0.0
-                for row, picture in enumerate(chosen):
-                    conds = encoded[picture if len(encoded) > 1 else 0]
-                    part = loss(model, latents[picture : picture + 1], noise[row : row + 1], sigmas[row : row + 1], conds) / settings.batch
-                    part.backward()
-                    value += float(part.detach())
-                if not value < float("inf"):
-                    raise ValueError(
-                        f"The loss is no number any more in step {step + 1}: lower the learning rate ({settings.learning_rate:g})."
-                    )
-                optimizer.step()
-                optimizer.zero_grad()
-                losses.append(value)
-                tell(step + 1, value)
+            try:
+                for value in _steps(model, latents, encoded, added, settings):
+                    losses.append(value)
+                    tell(losses)
+                    comfy.model_management.throw_exception_if_processing_interrupted()
+            except BaseException:
+                if losses:
+                    keep(added.lora())
+                raise
             return Trained(added.lora(), losses)
+
+
+def _steps(model, latents, encoded, added, settings):
+    """The loss of each step, as it is made."""
+    device, random = model.load_device, torch.Generator().manual_seed(settings.seed)
+    optimizer = torch.optim.AdamW(added.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    for step in range(settings.steps):
+        value = 0.0
+        # One at a time: prompts and pictures of a batch need not have the same size.
+        for picture in torch.randint(len(latents), (settings.batch,), generator=random).tolist():
+            noise = torch.randn(latents[picture].shape, generator=random).to(device)
+            sigma = _sigma(model, torch.rand((), generator=random).item()).to(device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=settings.low_precision):
+                part = loss(model, latents[picture], noise, sigma, encoded[picture]) / settings.batch
+            part.backward()
+            value += float(part.detach())
+        if not value < float("inf"):
+            raise ValueError(f"The loss is no number in step {step + 1}: lower the learning rate ({settings.learning_rate:g}).")
+        optimizer.step()
+        optimizer.zero_grad()
+        yield value
 
 
 @contextmanager
@@ -137,9 +151,8 @@ def _encoded(model, prompt, latent):
     return {name: value.clone() if torch.is_tensor(value) else value for name, value in values.items()}
 
 
-def _sigmas(model, shares):
-    """Noise levels, uniform over the model's own time steps. shares: from 0 to 1"""
+def _sigma(model, share):
+    """A noise level [1]: uniform over the model's own time steps, for shares that are uniform from 0 to 1."""
     sampling = model.model.model_sampling
-    last = float(sampling.timestep(sampling.sigma_max))
-    first = float(sampling.timestep(sampling.sigma_min))
-    return torch.stack([torch.as_tensor(sampling.sigma(torch.tensor(first + share * (last - first)))) for share in shares.tolist()]).float()
+    first, last = (float(sampling.timestep(sigma)) for sigma in (sampling.sigma_min, sampling.sigma_max))
+    return torch.as_tensor(sampling.sigma(torch.tensor(first + share * (last - first)))).float().reshape(1)

@@ -8,6 +8,7 @@ from .localize import LocalizeTextLayers
 from .lora import CutLora, LoadLocalizedLora
 from .patch import PatchPromptIntoLayers
 from .text_layers import ChooseTextLayers, LoadTextLayers, SaveTextLayers
+from .training import TrainLocalizedLora
 
 
 class TextLayersExtension(ComfyExtension):
@@ -18,6 +19,7 @@ class TextLayersExtension(ComfyExtension):
             PatchPromptIntoLayers,
             LoadLocalizedLora,
             CutLora,
+            TrainLocalizedLora,
             SaveTextLayers,
             LoadTextLayers,
             LoadTextDemoModel,

@@ -1,4 +1,9 @@
-"""What a node shows while a search runs."""
+"""What a node shows while it works.
+
+Live      of a search
+seldom    whether it is time for another picture
+say       a line of text on the node
+"""
 
 import time
 
@@ -14,20 +19,34 @@ class Live:
     """Called with localization.sweep.Progress: moves the node's progress bar, shows the chart so far and the last picture."""
 
     def __init__(self, node_id, layers):
-        self._node, self._layers, self._next = node_id, layers, 0.0
+        self._node, self._layers, self._due = node_id, layers, seldom()
         self._bar = comfy.utils.ProgressBar(1, node_id=node_id)
 
     def __call__(self, progress):
         picture = None
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + _INTERVAL
+        if self._due():
             chart = live_chart(progress.scores, self._layers, progress.picture)
             picture = ("JPEG", Image.fromarray(chart), 512)
-            self._say(f"{progress.left} model calls left in this round, {progress.done} done")
+            say(self._node, f"{progress.left} model calls left in this round, {progress.done} done")
         self._bar.update_absolute(progress.done, progress.done + progress.left + 1, picture)
 
-    def _say(self, text):
-        if self._node:
-            from server import PromptServer
 
-            PromptServer.instance.send_progress_text(text, self._node)
+def seldom():
+    """A function that says True at most every half second."""
+    last = float("-inf")
+
+    def due():
+        nonlocal last
+        if time.monotonic() < last + _INTERVAL:
+            return False
+        last = time.monotonic()
+        return True
+
+    return due
+
+
+def say(node_id, text):
+    if node_id:
+        from server import PromptServer
+
+        PromptServer.instance.send_progress_text(text, node_id)

@@ -17,13 +17,13 @@ def _file_input():
     return io.Combo.Input("lora_name", options=folder_paths.get_filename_list("loras"), tooltip="A file in models/loras.")
 
 
-def _path(name):
+def lora_path(name):
     return Path(folder_paths.get_full_path_or_raise("loras", name))
 
 
 def _version(name):
     """Changes when the file does, so that a new one of the same name is read again."""
-    status = _path(name).stat()
+    status = lora_path(name).stat()
     return f"{name} {status.st_size} {status.st_mtime_ns}"
 
 
@@ -74,7 +74,7 @@ class LoadLocalizedLora(io.ComfyNode):
     def execute(cls, model, text_layers, lora_name, strength_text_layers, strength_elsewhere, strength_clip, clip=None):
         if strength_clip and clip is None:
             raise ValueError("strength_clip is not 0, but no CLIP is connected: connect one, or set it to 0.")
-        loaded = load_lora(read(_path(lora_name)), model, text_layers, strength_text_layers, strength_elsewhere, clip, strength_clip)
+        loaded = load_lora(read(lora_path(lora_name)), model, text_layers, strength_text_layers, strength_elsewhere, clip, strength_clip)
         return io.NodeOutput(loaded.model, loaded.clip, loaded.report, ui=show(cls, loaded.report))
 
 
@@ -104,6 +104,6 @@ class CutLora(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, text_layers, lora_name):
-        file = read(_path(lora_name))
+        file = read(lora_path(lora_name))
         kept = cut(file, model, text_layers)
         return io.NodeOutput(kept, ui=show(cls, f"{file.description()}\nKept: {len(kept)} of {len(file.tensors)} tensors."))

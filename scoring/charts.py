@@ -4,6 +4,7 @@ layer_chart     a bar for each layer, the chosen ones in colour
 curves          the paper's figures: OCR F1 and mean squared error over layers or start steps
 contact_sheet   rows of pictures under headings
 live_chart      bars and a picture, drawn quickly while a search runs
+loss_chart      the loss of a training so far, drawn quickly
 
 All return pictures [H, W, 3] uint8.
 """
@@ -104,3 +105,24 @@ def live_chart(scores, layers, picture=None):
     both.paste(chart, (0, 0))
     both.paste(shown, (0, height))
     return np.asarray(both)
+
+
+def loss_chart(losses, steps):
+    """losses: of the steps so far; steps: of the whole training. Points are the losses, the line their running mean."""
+    width, height, edge = 512, 256, 18
+    chart = Image.new("RGB", (width, height), _PAPER)
+    pen = ImageDraw.Draw(chart)
+    values = np.asarray(losses, float)
+    most = max(float(np.quantile(values, 0.98)), 1e-12) * 1.1
+    x = edge + np.arange(len(values)) * (width - 2 * edge) / max(1, steps - 1)
+    y = height - edge - np.clip(values / most, 0, 1) * (height - 2 * edge)
+    every = max(1, len(values) // width)
+    for point in zip(x[::every], y[::every]):
+        pen.point(point, _OTHER)
+    window = max(1, len(values) // 20)
+    mean = np.convolve(values, np.ones(window) / window, "valid")
+    top = height - edge - np.clip(mean / most, 0, 1) * (height - 2 * edge)
+    pen.line(list(zip(x[window - 1 :], top)), _CHOSEN, 2)
+    pen.line((edge, height - edge, width - edge, height - edge), _INK)
+    pen.text((edge, 2), f"loss {mean[-1]:.4f}, step {len(values)} of {steps}", _INK, ImageFont.load_default(12))
+    return np.asarray(chart)

@@ -97,7 +97,9 @@ def test_the_trained_file_does_what_was_trained(kind):
     layer = families.layer_names(model)[1]
     latents, prompts = random(3, 2, *tiny.latent), [tiny.conditioning(seed) for seed in (0, 1)]
     with torch.inference_mode():  # as a node runs
-        trained = train(model, latents, prompts, families.written(model, layer), Settings(steps=30, learning_rate=1e-2, batch=2, seed=4))
+        trained = train(
+            model, list(latents), prompts, families.written(model, layer), Settings(steps=30, learning_rate=1e-2, batch=2, seed=4)
+        )
     assert len(trained.losses) == 30
     after = model.model.state_dict()
     assert list(after) == list(before) and all(after[name].equal(w) for name, w in before.items())
@@ -123,26 +125,33 @@ def measured(model, tiny, latents, prompts):
     return total
 
 
+def run(tiny, model, settings, layers="1", start=None, **others):
+    what = (list(random(3, 2, *tiny.latent)), [tiny.conditioning(0)], families.written(model, layers), settings)
+    return train(model, *what, start, **others).tensors
+
+
 def test_the_same_seed_gives_the_same_file():
     model, tiny = TINY["SD3"].build(), TINY["SD3"]
-    layers, settings = families.written(model, "1"), Settings(steps=3, seed=5)
-    first, again, other = (
-        train(model, random(3, 2, *tiny.latent), [tiny.conditioning(0)], layers, s).tensors for s in (settings, settings, Settings(steps=3))
-    )
+    first, again, other = (run(tiny, model, Settings(steps=3, seed=seed)) for seed in (5, 5, 0))
     assert all(first[key].equal(again[key]) for key in first) and not all(first[key].equal(other[key]) for key in first)
 
 
-def test_an_interruption_leaves_the_model_as_it_was():
+def test_an_interruption_keeps_what_was_trained_and_leaves_the_model_as_it_was():
     model, tiny = TINY["SDXL"].build(), TINY["SDXL"]
     before = {name: w.clone() for name, w in model.model.state_dict().items()}
     modules = {name: type(module) for name, module in model.model.named_modules()}
 
-    def interrupt(step, value):
-        if step == 2:
+    def interrupt(losses):
+        if len(losses) == 2:
             comfy.model_management.interrupt_current_processing()
 
+    kept = []
     with pytest.raises(comfy.model_management.InterruptProcessingException):
-        train(model, random(3, 1, *tiny.latent), [tiny.conditioning(0)], families.written(model, "1"), Settings(steps=9), interrupt)
+        run(tiny, model, Settings(steps=9), tell=interrupt, keep=kept.append)
+    two = run(tiny, model, Settings(steps=2))
+    assert len(kept) == 1 and all(kept[0][key].equal(w) for key, w in two.items())
+    goes_on = run(tiny, model, Settings(steps=1), start=two)
+    assert not any(goes_on[key].equal(w) for key, w in two.items())
     assert {name: type(module) for name, module in model.model.named_modules()} == modules
     assert all(w.equal(before[name]) for name, w in model.model.state_dict().items())
 
@@ -160,5 +169,14 @@ def test_an_interruption_leaves_the_model_as_it_was():
 def test_errors_say_what_is_wrong(pictures, prompts, settings, message):
     model, tiny = TINY["SD3"].build(), TINY["SD3"]
     with pytest.raises(ValueError, match=message):
-        train(model, random(3, pictures, *tiny.latent), [tiny.conditioning(n) for n in range(prompts)], families.written(model, "1"),
+        train(model, list(random(3, pictures, *tiny.latent)), [tiny.conditioning(n) for n in range(prompts)], families.written(model, "1"),
               Settings(**settings))  # fmt: skip
+
+
+def test_it_goes_on_only_with_a_file_of_the_same_layers_and_rank():
+    model, tiny = TINY["SD3"].build(), TINY["SD3"]
+    first = run(tiny, model, Settings(steps=1, rank=2))
+    with pytest.raises(ValueError, match="with rank 3 it would be"):
+        run(tiny, model, Settings(steps=1, rank=3), start=first)
+    with pytest.raises(ValueError, match="of other layers"):
+        run(tiny, model, Settings(steps=1, rank=2), "0", first)

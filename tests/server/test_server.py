@@ -18,7 +18,7 @@ WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 DEMO = [w for w in WORKFLOWS if w.name.startswith("Edit") and "demo" in w.name]
 LOCALIZE = [w for w in WORKFLOWS if w.name.startswith("Localize") and "demo" in w.name]
 NODES = {"TextLayersLocalize", "TextLayersChoose", "TextLayersPatchPrompt", "TextLayersSave", "TextLayersLoad", "TextLayersLoadDemoModel",
-         "TextLayersLoadDeepFloydIF", "TextLayersLoadLora", "TextLayersCutLora"}  # fmt: skip
+         "TextLayersLoadDeepFloydIF", "TextLayersLoadLora", "TextLayersCutLora", "TextLayersTrainLora"}  # fmt: skip
 
 
 def test_all_nodes_are_there_and_explain_themselves(server):
@@ -228,6 +228,14 @@ def test_nothing_forbidden_ships():
         assert not modules & {"pickle", "subprocess", "pip", "ctypes"}, name
 
 
+def source_sampler(prompt):
+    """The KSampler of the source's picture."""
+    node = prompt[edit_nodes(prompt)[0]]
+    while node["class_type"] != "KSampler":
+        node = prompt[next(node["inputs"][name][0] for name in ("images", "image", "samples") if name in node["inputs"])]
+    return node
+
+
 @pytest.fixture
 def lora_prompt(server):
     """The demo workflow whose source picture has a random LoRA, on all blocks of the MMDiT, in the text layers."""
@@ -246,8 +254,7 @@ def lora_prompt(server):
     save_file(tensors, folder / "random.safetensors")
     prompt = demo_prompt(server, seed=23)
     model, choose = (next(n for n, v in prompt.items() if v["class_type"] == c) for c in ("TextLayersLoadDemoModel", "TextLayersChoose"))
-    sampler = prompt[prompt[prompt[edit_nodes(prompt)[0]]["inputs"]["images"][0]]["inputs"]["samples"][0]]
-    assert sampler["class_type"] == "KSampler"
+    sampler = source_sampler(prompt)
     prompt["lora"] = {
         "class_type": "TextLayersLoadLora",
         "inputs": {"model": [model, 0], "text_layers": [choose, 0], "lora_name": "random.safetensors", "strength_text_layers": 1.0,
@@ -286,3 +293,63 @@ def test_a_lora_cut_down_and_saved_by_comfyui(server, lora_prompt):
     stock = dict(lora_prompt)
     stock["lora"] = {"class_type": "LoraLoaderModelOnly", "inputs": {"model": model, "lora_name": "cut.safetensors", "strength_model": 1.0}}
     assert pixels(server, server.run(stock)) == ours
+
+
+@pytest.fixture
+def training_prompt(server):
+    """Trains on one white picture, through core's own nodes."""
+    prompt = demo_prompt(server)
+    loader, choose = (next(n for n, v in prompt.items() if v["class_type"] == c) for c in ("TextLayersLoadDemoModel", "TextLayersChoose"))
+    text = next(v for v in prompt.values() if v["class_type"] == "CLIPTextEncode")
+    return {
+        loader: prompt[loader],
+        choose: prompt[choose],
+        "text": text,
+        "image": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 32, "batch_size": 1, "color": 0xFFFFFF}},
+        "latent": {"class_type": "VAEEncode", "inputs": {"pixels": ["image", 0], "vae": [loader, 2]}},
+        "train": {
+            "class_type": "TextLayersTrainLora",
+            "inputs": {"model": [loader, 0], "latents": ["latent", 0], "positive": ["text", 0], "text_layers": [choose, 0], "rank": 2,
+                       "alpha": 2.0, "learning_rate": 1e-2, "steps": 40, "batch_size": 1, "seed": 1, "training_dtype": "fp32",
+                       "resume": "none: begin anew"},
+        },
+        "save": {"class_type": "SaveLoRA", "inputs": {"lora": ["train", 0], "prefix": "loras/trained", "steps": ["train", 2]}},
+    }  # fmt: skip
+
+
+def losses(entry):
+    (text,) = entry["outputs"]["train"]["text"]
+    return float(text.split("last tenth ")[1].split(". ")[0])
+
+
+def test_training_makes_a_file_that_comfyui_loads(server, training_prompt):
+    before = pixels(server, server.run(demo_prompt(server, seed=24)))
+    entry = server.run(training_prompt)
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    (saved,) = (server.base / "output" / "loras").glob("trained_40_steps*.safetensors")
+    plain = demo_prompt(server, seed=24)
+    assert pixels(server, server.run(plain)) == before
+    source, sampler = edit_nodes(plain)[0], source_sampler(plain)
+    plain["lora"] = {"class_type": "LoraLoaderModelOnly",
+                     "inputs": {"model": sampler["inputs"]["model"], "lora_name": saved.name, "strength_model": 1.0}}  # fmt: skip
+    sampler["inputs"]["model"] = ["lora", 0]
+    assert pixels(server, server.run(plain))[source] != before[source]
+    # And one to go on with.
+    training_prompt["train"]["inputs"]["resume"] = saved.name
+    again = server.run(training_prompt)
+    assert again["status"]["status_str"] == "success" and losses(again) < losses(entry)
+
+
+def test_an_interrupted_training_keeps_its_lora(server, training_prompt):
+    training_prompt["train"]["inputs"] |= {"steps": 100000, "seed": 2}
+    number = server.post("/prompt", {"prompt": training_prompt})["prompt_id"]
+    while number not in [job[1] for job in server.json("/queue")["queue_running"]]:
+        time.sleep(0.05)
+    time.sleep(5)
+    asked = time.time()
+    server.post("/interrupt", {})
+    entry = server.wait(number, 20)
+    assert "execution_interrupted" in [kind for kind, _ in entry["status"]["messages"]] and time.time() - asked < 5
+    (kept,) = (server.base / "output" / "loras").glob("interrupted_*.safetensors")
+    training_prompt["train"]["inputs"] |= {"steps": 2, "resume": kept.name}
+    assert server.run(training_prompt)["status"]["status_str"] == "success"
