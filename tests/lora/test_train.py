@@ -2,10 +2,11 @@
 
 import comfy.model_management
 import comfy.sd
+import diffusers
 import pytest
 import torch
 from peft import LoraConfig
-from text_layers.benchmarks.families import bench_of
+from text_layers.benchmarks.families import Bench
 from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.lora.adapters import adapters
 from text_layers.lora.train import Settings, _encoded, loss, train
@@ -83,9 +84,35 @@ def _in_order(file):
     return list(dict.fromkeys(key.rsplit(".lora", 1)[0] for key in file))
 
 
-def prediction(model, tiny):
-    bench = bench_of(tiny)
-    return bench.draw(bench.prompt(0), model, steps=1)
+@pytest.mark.parametrize("name", ["SDXL", "SD3"])
+def test_diffusers_pipelines_load_the_file(name):
+    """Both predictions with the LoRA: apart by as much as without it (see diffusers_models.pair), and it changes them."""
+    pair = next(pair for pair in PAIRS if pair.name == name)
+    model, theirs = pair.build()
+    with adapters(model, families.written(model, "0, 2"), RANK, ALPHA, seed=0) as added:
+        for seed, p in enumerate(added.parameters()):
+            with torch.no_grad():
+                p.copy_(0.3 * random(100 + seed, *p.shape))
+        file = added.lora()
+    calls = []
+    for patched in (model, comfy.sd.load_lora_for_models(model, None, file, 1.0, 0)[0]):
+        handle = model.model.diffusion_model.register_forward_hook(
+            lambda module, args, kwargs, out: calls.append((dict(zip(("x", "t"), args)) | kwargs, out)), with_kwargs=True
+        )
+        Bench(pair.ours, patched, cfg=1.0).draw(pair.ours.conditioning(0), steps=1)
+        handle.remove()
+    if name == "SDXL":
+        state, *_ = diffusers.StableDiffusionXLPipeline.lora_state_dict(dict(file), unet_config=theirs.config)
+        diffusers.StableDiffusionXLPipeline.load_lora_into_unet(state, None, theirs)
+    else:
+        diffusers.StableDiffusion3Pipeline.load_lora_into_transformer(
+            diffusers.StableDiffusion3Pipeline.lora_state_dict(dict(file)), theirs
+        )
+    c, ours = calls[-1]
+    assert not ours.equal(calls[0][1])
+    with torch.no_grad():
+        predicted = pair.call(theirs, c["x"], c["t"], c)
+    assert (predicted - ours).abs().max() <= pair.tolerance * ours.abs().max()
 
 
 @pytest.mark.parametrize("kind", ["SDXL", "SD3", "Flux", "PixArtAlpha", "QwenImage", "Lumina2", "AuraFlow"])
