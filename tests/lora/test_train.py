@@ -207,3 +207,18 @@ def test_it_goes_on_only_with_a_file_of_the_same_layers_and_rank():
         run(tiny, model, Settings(steps=1, rank=3), start=first)
     with pytest.raises(ValueError, match="of other layers"):
         run(tiny, model, Settings(steps=1, rank=2), "0", first)
+
+
+@pytest.mark.parametrize("kind", ["SDXL", "SD3", "Flux"])
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.bfloat16])
+def test_weights_in_few_bits(kind, dtype):
+    """The losses are those of ordinary weights of the same values, as far as bfloat16's 8 bits go."""
+    tiny = TINY[kind]
+    model, twin = tiny.build(dtype, torch.float32), tiny.build()
+    twin.model.diffusion_model.load_state_dict({n: w.float() for n, w in model.model.diffusion_model.state_dict().items()})
+    settings = Settings(steps=4, learning_rate=1e-3, low_precision=True)
+    losses = [
+        train(m, list(random(3, 1, *tiny.latent)), [tiny.conditioning(0)], families.written(m, "1"), settings).losses for m in (model, twin)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    assert {w.dtype for w in model.model.diffusion_model.state_dict().values()} >= {dtype}
