@@ -135,9 +135,9 @@ def text():
     trained_on = load("selection_gap")
     return f"""# Localization, measured
 
-Written by `python dev.py run benchmarks.localization_docs` from `benchmarks/results`. Processor: {first["processor"]}, one core,
-{first["device"]}; torch {first["versions"]["torch"]}, ComfyUI {first["versions"]["comfyui"]}. A model call is one evaluation of the model
-for one picture: with both halves of guidance a step costs two.
+Written by `python dev.py run benchmarks.localization_docs` from `benchmarks/results`. Processor: {first["processor"]}, one thread, the
+other one of its core at work as well; {first["device"]}; torch {first["versions"]["torch"]}, ComfyUI {first["versions"]["comfyui"]}.
+A model call is one evaluation of the model for one picture: with both halves of guidance a step costs two.
 
 ## Do the strategies find the same layers, and are they right?
 
