@@ -51,6 +51,8 @@ def main():
     parser.add_argument("--pairs", type=int, default=36)
     parser.add_argument("--exhaustive-pairs", type=int, default=2)
     parser.add_argument("--exhaustive-layers", type=int, default=24, help="the deepest model that it is run on")
+    parser.add_argument("--layers", type=int, nargs="+", default=DEPTHS)
+    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
     parser.add_argument("--seed", type=int, default=1)
     a = parser.parse_args()
     engine("RapidOCR")
@@ -59,8 +61,8 @@ def main():
         result["counted"][strategy] = {layers: {pairs: counted(layers, strategy, pairs) for pairs in PAIRS} for layers in DEPTHS}
     result["counted"]["paper"] = {layers: {pairs: pairs * (layers + 2) * FINISHED for pairs in PAIRS} for layers in DEPTHS}
     a.out.write_text(json.dumps(result, indent=1) + "\n")
-    for layers in DEPTHS:
-        for strategy in STRATEGIES:
+    for layers in a.layers:
+        for strategy in a.strategies:
             if strategy == "exhaustive" and layers > a.exhaustive_layers:
                 continue
             pairs = a.exhaustive_pairs if strategy == "exhaustive" else a.pairs

@@ -21,6 +21,7 @@ GOOD, BAD = 0.98, 0.92  # rates that must be told apart; between them either ans
 ACCEPT, REJECT = 0.1, 0.2  # probability of taking a bad set, and of refusing a good one, which costs one layer more
 GAP, CLOSES = 0.01, 0.33  # of the way to all layers' first prediction that may be missing; share of it that one layer must close
 GAP_PAIRS, CLOSE_PAIRS = 24, 8  # that the gap is measured on, and what closes it: there are many layers
+CLOSERS = 16  # layers, the most decisive first, that are asked whether they close it
 BLOCK = 4  # pairs that are read before the test is asked again
 _CLIMB = 6  # layers are added one at a time up to this size, then a quarter of the set at once
 
@@ -62,11 +63,11 @@ def select(sweep, ranking, steps=None):
         verdicts.update(_test(sweep, new, steps) if new else {})
         return [c for c in candidates if verdicts[c].reaches]
 
-    chosen = _completed(sweep, ranking.order[:1])
+    chosen = _completed(sweep, ranking, ranking.order[:1])
     while len(chosen) < len(sweep.layers) and not reaches(chosen):
         following = [layer for layer in ranking.order if layer not in chosen]
         more = 1 if len(chosen) < _CLIMB else math.ceil(len(chosen) / 4)
-        chosen = _completed(sweep, (*chosen, *following[:more]))
+        chosen = _completed(sweep, ranking, (*chosen, *following[:more]))
     if len(chosen) == len(sweep.layers):
         reaches(chosen)  # whether the model draws the words at all
     close = ()
@@ -92,11 +93,12 @@ def _gaps(sweep, candidates, pairs):
     return {candidate: 1 - float(np.mean(values)) for candidate, values in close.items()}
 
 
-def _completed(sweep, layers):
+def _completed(sweep, ranking, layers):
     """With the layers, one after another, of which each alone closes a good part of the gap. In the model's order."""
     chosen = tuple(sorted(layers))
     while len(chosen) < len(sweep.layers) and _gaps(sweep, [chosen], GAP_PAIRS)[chosen] > GAP:
-        more = [tuple(sorted((*chosen, layer))) for layer in sweep.layers if layer not in chosen]
+        following = [layer for layer in ranking.order if layer not in chosen][:CLOSERS]
+        more = [tuple(sorted((*chosen, layer))) for layer in following]
         left = _gaps(sweep, [chosen, *more], CLOSE_PAIRS)
         best = min(more, key=left.get)
         if left[best] > (1 - CLOSES) * left[chosen]:

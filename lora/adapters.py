@@ -47,7 +47,7 @@ class _Beside(torch.nn.Module):
 
 
 class Adapters:
-    """modules: {module path of a projection: its _Beside}; names: {weight, or (weight, slice): its name in LoRA files}"""
+    """modules: {module path of a projection: its _Beside}; names: {module path: the name of each of its parts in LoRA files}"""
 
     def __init__(self, modules, names, rank, alpha):
         self.modules, self._names, self.rank, self.alpha = modules, names, rank, alpha
@@ -59,12 +59,7 @@ class Adapters:
         """{name: tensor} as a LoRA file that ComfyUI and, where it has the architecture, diffusers read. Each on the CPU, a copy."""
         tensors = {}
         for path, module in self.modules.items():
-            out, weight = module.parts[0].out_features, f"diffusion_model.{path}.weight"
-            for number, part in enumerate(module.parts):
-                whole = len(module.parts) == 1
-                name = self._names.get(weight if whole else (weight, (0, number * out, out)))
-                if name is None:
-                    raise ValueError(f"ComfyUI has no name for part {number} of {weight} in LoRA files.")
+            for name, part in zip(self._names[path], module.parts):
                 down, up = part.lora_A["default"].weight, part.lora_B["default"].weight
                 kind = ("lora_down", "lora_up") if name.startswith("lora_unet_") else ("lora_A", "lora_B")
                 # With the scale in the up matrix no reader needs to know it.
@@ -105,7 +100,7 @@ def adapters(model, text_layers, rank, alpha, seed):
     """model: MODEL, loaded; adapters beside the paper's projections of the text layers (the picture's own queries, keys, values and
     output), down matrices from a normal distribution of deviation 1 / rank, up matrices zero. [Staniszewski et al., section 5.1]
 
-    The diffusion model is as it was afterwards. Raises ValueError for a rank below 1.
+    The diffusion model is as it was afterwards. Raises ValueError for a rank below 1 and where LoRA files have no name for a projection.
     """
     from peft import LoraConfig, inject_adapter_in_model
 
@@ -116,9 +111,10 @@ def adapters(model, text_layers, rank, alpha, seed):
     places = {f"{name}.{projection}": _parent(diffusion_model, f"{name}.{projection}") for name in text_layers.names
               for projection in family.projections(layers[name])}  # fmt: skip
     trained = {p: p.requires_grad for p in diffusion_model.parameters()}
-    device, names = model.load_device, _names(model)
+    device, known = model.load_device, _names(model)
     before = {path: getattr(parent, name) for path, (parent, name) in places.items()}
-    beside = {path: _Beside(projection, _parts(path, projection), device) for path, projection in before.items()}
+    names = {path: _parts(known, path, projection) for path, projection in before.items()}
+    beside = {path: _Beside(projection, len(names[path]), device) for path, projection in before.items()}
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -143,6 +139,13 @@ def _parent(model, path):
     return model.get_submodule(parent), name
 
 
-def _parts(path, projection):
-    """Queries, keys and values that are made at once have an adapter each, as in the paper's own training."""
-    return 3 if path.endswith("qkv") and projection.out_features == 3 * projection.in_features else 1
+def _parts(known, path, projection):
+    """Names of a projection in LoRA files. Queries, keys and values that are made at once have an adapter each, as in the paper's own
+    training, where there are names for them."""
+    weight, out = f"diffusion_model.{path}.weight", projection.out_features // 3
+    parts = [known.get((weight, (0, number * out, out))) for number in range(3)]
+    if projection.out_features == 3 * projection.in_features and all(parts):
+        return parts
+    if weight not in known:
+        raise ValueError(f"LoRA files have no name for {weight}, so that it cannot be trained.")
+    return [known[weight]]

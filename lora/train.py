@@ -53,6 +53,7 @@ def train(model, latents, prompts, text_layers, settings, start=None, tell=lambd
     with torch.inference_mode(False), torch.enable_grad(), _in_training(), torch.autograd.graph.allow_mutation_on_saved_tensors():
         comfy.model_management.load_models_gpu([model])
         _leave_inference_mode(model.model.diffusion_model)
+        _forget_text(model)
         device = model.load_device
         latents = [model.model.process_latent_in(latent[None].clone().float()).to(device) for latent in latents]
         prompts = prompts if len(prompts) > 1 else prompts * len(latents)
@@ -85,13 +86,31 @@ def _steps(model, latents, encoded, added, settings):
             sigma = _sigma(model, torch.rand((), generator=random).item()).to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.low_precision):
                 part = loss(model, latents[picture], noise, sigma, encoded[picture]) / settings.batch
-            part.backward()
+            _backward(part, model)
             value += float(part.detach())
         if not value < float("inf"):
             raise ValueError(f"The loss is no number in step {step + 1}: lower the learning rate ({settings.learning_rate:g}).")
         optimizer.step()
         optimizer.zero_grad()
         yield value
+
+
+def _backward(part, model):
+    try:
+        part.backward()
+    except RuntimeError as error:
+        if "no autograd formula" not in str(error):
+            raise
+        raise ValueError(
+            f"{type(model.model).__name__} models cannot be trained here: this ComfyUI computes them with operations that have no gradient."
+        ) from error
+    _forget_text(model)
+
+
+def _forget_text(model):
+    """HiDream-O1 keeps its text's keys and values from call to call, whatever has changed in between."""
+    if hasattr(model.model.diffusion_model, "clear_kv_cache"):
+        model.model.diffusion_model.clear_kv_cache()
 
 
 @contextmanager

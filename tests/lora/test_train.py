@@ -222,3 +222,23 @@ def test_weights_in_few_bits(kind, dtype):
     ]
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
     assert {w.dtype for w in model.model.diffusion_model.state_dict().values()} >= {dtype}
+
+
+# ComfyUI 0.30 computes these with operations of comfy_kitchen that have no gradient.
+WITHOUT_GRADIENT = ("JoyImage", "ErnieImage")
+
+
+@pytest.mark.parametrize("kind", [kind for kind, tiny in TINY.items() if tiny.family and tiny.exists])
+def test_every_family_is_trained_in_its_text_layers_or_says_why_not(kind):
+    tiny = TINY[kind]
+    model = tiny.build()
+    layer, settings = families.layer_names(model)[-1], Settings(steps=2, learning_rate=1e-3)
+    if kind in WITHOUT_GRADIENT:
+        with pytest.raises(ValueError, match="operations that have no gradient"):
+            run(tiny, model, settings, layer)
+        return
+    trained = run(tiny, model, settings, layer)
+    with_lora = comfy.sd.load_lora_for_models(model, None, trained, 1.0, 0)[0]
+    assert with_lora.patches and all(key.startswith(f"diffusion_model.{layer}.") for key in with_lora.patches)
+    assert all(w.isfinite().all() for w in trained.values())
+    assert any(w.abs().max() > 0 for name, w in trained.items() if "lora_up" in name or "lora_B" in name)
