@@ -93,7 +93,7 @@ def gaps(found):
 
 
 def scaling(found):
-    depths = list(next(iter(found["measured"].values())))
+    depths = list(found["counted"]["paper"])
     rows = []
     for strategy, by_depth in found["measured"].items():
         done = [by_depth.get(depth) for depth in depths]
