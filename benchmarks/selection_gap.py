@@ -11,12 +11,10 @@ import random
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 from ..demo import comfy_model
 from ..demo.train import word_list
 from ..localization.drawing import Drawing
-from ..localization.selection import CLOSE_PAIRS, GAP_PAIRS
+from ..localization.selection import CLOSE_PAIRS, GAP_PAIRS, gaps
 from ..localization.strategies import STRATEGIES
 from ..localization.sweep import Sweep
 from ..scoring.ocr import engine
@@ -39,18 +37,14 @@ def measure(name, seed, count, ocr):
         rows = []
         for chosen in sets:
             more = [tuple(sorted((*chosen, layer))) for layer in sweep.layers if layer not in chosen]
-            gap = _gaps(sweep, [chosen], GAP_PAIRS)[chosen]
-            left = _gaps(sweep, [chosen, *more], CLOSE_PAIRS)
+            gap = gaps(sweep, [chosen], GAP_PAIRS)[chosen]
+            left = gaps(sweep, [chosen, *more], CLOSE_PAIRS)
             exact = sum(read[chosen][n].exact for n in legible)
             closes = 1 - min(left[candidate] for candidate in more) / left[chosen]
             rows.append({"model": name, "seed": seed, "layers": chosen, "gap": gap, "closes": closes, "exact": exact, "of": len(legible)})
             print(rows[-1], flush=True)
         sweep.close()
     return rows
-
-
-def _gaps(sweep, candidates, pairs):
-    return {candidate: 1 - float(np.mean(values)) for candidate, values in sweep.closeness(candidates, range(pairs)).items()}
 
 
 def main():

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .strategies import without
+
 REACH = 0.95  # of the pairs whose word is read with all layers patched
 GOOD, BAD = 0.98, 0.92  # rates that must be told apart; between them either answer will do
 ACCEPT, REJECT = 0.1, 0.2  # probability of taking a bad set, and of refusing a good one, which costs one layer more
@@ -74,7 +76,7 @@ def select(sweep, ranking, steps=None):
     while len(chosen) > 1:
         close = _close(sweep, chosen)
         spare = [layer for layer in reversed(ranking.order) if layer in chosen and layer not in close]
-        enough = reaches(*(_without(chosen, layer) for layer in spare))
+        enough = reaches(*(without(chosen, (layer,)) for layer in spare))
         if not enough:
             break
         chosen = enough[0]  # without the least decisive layer
@@ -83,11 +85,7 @@ def select(sweep, ranking, steps=None):
     )
 
 
-def _without(layers, left_out):
-    return tuple(layer for layer in layers if layer != left_out)
-
-
-def _gaps(sweep, candidates, pairs):
+def gaps(sweep, candidates, pairs):
     """{candidate: how much is missing of the way to all layers' first prediction}"""
     close = sweep.closeness(candidates, range(min(pairs, len(sweep.pairs))))
     return {candidate: 1 - float(np.mean(values)) for candidate, values in close.items()}
@@ -96,10 +94,10 @@ def _gaps(sweep, candidates, pairs):
 def _completed(sweep, ranking, layers):
     """With the layers, one after another, of which each alone closes a good part of the gap. In the model's order."""
     chosen = tuple(sorted(layers))
-    while len(chosen) < len(sweep.layers) and _gaps(sweep, [chosen], GAP_PAIRS)[chosen] > GAP:
+    while len(chosen) < len(sweep.layers) and gaps(sweep, [chosen], GAP_PAIRS)[chosen] > GAP:
         following = [layer for layer in ranking.order if layer not in chosen][:CLOSERS]
         more = [tuple(sorted((*chosen, layer))) for layer in following]
-        left = _gaps(sweep, [chosen, *more], CLOSE_PAIRS)
+        left = gaps(sweep, [chosen, *more], CLOSE_PAIRS)
         best = min(more, key=left.get)
         if left[best] > (1 - CLOSES) * left[chosen]:
             break
@@ -109,9 +107,9 @@ def _completed(sweep, ranking, layers):
 
 def _close(sweep, chosen):
     """Layers of a set without which there is a gap of which they close a good part."""
-    fewer = {layer: _without(chosen, layer) for layer in chosen}
-    gaps = _gaps(sweep, [chosen, *fewer.values()], GAP_PAIRS)
-    return tuple(layer for layer in chosen if gaps[fewer[layer]] > GAP and gaps[chosen] <= (1 - CLOSES) * gaps[fewer[layer]])
+    fewer = {layer: without(chosen, (layer,)) for layer in chosen}
+    left = gaps(sweep, [chosen, *fewer.values()], GAP_PAIRS)
+    return tuple(layer for layer in chosen if left[fewer[layer]] > GAP and left[chosen] <= (1 - CLOSES) * left[fewer[layer]])
 
 
 def _test(sweep, candidates, steps):

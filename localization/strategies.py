@@ -42,7 +42,7 @@ def _ranking(scores):
     return Ranking(_order(scores), scores)
 
 
-def _without(layers, left_out):
+def without(layers, left_out):
     return tuple(layer for layer in layers if layer not in left_out)
 
 
@@ -51,10 +51,10 @@ def exhaustive(sweep):
     layers, pairs = sweep.layers, range(len(sweep.pairs))
     one, other = _halves(sweep.pairs) if len(pairs) >= MANY else (pairs, pairs)
     alone = _read(sweep, [(layer,) for layer in layers], one)
-    left_out = _read(sweep, [*(_without(layers, (layer,)) for layer in layers), layers], other)
+    left_out = _read(sweep, [*(without(layers, (layer,)) for layer in layers), layers], other)
     nothing = min(score.mean() for score in alone.values())  # letters that source and target share by chance
     sufficiency = {layer: alone[(layer,)] - nothing for layer in layers}
-    necessity = {layer: left_out[layers] - left_out[_without(layers, (layer,))] for layer in layers}
+    necessity = {layer: left_out[layers] - left_out[without(layers, (layer,))] for layer in layers}
     if one is other:
         return _ranking({layer: (sufficiency[layer] + necessity[layer]) / 2 for layer in layers})
     return _ranking({layer: np.concatenate([sufficiency[layer], necessity[layer]]) for layer in layers})
@@ -88,7 +88,7 @@ def _by_first_call(sweep, layers, pairs):
 
 def _necessity(sweep, groups, pairs):
     """{group: what is lost of each pair's target when the group keeps the source's text}"""
-    candidates = {group: _without(sweep.layers, group) for group in groups}
+    candidates = {group: without(sweep.layers, group) for group in groups}
     close = sweep.closeness(candidates.values(), pairs)
     return {group: 1 - np.array(close[candidate]) for group, candidate in candidates.items()}
 

@@ -17,7 +17,7 @@ _SUFFIX = re.compile(
     r"([._]lora[._](up|down|mid|A|B|linear_layer)(\..*)?|\.(hada|lokr|oft|boft)_\w+|\.[ab][12]\.weight|"
     r"\.(diff|diff_b|alpha|dora_scale|set_weight|w_norm|b_norm|reshape_weight))$"
 )
-_ABOUT = ("modelspec.architecture", "ss_base_model_version", "ss_network_module", "text_layers.architecture")
+_ABOUT = ("modelspec.architecture", "ss_base_model_version", "ss_network_module")
 
 
 @dataclass(frozen=True)

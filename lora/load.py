@@ -28,9 +28,8 @@ def load_lora(file, model, text_layers, in_layers=1.0, elsewhere=0.0, clip=None,
     strength is not 0.
     """
     families.check(model, text_layers)
-    inside, outside = _split(_of_model(file, model), text_layers)
+    inside, outside = _split(_of_model(file, model, comfy.lora.model_lora_keys_unet(model.model, {})), text_layers)
     of_clip = _mapped(file, comfy.lora.model_lora_keys_clip(clip.cond_stage_model, {})) if clip and in_clip else {}
-    _check_shapes(file, {**inside, **outside}, model)
     if not inside and not outside:
         raise ValueError(f"This LoRA fits no module of the connected model ({families.architecture(model)}). {file.description()}")
     parts = [(inside, in_layers), (outside, elsewhere)]
@@ -53,7 +52,7 @@ def cut(file, model, text_layers):
     """{name: tensor} of the file that is on the text layers. Raises ValueError when there is nothing."""
     families.check(model, text_layers)
     keys = comfy.lora.model_lora_keys_unet(model.model, {})
-    _check_shapes(file, _of_model(file, model), model)
+    _of_model(file, model, keys)  # raises where the file is another model's
     kept = file.of_modules(lambda name: name in keys and _is_inside(keys[name], text_layers))
     if not kept:
         raise ValueError(f"This LoRA has nothing in the chosen text layers. {file.description()}")
@@ -65,11 +64,22 @@ def _mapped(file, keys):
     return comfy.lora.load_lora(dict(file.tensors), keys, log_missing=False)
 
 
-def _of_model(file, model):
-    """ComfyUI also names weights that are in other models of the kind only."""
+def _of_model(file, model, keys):
+    """What the file does to the model's weights; ComfyUI also names weights that are in other models of the kind only.
+
+    Raises ValueError for another shape: ComfyUI logs what does not fit and goes on without it."""
     weights = model.model.state_dict()
-    patches = _mapped(file, comfy.lora.model_lora_keys_unet(model.model, {}))
-    return {key: patch for key, patch in patches.items() if _weight(key) in weights}
+    patches = {key: patch for key, patch in _mapped(file, keys).items() if _weight(key) in weights}
+    for key, patch in patches.items():
+        weight, made = weights[_weight(key)], _size(patch)
+        part = None if isinstance(key, str) else key[1]  # (dimension, start, length), or None where the change is only reordered
+        wanted = weight.numel() // weight.shape[part[0]] * part[2] if part else weight.numel()
+        if made not in (None, wanted):
+            raise ValueError(
+                f"This LoRA is for another model: {_weight(key)} has {wanted:,} numbers here, and the file's change of it {made:,}. "
+                f"{file.description()}"
+            )
+    return patches
 
 
 def _weight(key):
@@ -84,22 +94,6 @@ def _is_inside(key, text_layers):
 def _split(patches, text_layers):
     inside = {key: patch for key, patch in patches.items() if _is_inside(key, text_layers)}
     return inside, {key: patch for key, patch in patches.items() if key not in inside}
-
-
-def _check_shapes(file, patches, model):
-    """ComfyUI logs weights that do not fit and goes on without them."""
-    weights = model.model.state_dict()
-    for key, patch in patches.items():
-        weight, made = weights.get(_weight(key)), _size(patch)
-        if weight is None or made is None:
-            continue
-        part = None if isinstance(key, str) else key[1]  # (dimension, start, length), or None where the change is only reordered
-        wanted = weight.numel() // weight.shape[part[0]] * part[2] if part else weight.numel()
-        if made != wanted:
-            raise ValueError(
-                f"This LoRA is for another model: {_weight(key)} has {wanted:,} numbers here, and the file's change of it {made:,}. "
-                f"{file.description()}"
-            )
 
 
 def _size(patch):

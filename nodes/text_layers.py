@@ -8,6 +8,7 @@ from comfy_api.latest import io, ui
 from ..patching import families, storage
 from ..patching.text_layers import summary
 from .comfy_compat import aliases
+from .live import say
 
 TextLayersSocket = io.Custom("TEXT_LAYERS")
 CATEGORY = "text layers"
@@ -16,10 +17,7 @@ _PRESET, _BY_HAND = "published for this model", "written below"
 
 def show(node, text):
     """Writes on the node while it runs in a graph; the same text goes into the queue's history."""
-    if node.hidden and node.hidden.unique_id:
-        from server import PromptServer
-
-        PromptServer.instance.send_progress_text(text, node.hidden.unique_id)
+    say(node.hidden and node.hidden.unique_id, text)
     return ui.PreviewText(text)
 
 
