@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..patching.adapters import FAMILIES
 from ..patching.families import PRESETS
+from . import markdown
 from .tiny_models import MODELS
 
 ROOT = Path(__file__).parents[1]
@@ -49,13 +50,12 @@ def rows():
 
 def table():
     head = ["family", "models", "ComfyUI class", "text layers", "keys and values from", "known to decide the word", "checks passed"]
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (head, ["---"] * len(head), *rows()))
+    return markdown.table(head, rows())
 
 
 def with_table(readme):
     """The README's text with the table as it should be."""
-    before, behind = readme[: readme.index(BEGIN)], readme[readme.index(END) :]
-    return f"{before}{BEGIN}\n\n{table()}\n\n{behind}"
+    return markdown.between(readme, BEGIN, END, table())
 
 
 def main():

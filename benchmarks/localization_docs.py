@@ -6,6 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..scoring.charts import curves
+from .markdown import between, table
 
 ROOT = Path(__file__).parents[1]
 RESULTS, DOCS = ROOT / "benchmarks" / "results", ROOT / "docs"
@@ -16,10 +17,6 @@ NAMES = {"unet": "demo U-Net", "mmdit": "demo MMDiT"}
 
 def load(name):
     return json.loads((RESULTS / f"{name}.json").read_text())
-
-
-def table(head, rows):
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (head, ["---"] * len(head), *rows))
 
 
 def _numbers(layers):
@@ -78,8 +75,7 @@ def readme_table(results):
 
 def with_table(readme):
     """The README's text with the table as it should be."""
-    before, rest = readme.split(BEGIN)
-    return f"{before}{BEGIN}\n\n{readme_table(load_all())}\n\n{END}{rest.split(END)[1]}"
+    return between(readme, BEGIN, END, readme_table(load_all()))
 
 
 def gaps(found):
