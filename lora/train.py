@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import comfy.model_management
 import torch
+from comfy.samplers import cond_equal_size
 
 from ..patching import families
 from ..patching.comfy_sampling import encode, model_conds, to_conds
@@ -57,13 +58,13 @@ def train(model, latents, prompts, text_layers, settings, start=None, tell=lambd
         device = model.load_device
         latents = [model.model.process_latent_in(latent[None].clone().float()).to(device) for latent in latents]
         prompts = prompts if len(prompts) > 1 else prompts * len(latents)
-        encoded = [_encoded(model, prompt, latent) for prompt, latent in zip(prompts, latents)]
+        conds = [_encoded(model, prompt, latent) for prompt, latent in zip(prompts, latents)]
         with adapters(model, text_layers, settings.rank, settings.alpha or settings.rank, settings.seed) as added:
             if start is not None:
                 added.load(start)
             losses = []
             try:
-                for value in _steps(model, latents, encoded, added, settings):
+                for value in _steps(model, latents, conds, added, settings):
                     losses.append(value)
                     tell(losses)
                     comfy.model_management.throw_exception_if_processing_interrupted()
@@ -74,18 +75,19 @@ def train(model, latents, prompts, text_layers, settings, start=None, tell=lambd
             return Trained(added.lora(), losses)
 
 
-def _steps(model, latents, encoded, added, settings):
+def _steps(model, latents, conds, added, settings):
     """The loss of each step, as it is made."""
     device, random = model.load_device, torch.Generator().manual_seed(settings.seed)
     optimizer = torch.optim.AdamW(added.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     for step in range(settings.steps):
         value = 0.0
-        # One at a time: prompts and pictures of a batch need not have the same size.
-        for picture in torch.randint(len(latents), (settings.batch,), generator=random).tolist():
-            noise = torch.randn(latents[picture].shape, generator=random).to(device)
-            sigma = _sigma(model, torch.rand((), generator=random).item()).to(device)
+        for group in _alike(torch.randint(len(latents), (settings.batch,), generator=random).tolist(), latents, conds):
+            clean = torch.cat([latents[picture] for picture in group])
+            noise = torch.randn(clean.shape, generator=random).to(device)
+            sigmas = torch.cat([_sigma(model, share) for share in torch.rand(len(group), generator=random).tolist()]).to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.low_precision):
-                part = loss(model, latents[picture], noise, sigma, encoded[picture]) / settings.batch
+                mean = loss(model, clean, noise, sigmas, _given(model, [conds[picture] for picture in group]))
+            part = mean * len(group) / settings.batch
             _backward(part, model)
             value += float(part.detach())
         if not value < float("inf"):
@@ -93,6 +95,25 @@ def _steps(model, latents, encoded, added, settings):
         optimizer.step()
         optimizer.zero_grad()
         yield value
+
+
+def _alike(pictures, latents, conds):
+    """The pictures in groups that the model takes in one call: of one size, with prompts of one length. (ComfyUI would repeat the tokens
+    of the shorter one; joint attention, unlike cross-attention, gives repeated tokens more weight.)"""
+    groups = []
+    for picture in pictures:
+        for group in groups:
+            one, other = (conds[n]["model_conds"] for n in (picture, group[0]))
+            if latents[picture].shape == latents[group[0]].shape and cond_equal_size(one, other) and _sizes(one) == _sizes(other):
+                group.append(picture)
+                break
+        else:
+            groups.append([picture])
+    return groups
+
+
+def _sizes(conds):
+    return {name: cond.size() for name, cond in conds.items()}
 
 
 def _backward(part, model):
@@ -161,12 +182,17 @@ def _leave_inference_mode(diffusion_model):
 
 
 def _encoded(model, prompt, latent):
-    """Arguments of apply_model for a prompt."""
+    """A prompt as the model's own cond."""
     (conds, *others) = to_conds(prompt)
     if others:
         raise ValueError("A prompt for training has one part: areas, masks and combined prompts cannot be trained on.")
     (cond,) = encode(model.model, [conds], "positive", latent, model.load_device)
-    values = model_conds([cond], 1, model.load_device)
+    return cond
+
+
+def _given(model, conds):
+    """Arguments of apply_model for conds of one shape, a row each."""
+    values = model_conds(conds, 1, model.load_device)
     return {name: value.clone() if torch.is_tensor(value) else value for name, value in values.items()}
 
 

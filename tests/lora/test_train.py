@@ -9,7 +9,7 @@ from peft import LoraConfig
 from text_layers.benchmarks.families import Bench
 from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.lora.adapters import adapters
-from text_layers.lora.train import Settings, _encoded, loss, train
+from text_layers.lora.train import Settings, _alike, _encoded, _given, loss, train
 from text_layers.patching import families
 
 from ..patching.diffusers_models import PAIRS
@@ -37,7 +37,7 @@ def test_gradients_are_those_of_diffusers_and_peft(name):
     latents, noise = random(1, 1, *pair.ours.latent), random(2, 1, *pair.ours.latent)
     sampling = model.model.model_sampling
     sigma = sampling.sigmas[len(sampling.sigmas) // 2].reshape(1).clone()
-    conds = _encoded(model, pair.ours.conditioning(0), latents)
+    conds = _given(model, [_encoded(model, pair.ours.conditioning(0), latents)])
     given = []
     with adapters(model, layers, RANK, ALPHA, seed=0) as added:
         for seed, p in enumerate(added.parameters()):
@@ -147,14 +147,47 @@ def measured(model, tiny, latents, prompts):
             for share in (0.3, 0.5, 0.7, 0.9):
                 sigma = sampling.sigmas[int(share * len(sampling.sigmas))].reshape(1)
                 noise = random(50 + n, 1, *tiny.latent)
-                total += float(loss(model, latents[n : n + 1], noise, sigma, _encoded(model, prompt, latents[:1])))
+                given = _given(model, [_encoded(model, prompt, latents[:1])])
+                total += float(loss(model, latents[n : n + 1], noise, sigma, given))
     comfy.model_management.unload_all_models()
     return total
 
 
 def run(tiny, model, settings, layers="1", start=None, **others):
-    what = (list(random(3, 2, *tiny.latent)), [tiny.conditioning(0)], families.written(model, layers), settings)
+    what = (list(random(3, 2, *tiny.latent)), [tiny.conditioning(seed) for seed in (0, 1)], families.written(model, layers), settings)
     return train(model, *what, start, **others).tensors
+
+
+@pytest.mark.parametrize("kind", ["SDXL", "SD3", "PixArtAlpha", "QwenImage"])
+def test_a_batch_is_the_mean_of_its_pictures(kind):
+    """The tolerance is float32's, for other orders of additions."""
+    tiny = TINY[kind]
+    model = tiny.build()
+    comfy.model_management.load_models_gpu([model])
+    latents, noise = random(3, 2, *tiny.latent), random(4, 2, *tiny.latent)
+    conds = [_encoded(model, tiny.conditioning(seed, 6), latents[:1]) for seed in (0, 1)]
+    sigmas = torch.stack([model.model.model_sampling.sigmas[n] for n in (300, 700)])
+    with torch.no_grad():
+        singles = [loss(model, latents[n : n + 1], noise[n : n + 1], sigmas[n : n + 1], _given(model, [conds[n]])) for n in (0, 1)]
+        assert loss(model, latents, noise, sigmas, _given(model, conds)).item() == pytest.approx(sum(singles).item() / 2, rel=1e-5)
+
+
+def test_one_call_takes_pictures_of_one_size_with_prompts_of_one_length():
+    """Twice the tokens is not the same prompt to joint attention."""
+    model, tiny = TINY["SD3"].build(), TINY["SD3"]
+    comfy.model_management.load_models_gpu([model])
+    channels, height, width = tiny.latent
+    latents = [torch.zeros(1, channels, height, w) for w in (width, width, width, 2 * width)]
+    conds = [_encoded(model, tiny.conditioning(0, tokens), latent) for tokens, latent in zip((6, 12, 6, 6), latents)]
+    assert _alike([3, 0, 1, 2, 0], latents, conds) == [[3], [0, 2, 0], [1]]
+
+
+def test_pictures_of_different_size_are_trained_together():
+    model, tiny = TINY["SDXL"].build(), TINY["SDXL"]
+    channels, *_ = tiny.latent
+    latents = [random(n, channels, 16, width) for n, width in enumerate((16, 24, 16))]
+    trained = train(model, latents, [tiny.conditioning(0)], families.written(model, "1"), Settings(steps=20, batch=4, learning_rate=1e-2))
+    assert sum(trained.losses[-5:]) < sum(trained.losses[:5])
 
 
 def test_the_same_seed_gives_the_same_file():
@@ -232,7 +265,7 @@ WITHOUT_GRADIENT = ("JoyImage", "ErnieImage")
 def test_every_family_is_trained_in_its_text_layers_or_says_why_not(kind):
     tiny = TINY[kind]
     model = tiny.build()
-    layer, settings = families.layer_names(model)[-1], Settings(steps=2, learning_rate=1e-3)
+    layer, settings = families.layer_names(model)[-1], Settings(steps=2, batch=3, learning_rate=1e-3)
     if kind in WITHOUT_GRADIENT:
         with pytest.raises(ValueError, match="operations that have no gradient"):
             run(tiny, model, settings, layer)
