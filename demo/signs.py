@@ -1,6 +1,7 @@
 """The demo models' pictures: a word on a coloured sign on a coloured wall.
 
 Sign            what one picture shows; `prompt()` is its prompt
+Lettering       how its word is written
 random_sign     draws one at random
 draw            Signs -> pictures [B, 32, 64, 3] uint8 (the training data; numpy and a seed decide what the prompt leaves open)
 text_box        where the word of a sign can stand, in pixels
@@ -36,6 +37,7 @@ PALETTE = {
     "white": (240, 240, 236),
 }
 SHAPES = ("square", "round", "oval", "tilted")
+FACES = {"regular": "", "bold": "-Bold", "oblique": "-Oblique", "bold oblique": "-BoldOblique"}  # of DejaVu Sans Mono
 _OVERSAMPLING = 3  # every edge is drawn this much larger and box-filtered down
 _EDGE = 0.4  # how dark a sign's outline is; darker ones are read as the letter I
 _JITTER = 1  # pixels by which the whole sign may be off in x and y
@@ -59,6 +61,17 @@ class Sign:
         return " ".join(w for w in words if w)
 
 
+@dataclass(frozen=True)
+class Lettering:
+    """face: of FACES; ink: red, green and blue in 0..255. The demo models know the default one only."""
+
+    face: str = "regular"
+    ink: tuple[int, int, int] = INK
+
+
+PLAIN = Lettering()
+
+
 def slots(word):
     """A word's six slots: its letters, about centred, and "_" for the empty ones."""
     if not 1 <= len(word) <= SLOTS or any(c not in LETTERS for c in word):
@@ -73,12 +86,12 @@ def random_sign(rng, word):
     return Sign(word, names[rng.integers(len(names))], wall, SHAPES[rng.integers(len(SHAPES))])
 
 
-def draw(signs, rng):
+def draw(signs, rng, lettering=PLAIN):
     """Pictures [B, HEIGHT, WIDTH, 3] uint8. What a prompt leaves open, `rng` decides."""
-    return np.stack([_draw_one(sign, rng) for sign in signs])
+    return np.stack([_draw_one(sign, rng, lettering) for sign in signs])
 
 
-def _draw_one(sign, rng):
+def _draw_one(sign, rng, lettering):
     full = random_sign(rng, sign.word)
     wall_name = sign.wall or full.wall
     sign_name = sign.sign or full.sign
@@ -97,7 +110,7 @@ def _draw_one(sign, rng):
             if letter != "_":
                 x = FIRST_SLOT + slot * SLOT_WIDTH + dx
                 cell = picture[:, x : x + SLOT_WIDTH]
-                cell += (np.array(INK, np.float32) - cell) * _glyph(letter, dy)[..., None]
+                cell += (np.array(lettering.ink, np.float32) - cell) * _glyph(letter, lettering.face, dy)[..., None]
     return picture.clip(0, 255).round().astype(np.uint8)
 
 
@@ -110,12 +123,12 @@ def _shading(rng):
 
 
 @lru_cache(None)
-def _glyph(letter, dy=0):
+def _glyph(letter, face="regular", dy=0):
     """One letter's ink in its slot, 0 to 1. [HEIGHT, SLOT_WIDTH]"""
     from matplotlib import get_data_path  # matplotlib ships the font, so every machine draws the same letters
 
     s = _OVERSAMPLING
-    font = ImageFont.truetype(str(Path(get_data_path()) / "fonts/ttf/DejaVuSansMono.ttf"), 46)
+    font = ImageFont.truetype(str(Path(get_data_path()) / f"fonts/ttf/DejaVuSansMono{FACES[face]}.ttf"), 46)
     natural = Image.new("L", (27, HEIGHT * s))  # its advance is 27.7 at this size: squeezed a little, for height
     ImageDraw.Draw(natural).text((13.5, HEIGHT * s / 2 + 17), letter, 255, font, anchor="ms")
     return np.roll(_shrink(natural.resize((SLOT_WIDTH * s, HEIGHT * s), Image.BICUBIC)), dy, 0)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import comfy.lora
 
 from ..patching import families
+from .metadata import LoraTensors
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,16 @@ def load_lora(file, model, text_layers, in_layers=1.0, elsewhere=0.0, clip=None,
 
 
 def cut(file, model, text_layers):
-    """{name: tensor} of the file that is on the text layers. Raises ValueError when there is nothing."""
+    """metadata.LoraTensors of what the file has on the text layers. Raises ValueError when there is nothing."""
     families.check(model, text_layers)
     keys = comfy.lora.model_lora_keys_unet(model.model, {})
     _of_model(file, model, keys)  # raises where the file is another model's
     kept = file.of_modules(lambda name: name in keys and _is_inside(keys[name], text_layers))
     if not kept:
         raise ValueError(f"This LoRA has nothing in the chosen text layers. {file.description()}")
-    return kept
+    # What the file says of its whole is not true of a part.
+    about = {name: value for name, value in file.metadata.items() if "hash" not in name}
+    return LoraTensors(kept, about | {"text_layers": text_layers.to_json(), "text_layers.cut_from": file.name})
 
 
 def _mapped(file, keys):

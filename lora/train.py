@@ -2,25 +2,27 @@
 
 Settings     how
 train        from latents and prompts to a LoRA
-loss         of the model's own prediction, whatever it predicts
 """
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import comfy.model_management
 import torch
-from comfy.samplers import cond_equal_size
 
 from ..patching import families
-from ..patching.comfy_sampling import encode, model_conds, to_conds
+from . import preview
 from .adapters import adapters
+from .checkpointing import checkpointed
+from .examples import alike, drawn, encoded, mean_loss
+from .metadata import LoraTensors, of_training
 
 
 @dataclass(frozen=True)
 class Settings:
-    """alpha: None for the rank. batch: pictures in one step. low_precision: compute in bfloat16, with the adapters in float32. The
-    defaults and AdamW's betas and weight decay are the paper's."""
+    """alpha: None for the rank. batch: pictures in one step. low_precision: compute in bfloat16, with the adapters in float32.
+    checkpointing: compute blocks again for the backward pass instead of keeping what they need. The defaults and AdamW's betas and weight
+    decay are the paper's."""
 
     rank: int = 4
     alpha: float | None = None
@@ -30,66 +32,82 @@ class Settings:
     seed: int = 0
     weight_decay: float = 1e-2
     low_precision: bool = False
+    checkpointing: bool = False
 
 
 @dataclass(frozen=True)
 class Trained:
-    """tensors: the LoRA file's; losses: of each step."""
+    """tensors: the LoRA file's, with its metadata; losses: of each step."""
 
-    tensors: dict[str, torch.Tensor]
+    tensors: LoraTensors
     losses: list[float]
 
 
-def train(model, latents, prompts, text_layers, settings, start=None, tell=lambda losses: None, keep=lambda tensors: None):
+def train(model, latents, prompts, text_layers, settings, start=None, tell=None, keep=None, accelerator=None):
     """latents: of each picture [channels, height, width], as VAE Encode gives them, the sizes may differ; prompts: CONDITIONING of each,
-    or one for all; start: tensors of a LoRA to go on with. tell(losses) is called after each step; keep(tensors) with what has been
-    trained when the training is cut short.
+    or one for all; start: files.LoraFile to go on with. tell(losses, draw) is called after each step, where draw() gives the latent of a
+    picture of the first prompt; keep(tensors) with what has been trained when the training is cut short. accelerator: an
+    accelerate.Accelerator, over whose processes each batch is spread.
 
-    Raises ValueError for no pictures, prompts that do not match them, steps, batch or rank below 1, a start of other layers or of
-    another rank, and when the loss is no number.
+    Raises ValueError for no pictures, prompts that do not match them, steps, batch or rank below 1, a batch smaller than the number of
+    processes, a start of other layers or of another rank, and when the loss is no number.
     """
     families.check(model, text_layers)
-    _check(latents, prompts, settings)
+    _check(latents, prompts, settings, accelerator)
     # Autograd does not take what was made in inference mode, and ComfyUI's blocks add in place to what it has kept.
     with torch.inference_mode(False), torch.enable_grad(), _in_training(), torch.autograd.graph.allow_mutation_on_saved_tensors():
         comfy.model_management.load_models_gpu([model])
         _leave_inference_mode(model.model.diffusion_model)
         _forget_text(model)
         device = model.load_device
-        latents = [model.model.process_latent_in(latent[None].clone().float()).to(device) for latent in latents]
         prompts = prompts if len(prompts) > 1 else prompts * len(latents)
-        conds = [_encoded(model, prompt, latent) for prompt, latent in zip(prompts, latents)]
-        with adapters(model, text_layers, settings.rank, settings.alpha or settings.rank, settings.seed) as added:
-            if start is not None:
-                added.load(start)
+        given = [latent[None].clone().float() for latent in latents]
+        latents = [model.model.process_latent_in(latent).to(device) for latent in given]
+        conds = [encoded(model, prompt, latent) for prompt, latent in zip(prompts, latents)]
+        before = int(start.metadata.get("ss_steps", 0)) if start else 0
+        with (
+            checkpointed(model.model.diffusion_model) if settings.checkpointing else nullcontext(),
+            adapters(model, text_layers, settings.rank, settings.alpha or settings.rank, settings.seed) as added,
+        ):
+            if start:
+                added.load(start.tensors)
             losses = []
+
+            def lora():
+                return LoraTensors(added.lora(), of_training(model, text_layers, settings, before + len(losses)))
+
+            def draw():
+                return preview.draw(model, prompts[0], given[0], settings.seed)
+
             try:
-                for value in _steps(model, latents, conds, added, settings):
+                for value in _steps(model, latents, conds, added, settings, accelerator):
                     losses.append(value)
-                    tell(losses)
+                    if tell:
+                        tell(losses, draw)
                     comfy.model_management.throw_exception_if_processing_interrupted()
             except BaseException:
-                if losses:
-                    keep(added.lora())
+                if losses and keep:
+                    keep(lora())
                 raise
-            return Trained(added.lora(), losses)
+            return Trained(lora(), losses)
 
 
-def _steps(model, latents, conds, added, settings):
-    """The loss of each step, as it is made."""
-    device, random = model.load_device, torch.Generator().manual_seed(settings.seed)
+def _steps(model, latents, conds, added, settings, accelerator):
+    """The loss of each step, as it is made. What is random is drawn for the whole batch by every process, so that the number of processes
+    changes nothing."""
+    random = torch.Generator().manual_seed(settings.seed)
     optimizer = torch.optim.AdamW(added.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    first, processes = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
     for step in range(settings.steps):
         value = 0.0
-        for group in _alike(torch.randint(len(latents), (settings.batch,), generator=random).tolist(), latents, conds):
-            clean = torch.cat([latents[picture] for picture in group])
-            noise = torch.randn(clean.shape, generator=random).to(device)
-            sigmas = torch.cat([_sigma(model, share) for share in torch.rand(len(group), generator=random).tolist()]).to(device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=settings.low_precision):
-                mean = loss(model, clean, noise, sigmas, _given(model, [conds[picture] for picture in group]))
-            part = mean * len(group) / settings.batch
+        batch = drawn(model, latents, conds, settings.batch, random)
+        for group in alike(batch[first::processes]):
+            with torch.autocast(model.load_device.type, torch.bfloat16, enabled=settings.low_precision):
+                part = mean_loss(model, group) * len(group) / settings.batch
             _backward(part, model)
             value += float(part.detach())
+        if accelerator:
+            value = _sum_over(accelerator, added.parameters(), value)
         if not value < float("inf"):
             raise ValueError(f"The loss is no number in step {step + 1}: lower the learning rate ({settings.learning_rate:g}).")
         optimizer.step()
@@ -97,23 +115,11 @@ def _steps(model, latents, conds, added, settings):
         yield value
 
 
-def _alike(pictures, latents, conds):
-    """The pictures in groups that the model takes in one call: of one size, with prompts of one length. (ComfyUI would repeat the tokens
-    of the shorter one; joint attention, unlike cross-attention, gives repeated tokens more weight.)"""
-    groups = []
-    for picture in pictures:
-        for group in groups:
-            one, other = (conds[n]["model_conds"] for n in (picture, group[0]))
-            if latents[picture].shape == latents[group[0]].shape and cond_equal_size(one, other) and _sizes(one) == _sizes(other):
-                group.append(picture)
-                break
-        else:
-            groups.append([picture])
-    return groups
-
-
-def _sizes(conds):
-    return {name: cond.size() for name, cond in conds.items()}
+def _sum_over(accelerator, parameters, value):
+    """Gradients and loss of all processes, each of which has its share of the batch's mean."""
+    for p in parameters:
+        p.grad = accelerator.reduce(p.grad, "sum")
+    return float(accelerator.reduce(torch.tensor(value, device=accelerator.device), "sum"))
 
 
 def _backward(part, model):
@@ -145,29 +151,15 @@ def _in_training():
         comfy.model_management.in_training = before
 
 
-def loss(model, latents, noise, sigmas, conds):
-    """Mean squared error of what the model itself predicts (noise, velocity or flow), for sigmas [n].
-
-    ComfyUI turns every prediction into a finished picture, by a function that is linear in the prediction: its slope turns the error
-    of the picture back into the prediction's.
-    """
-    sampling = model.model.model_sampling
-    wide = sigmas.reshape(-1, *[1] * (latents.ndim - 1))
-    noisy = sampling.noise_scaling(wide, noise, latents)
-    options = {"transformer_options": dict(model.model_options.get("transformer_options", {}))}
-    denoised = model.model.apply_model(noisy, sigmas, **conds, **options)
-    zero, one = torch.zeros_like(latents), torch.ones_like(latents)
-    slope = sampling.calculate_denoised(sigmas, one, zero) - sampling.calculate_denoised(sigmas, zero, zero)
-    return ((denoised.float() - latents) / slope).square().mean()
-
-
-def _check(latents, prompts, settings):
+def _check(latents, prompts, settings, accelerator):
     if not len(latents):
         raise ValueError("There are no pictures to train on.")
     if len(prompts) not in (1, len(latents)):
         raise ValueError(f"There are {len(prompts)} prompts for {len(latents)} pictures: give one for each, or one for all.")
     if settings.steps < 1 or settings.batch < 1:
         raise ValueError(f"Steps ({settings.steps}) and batch ({settings.batch}) must be 1 or more.")
+    if accelerator and settings.batch < accelerator.num_processes:
+        raise ValueError(f"A batch of {settings.batch} cannot be spread over {accelerator.num_processes} processes: make it larger.")
 
 
 def _leave_inference_mode(diffusion_model):
@@ -179,25 +171,3 @@ def _leave_inference_mode(diffusion_model):
         for name, b in module._buffers.items():
             if b is not None and b.is_inference():
                 module._buffers[name] = b.clone()
-
-
-def _encoded(model, prompt, latent):
-    """A prompt as the model's own cond."""
-    (conds, *others) = to_conds(prompt)
-    if others:
-        raise ValueError("A prompt for training has one part: areas, masks and combined prompts cannot be trained on.")
-    (cond,) = encode(model.model, [conds], "positive", latent, model.load_device)
-    return cond
-
-
-def _given(model, conds):
-    """Arguments of apply_model for conds of one shape, a row each."""
-    values = model_conds(conds, 1, model.load_device)
-    return {name: value.clone() if torch.is_tensor(value) else value for name, value in values.items()}
-
-
-def _sigma(model, share):
-    """A noise level [1]: uniform over the model's own time steps, for shares that are uniform from 0 to 1."""
-    sampling = model.model.model_sampling
-    first, last = (float(sampling.timestep(sigma)) for sigma in (sampling.sigma_min, sampling.sigma_max))
-    return torch.as_tensor(sampling.sigma(torch.tensor(first + share * (last - first)))).float().reshape(1)

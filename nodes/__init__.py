@@ -5,9 +5,10 @@ from comfy_api.latest import ComfyExtension
 from .deepfloyd import LoadDeepFloydIF
 from .demo_model import LoadTextDemoModel
 from .localize import LocalizeTextLayers
-from .lora import CutLora, LoadLocalizedLora
+from .lora import CutLora, LoadLocalizedLora, SaveLocalizedLora
 from .patch import PatchPromptIntoLayers
 from .text_layers import ChooseTextLayers, LoadTextLayers, SaveTextLayers
+from .text_set import DrawTextTrainingSet
 from .training import TrainLocalizedLora
 
 
@@ -20,6 +21,8 @@ class TextLayersExtension(ComfyExtension):
             LoadLocalizedLora,
             CutLora,
             TrainLocalizedLora,
+            SaveLocalizedLora,
+            DrawTextTrainingSet,
             SaveTextLayers,
             LoadTextLayers,
             LoadTextDemoModel,

@@ -5,8 +5,10 @@ from pathlib import Path
 import folder_paths
 from comfy_api.latest import io
 
+from ..lora import storage
 from ..lora.files import read
 from ..lora.load import cut, load_lora
+from ..lora.metadata import LoraTensors
 from .comfy_compat import ADVANCED, aliases
 from .text_layers import CATEGORY, TextLayersSocket, show
 
@@ -85,8 +87,8 @@ class CutLora(io.ComfyNode):
             node_id="TextLayersCutLora",
             display_name="Cut LoRA To Text Layers",
             category=CATEGORY,
-            description="Keeps only what a LoRA file does in the text layers. Connect Save LoRA Weights for a file a fraction of the size, "
-            "or Load LoRA Model.",
+            description="Keeps only what a LoRA file does in the text layers. Connect Save Localized LoRA for a file a fraction of the "
+            "size, or Load LoRA Model.",
             **aliases("extract lora", "shrink lora", "split lora"),
             inputs=[
                 io.Model.Input("model", tooltip="A model of the kind that the LoRA is for. It is only looked at."),
@@ -107,3 +109,32 @@ class CutLora(io.ComfyNode):
         file = read(lora_path(lora_name))
         kept = cut(file, model, text_layers)
         return io.NodeOutput(kept, ui=show(cls, f"{file.description()}\nKept: {len(kept)} of {len(file.tensors)} tensors."))
+
+
+class SaveLocalizedLora(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TextLayersSaveLora",
+            display_name="Save Localized LoRA",
+            category=CATEGORY,
+            description="Writes a LoRA as safetensors with metadata: the architecture, its text layers, rank, steps and settings.",
+            **aliases("save lora", "export lora"),
+            inputs=[
+                io.Custom("LORA_MODEL").Input("lora", tooltip="From Train Localized LoRA, Cut LoRA To Text Layers or core's Train LoRA."),
+                io.String.Input(
+                    "filename_prefix",
+                    default="loras/text layers",
+                    tooltip="Under ComfyUI's output folder; files in output/loras are offered by all LoRA loaders. A number is added, "
+                    "nothing is overwritten.",
+                ),
+            ],
+            outputs=[],
+            is_output_node=True,
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, lora, filename_prefix):
+        path = storage.save(lora if isinstance(lora, LoraTensors) else LoraTensors(lora, {}), filename_prefix)
+        return io.NodeOutput(ui=show(cls, f"Saved as {path.name} in {path.parent}"))

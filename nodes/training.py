@@ -2,14 +2,17 @@
 
 import comfy.utils
 import folder_paths
+import numpy as np
+import torch
 from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
 from PIL import Image
 
 from ..lora import storage
 from ..lora.files import read
 from ..lora.train import Settings, train
 from ..scoring.charts import loss_chart
-from .comfy_compat import FIXED_SEED, aliases
+from .comfy_compat import ADVANCED, FIXED_SEED, aliases
 from .live import say, seldom
 from .lora import lora_path
 from .text_layers import CATEGORY, TextLayersSocket, show
@@ -25,7 +28,7 @@ class TrainLocalizedLora(io.ComfyNode):
             display_name="Train Localized LoRA",
             category=CATEGORY,
             description="Trains a LoRA in the text layers alone: better drawn words, a small file, and the rest of the model as it was. "
-            "Connect Save LoRA Weights.",
+            "Connect Save Localized LoRA.",
             **aliases("train lora", "fine-tune text", "text lora", "lora training"),
             is_input_list=True,
             inputs=[
@@ -44,7 +47,7 @@ class TrainLocalizedLora(io.ComfyNode):
                     tooltip="The paper takes 1e-4 for SD3, 1e-6 for SDXL.",
                 ),
                 io.Int.Input("steps", default=500, min=1, max=1000000, tooltip="Steps of the optimizer."),
-                io.Int.Input("batch_size", default=1, min=1, max=4096, tooltip="Pictures in one step, evaluated one after another."),
+                io.Int.Input("batch_size", default=1, min=1, max=4096, tooltip="Pictures in one step."),
                 io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, **FIXED_SEED, tooltip="Of first weights, noise and order."),
                 io.Combo.Input("training_dtype", options=["bf16", "fp32"], tooltip="The model computes in it; the LoRA is fp32."),
                 io.Combo.Input(
@@ -52,38 +55,92 @@ class TrainLocalizedLora(io.ComfyNode):
                     options=[_NEW, *folder_paths.get_filename_list("loras")],
                     tooltip="A LoRA of the same layers and rank to go on with.",
                 ),
+                io.Boolean.Input(
+                    "gradient_checkpointing",
+                    default=False,
+                    tooltip="Less memory for more time: blocks are computed again for the backward pass.",
+                ),
+                io.Int.Input(
+                    "preview_every",
+                    default=100,
+                    min=1,
+                    max=1000000,
+                    tooltip="Steps between two pictures of the first prompt, where a VAE is connected.",
+                    **ADVANCED,
+                ),
+                io.Vae.Input("vae", optional=True, tooltip="Draws pictures of the first prompt while it trains."),
             ],
             outputs=[
-                io.Custom("LORA_MODEL").Output(display_name="lora", tooltip="For Save LoRA Weights or Load LoRA Model."),
+                io.Custom("LORA_MODEL").Output(display_name="lora", tooltip="For Save Localized LoRA or Load LoRA Model."),
                 io.Custom("LOSS_MAP").Output(display_name="loss_map", tooltip="For Plot Loss Graph."),
                 io.Int.Output(display_name="steps", tooltip="Steps that were trained."),
+                io.Image.Output(display_name="previews", tooltip="The pictures of the first prompt, where a VAE is connected."),
             ],
             is_output_node=True,
             hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
-    def execute(cls, model, latents, positive, text_layers, rank, alpha, learning_rate, steps, batch_size, seed, training_dtype, resume):
+    def execute(
+        cls,
+        model,
+        latents,
+        positive,
+        text_layers,
+        rank,
+        alpha,
+        learning_rate,
+        steps,
+        batch_size,
+        seed,
+        training_dtype,
+        resume,
+        gradient_checkpointing,
+        preview_every,
+        vae=None,
+    ):
         pictures = [picture for latent in latents for picture in latent["samples"]]
         settings = Settings(
-            rank[0], alpha[0], learning_rate[0], steps[0], batch_size[0], seed[0], low_precision=training_dtype[0] == "bf16"
+            rank[0],
+            alpha[0],
+            learning_rate[0],
+            steps[0],
+            batch_size[0],
+            seed[0],
+            low_precision=training_dtype[0] == "bf16",
+            checkpointing=gradient_checkpointing[0],
         )
-        start = None if resume[0] == _NEW else read(lora_path(resume[0])).tensors
-        node = cls.hidden.unique_id
-        bar, due = comfy.utils.ProgressBar(settings.steps, node_id=node), seldom()
+        start = None if resume[0] == _NEW else read(lora_path(resume[0]))
+        live = _Live(cls.hidden.unique_id, settings.steps, vae and vae[0], preview_every[0])
 
-        def tell(losses):
-            preview = None
-            if due():
-                preview = ("JPEG", Image.fromarray(loss_chart(losses, settings.steps)), 512)
-                say(node, f"step {len(losses)} of {settings.steps}, loss {sum(losses[-20:]) / len(losses[-20:]):.4f}")
-            bar.update_absolute(len(losses), settings.steps, preview)
+        def keep(lora):
+            live.say(f"Cut short. What was trained is in {storage.save(lora, 'loras/interrupted').name}: choose it under resume to go on.")
 
-        def keep(tensors):
-            say(node, f"Cut short. What was trained is in {storage.save(tensors, 'interrupted').name}: choose it under resume to go on.")
-
-        trained = train(model[0], pictures, positive, text_layers[0], settings, start, tell, keep)
+        trained = train(model[0], pictures, positive, text_layers[0], settings, start, live, keep)
         last = trained.losses[-max(1, settings.steps // 10) :]
         size = sum(t.numel() for t in trained.tensors.values())
         text = f"{len(trained.losses)} steps, mean loss of the last tenth {sum(last) / len(last):.4f}. {size:,} numbers in the LoRA."
-        return io.NodeOutput(trained.tensors, {"loss": trained.losses}, len(trained.losses), ui=show(cls, text))
+        previews = torch.cat(live.pictures) if live.pictures else ExecutionBlocker("Connect a VAE to Train Localized LoRA for previews.")
+        return io.NodeOutput(trained.tensors, {"loss": trained.losses}, len(trained.losses), previews, ui=show(cls, text))
+
+
+class _Live:
+    """Called after each step: shows the losses and, every so many steps, what the model draws."""
+
+    def __init__(self, node, steps, vae, every):
+        self.pictures = []
+        self._node, self._steps, self._vae, self._every = node, steps, vae, every
+        self._bar, self._due = comfy.utils.ProgressBar(steps, node_id=node), seldom()
+
+    def say(self, text):
+        say(self._node, text)
+
+    def __call__(self, losses, draw):
+        preview = None
+        if self._vae and len(losses) % self._every == 0:
+            self.pictures.append(self._vae.decode(draw()).cpu()[..., :3])
+        if self._due():
+            drawn = np.asarray(self.pictures[-1][0].mul(255).round().byte()) if self.pictures else None
+            preview = ("JPEG", Image.fromarray(loss_chart(losses, self._steps, drawn)), 512)
+            self.say(f"step {len(losses)} of {self._steps}, loss {sum(losses[-20:]) / len(losses[-20:]):.4f}")
+        self._bar.update_absolute(len(losses), self._steps, preview)

@@ -97,18 +97,24 @@ def live_chart(scores, layers, picture=None):
         pen.rectangle((layer * step + 1, top, (layer + 1) * step - 2, height - 18), _CHOSEN if score > 0.05 else _OTHER)
     for layer in range(0, layers, max(1, layers // 12)):
         pen.text((layer * step + 2, height - 15), str(layer), _INK, ImageFont.load_default(11))
+    return _above(chart, picture)
+
+
+def _above(chart, picture):
+    """picture: None, or one that is shown below the chart in the same width."""
     if picture is None:
         return np.asarray(chart)
     shown = Image.fromarray(picture)
-    shown = shown.resize((width, round(width * shown.height / shown.width)), Image.BICUBIC)
-    both = Image.new("RGB", (width, height + shown.height), _PAPER)
+    shown = shown.resize((chart.width, round(chart.width * shown.height / shown.width)), Image.BICUBIC)
+    both = Image.new("RGB", (chart.width, chart.height + shown.height), _PAPER)
     both.paste(chart, (0, 0))
-    both.paste(shown, (0, height))
+    both.paste(shown, (0, chart.height))
     return np.asarray(both)
 
 
-def loss_chart(losses, steps):
-    """losses: of the steps so far; steps: of the whole training. Points are the losses, the line their running mean."""
+def loss_chart(losses, steps, picture=None):
+    """losses: of the steps so far; steps: of the whole training. Points are the losses, the line their running mean. picture: [H, W, 3],
+    shown below."""
     width, height, edge = 512, 256, 18
     chart = Image.new("RGB", (width, height), _PAPER)
     pen = ImageDraw.Draw(chart)
@@ -125,4 +131,4 @@ def loss_chart(losses, steps):
     pen.line(list(zip(x[window - 1 :], top)), _CHOSEN, 2)
     pen.line((edge, height - edge, width - edge, height - edge), _INK)
     pen.text((edge, 2), f"loss {mean[-1]:.4f}, step {len(values)} of {steps}", _INK, ImageFont.load_default(12))
-    return np.asarray(chart)
+    return _above(chart, picture)

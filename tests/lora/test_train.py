@@ -9,7 +9,9 @@ from peft import LoraConfig
 from text_layers.benchmarks.families import Bench
 from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.lora.adapters import adapters
-from text_layers.lora.train import Settings, _alike, _encoded, _given, loss, train
+from text_layers.lora.examples import Example, alike, encoded, given, loss
+from text_layers.lora.files import LoraFile
+from text_layers.lora.train import Settings, train
 from text_layers.patching import families
 
 from ..patching.diffusers_models import PAIRS
@@ -37,14 +39,14 @@ def test_gradients_are_those_of_diffusers_and_peft(name):
     latents, noise = random(1, 1, *pair.ours.latent), random(2, 1, *pair.ours.latent)
     sampling = model.model.model_sampling
     sigma = sampling.sigmas[len(sampling.sigmas) // 2].reshape(1).clone()
-    conds = _given(model, [_encoded(model, pair.ours.conditioning(0), latents)])
-    given = []
+    conds = given(model, [encoded(model, pair.ours.conditioning(0), latents)])
+    seen = []
     with adapters(model, layers, RANK, ALPHA, seed=0) as added:
         for seed, p in enumerate(added.parameters()):
             with torch.no_grad():
                 p.copy_(0.1 * random(100 + seed, *p.shape))  # up matrices begin at zero, and so would the gradients of the others
         model.model.diffusion_model.register_forward_hook(
-            lambda module, args, kwargs, out: given.append(dict(zip(("x", "t"), args)) | kwargs), with_kwargs=True
+            lambda module, args, kwargs, out: seen.append(dict(zip(("x", "t"), args)) | kwargs), with_kwargs=True
         )
         loss(model, latents, noise, sigma, conds).backward()
         parts = {}
@@ -52,7 +54,7 @@ def test_gradients_are_those_of_diffusers_and_peft(name):
             for number, part in enumerate(module.parts):
                 parts[path, number] = {k: getattr(part, k)["default"].weight for k in ("lora_A", "lora_B")}
         file = added.lora()
-    (c,) = given
+    (c,) = seen
     # diffusers: what its training scripts do.
     modules = sorted({key.rsplit(".lora", 1)[0] for key in file})
     paths = {path.replace(".", "_"): path for path, module in theirs.named_modules() if isinstance(module, torch.nn.Linear)}
@@ -147,15 +149,15 @@ def measured(model, tiny, latents, prompts):
             for share in (0.3, 0.5, 0.7, 0.9):
                 sigma = sampling.sigmas[int(share * len(sampling.sigmas))].reshape(1)
                 noise = random(50 + n, 1, *tiny.latent)
-                given = _given(model, [_encoded(model, prompt, latents[:1])])
-                total += float(loss(model, latents[n : n + 1], noise, sigma, given))
+                what = given(model, [encoded(model, prompt, latents[:1])])
+                total += float(loss(model, latents[n : n + 1], noise, sigma, what))
     comfy.model_management.unload_all_models()
     return total
 
 
 def run(tiny, model, settings, layers="1", start=None, **others):
     what = (list(random(3, 2, *tiny.latent)), [tiny.conditioning(seed) for seed in (0, 1)], families.written(model, layers), settings)
-    return train(model, *what, start, **others).tensors
+    return train(model, *what, start and LoraFile("", start, {}), **others).tensors
 
 
 @pytest.mark.parametrize("kind", ["SDXL", "SD3", "PixArtAlpha", "QwenImage"])
@@ -165,11 +167,11 @@ def test_a_batch_is_the_mean_of_its_pictures(kind):
     model = tiny.build()
     comfy.model_management.load_models_gpu([model])
     latents, noise = random(3, 2, *tiny.latent), random(4, 2, *tiny.latent)
-    conds = [_encoded(model, tiny.conditioning(seed, 6), latents[:1]) for seed in (0, 1)]
+    conds = [encoded(model, tiny.conditioning(seed, 6), latents[:1]) for seed in (0, 1)]
     sigmas = torch.stack([model.model.model_sampling.sigmas[n] for n in (300, 700)])
     with torch.no_grad():
-        singles = [loss(model, latents[n : n + 1], noise[n : n + 1], sigmas[n : n + 1], _given(model, [conds[n]])) for n in (0, 1)]
-        assert loss(model, latents, noise, sigmas, _given(model, conds)).item() == pytest.approx(sum(singles).item() / 2, rel=1e-5)
+        singles = [loss(model, latents[n : n + 1], noise[n : n + 1], sigmas[n : n + 1], given(model, [conds[n]])) for n in (0, 1)]
+        assert loss(model, latents, noise, sigmas, given(model, conds)).item() == pytest.approx(sum(singles).item() / 2, rel=1e-5)
 
 
 def test_one_call_takes_pictures_of_one_size_with_prompts_of_one_length():
@@ -178,8 +180,13 @@ def test_one_call_takes_pictures_of_one_size_with_prompts_of_one_length():
     comfy.model_management.load_models_gpu([model])
     channels, height, width = tiny.latent
     latents = [torch.zeros(1, channels, height, w) for w in (width, width, width, 2 * width)]
-    conds = [_encoded(model, tiny.conditioning(0, tokens), latent) for tokens, latent in zip((6, 12, 6, 6), latents)]
-    assert _alike([3, 0, 1, 2, 0], latents, conds) == [[3], [0, 2, 0], [1]]
+    first, longer, other, wider = (
+        Example(latent, latent, torch.ones(1), encoded(model, tiny.conditioning(0, tokens), latent))
+        for tokens, latent in zip((6, 12, 6, 6), latents)
+    )
+    assert [list(map(id, group)) for group in alike([wider, first, longer, other])] == [
+        [id(wider)], [id(first), id(other)], [id(longer)]
+    ]  # fmt: skip
 
 
 def test_pictures_of_different_size_are_trained_together():
@@ -201,7 +208,7 @@ def test_an_interruption_keeps_what_was_trained_and_leaves_the_model_as_it_was()
     before = {name: w.clone() for name, w in model.model.state_dict().items()}
     modules = {name: type(module) for name, module in model.model.named_modules()}
 
-    def interrupt(losses):
+    def interrupt(losses, draw):
         if len(losses) == 2:
             comfy.model_management.interrupt_current_processing()
 

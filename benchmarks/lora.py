@@ -1,0 +1,164 @@
+"""Does a LoRA on the text layers improve drawn words and leave the rest alone? [Staniszewski et al., section 5.1]
+
+`python dev.py run benchmarks.lora --model unet --weights FILE --out FILE.json`
+
+--weights is a demo model after too short a training, which draws words badly (docs/lora.md says which). It gets LoRAs on its text layers,
+on all layers, and on as many random others: the same pictures, steps, rank and seed. The pictures that they are trained on are of one
+kind, as people's are: white square signs on blue walls, with captions that tell the word alone. Then each draws:
+
+words       held-out words on signs of all kinds that the prompt describes: read by EasyOCR; colours and shape measured from pixels;
+            the background against the picture that the model draws without the LoRA
+empty       described signs without a word: against the picture without the LoRA
+open        prompts that tell the word alone: how many bits of colours and shapes over seeds
+
+Words, pictures and noise of a seed are the same for all. --words train draws words of the training list instead: for choosing settings.
+"""
+
+import argparse
+import json
+import time
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+import comfy.sd
+import comfy.utils
+import numpy as np
+import torch
+from safetensors.torch import save
+
+from ..demo import comfy_model, pictures, signs
+from ..demo.text_set import text_set
+from ..demo.train import word_list
+from ..lora.train import Settings, train
+from ..patching import families
+from ..scoring import text
+from ..scoring.image import mse, psnr
+from ..scoring.ocr import engine
+from .demo_quality import BATCH
+from .record import environment
+
+TRAINING = {"sign": "white", "wall": "blue", "shape": "square", "describe": False}
+RANDOM_LETTERS = 0.5  # share of the training's words, as in the demo models' own training
+
+
+def training_set(clip, vae, count, seed):
+    """(latents, prompts)"""
+    rng = np.random.default_rng((seed, 1))
+    held_out = set(word_list("held_out"))
+    words = [str(word) for word in rng.choice(word_list("train"), count)]
+    for n in range(int(count * RANDOM_LETTERS)):
+        word = "".join(rng.choice(list(signs.LETTERS), len(words[n])))
+        words[n] = word if word not in held_out else words[n]
+    drawn, captions = text_set(words, count, seed, **TRAINING)
+    latents = vae.encode(torch.from_numpy(drawn).float() / 255)
+    return list(latents), [pictures.encode(clip, [caption]) for caption in captions]
+
+
+def evaluation(words, count, others, seed):
+    """{kind: signs}"""
+    rng = np.random.default_rng((seed, 2))
+    chosen = [str(word) for word in rng.choice(word_list(words), count + others, replace=False)]
+    described = [signs.random_sign(rng, word) for word in chosen]
+    return {
+        "words": described[:count],
+        "empty": [signs.Sign(None, sign.sign, sign.wall, sign.shape) for sign in described[count:]],
+        "open": [signs.Sign(sign.word, None, None, None) for sign in described[count:]],
+    }
+
+
+def draw(model, clip, vae, shown, seed):
+    drawn = []
+    for first in range(0, len(shown), BATCH):
+        batch = shown[first : first + BATCH]
+        positive = pictures.encode(clip, [sign.prompt() for sign in batch])
+        drawn.extend(pictures.sample(model, clip, vae, positive, seed * 1000 + first, len(batch)))
+    return drawn
+
+
+def bits(values):
+    """Entropy of what was seen."""
+    shares = np.array(list(Counter(values).values())) / len(values)
+    return float(-(shares * np.log2(shares)).sum())
+
+
+def measure(drawn, before, shown, ocr):
+    """Numbers of each picture, and the bits of what the open prompts leave to the model. before: pictures without the LoRA."""
+    read = [ocr.read(picture, 4) for picture in drawn["words"]]
+    wanted = [sign.word for sign in shown["words"]]
+    seen = [(*signs.read_colours(picture), signs.read_shape(picture)) for picture in drawn["open"]]
+    return {
+        "exact": [int(r == w) for r, w in zip(read, wanted)],
+        "f1": [round(text.f1(r, w), 4) for r, w in zip(read, wanted)],
+        "colours": [int(signs.read_colours(p) == (s.wall, s.sign)) for p, s in zip(drawn["words"], shown["words"])],
+        "shape": [int(signs.read_shape(p) == s.shape) for p, s in zip(drawn["words"], shown["words"])],
+        "background_psnr": [
+            min(psnr(a, b, [signs.text_box(s.word)]), 99.0) for a, b, s in zip(drawn["words"], before["words"], shown["words"])
+        ],
+        "empty_mse": [mse(a, b) for a, b in zip(drawn["empty"], before["empty"])],
+        "open_bits": {kind: bits(values) for kind, values in zip(("wall", "sign", "shape"), zip(*seen))},
+        "open_like_training": sum(one == (TRAINING["wall"], TRAINING["sign"], TRAINING["shape"]) for one in seen) / len(seen),
+    }
+
+
+def arms(model, seed):
+    """{name: numbers of the layers}"""
+    names = families.layer_names(model)
+    chosen = [names.index(name) for name in families.preset(model).names]
+    others = [n for n in range(len(names)) if n not in chosen]
+    picked = np.random.default_rng((seed, 3)).choice(others, len(chosen), replace=False)
+    return {"text layers": chosen, "all layers": list(range(len(names))), "random others": sorted(int(n) for n in picked)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=comfy_model.MODELS, required=True)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--words", choices=("held_out", "train"), default="held_out")
+    parser.add_argument("--seeds", type=int, nargs="+", default=(21, 22, 23))
+    parser.add_argument("--pictures", type=int, default=1000, help="to train on")
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rank", type=int, default=4)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--count", type=int, default=100, help="words to draw")
+    parser.add_argument("--others", type=int, default=75, help="pictures of each other kind")
+    parser.add_argument("--arms", nargs="+", help="some of them")
+    a = parser.parse_args()
+    ocr = engine("EasyOCR")
+    loaded = comfy_model.from_state_dict(a.model, comfy.utils.load_torch_file(str(a.weights)))
+    model, clip, vae = loaded
+    result = {**environment(), "model": a.model, "words": a.words, "pictures": a.pictures, "seeds": {}}
+    for seed in a.seeds:
+        settings = Settings(rank=a.rank, learning_rate=a.learning_rate, steps=a.steps, batch=a.batch, seed=seed)
+        shown = evaluation(a.words, a.count, a.others, seed)
+        latents, prompts = training_set(clip, vae, a.pictures, seed)
+        before = {kind: draw(*loaded, what, seed) for kind, what in shown.items()}
+        found = result["seeds"][seed] = {"without": measure(before, before, shown, ocr)}
+        result["settings"] = asdict(settings)
+        for arm, layers in arms(model, seed).items():
+            if a.arms and arm not in a.arms:
+                continue
+            started = time.perf_counter()
+            trained = train(model, latents, prompts, families.written(model, ", ".join(map(str, layers))), settings)
+            seconds = time.perf_counter() - started
+            with_lora = comfy.sd.load_lora_for_models(model, None, trained.tensors, 1.0, 0)[0]
+            drawn = {kind: draw(with_lora, clip, vae, what, seed) for kind, what in shown.items()}
+            found[arm] = {
+                "layers": layers,
+                "file_bytes": len(save(trained.tensors)),
+                "numbers": sum(t.numel() for t in trained.tensors.values()),
+                "seconds_a_step": round(seconds / a.steps, 4),
+                "loss": round(float(np.mean(trained.losses[-100:])), 5),
+                **measure(drawn, before, shown, ocr),
+            }
+        for arm, m in found.items():
+            numbers = {k: round(float(np.mean(m[k])), 4) for k in ("exact", "f1", "colours", "shape", "background_psnr", "empty_mse")}
+            rest = {k: m.get(k) for k in ("open_bits", "open_like_training", "loss", "seconds_a_step", "layers")}
+            print(seed, arm, numbers, rest, flush=True)
+        a.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
