@@ -38,7 +38,7 @@ from ..scoring.ocr import engine
 from .demo_quality import BATCH
 from .record import environment
 
-TRAINING = {"sign": "white", "wall": "blue", "shape": "square", "describe": False}
+TRAINING = {"sign": "white", "wall": "blue", "shape": "square"}
 RANDOM_LETTERS = 0.5  # share of the training's words, as in the demo models' own training
 
 

@@ -7,14 +7,13 @@ of_training     metadata of a trained LoRA
 import json
 from dataclasses import asdict
 
-import comfy.model_base
-
 from ..patching import families
 
+# Their names in modelspec.
 _ARCHITECTURES = {
-    comfy.model_base.SDXL: "stable-diffusion-xl-v1-base",
-    comfy.model_base.SDXLRefiner: "stable-diffusion-xl-v1-refiner",
-    comfy.model_base.SD3: "stable-diffusion-v3-medium",
+    "unet-16x768": "stable-diffusion-v1",
+    "unet-70x2048": "stable-diffusion-xl-v1-base",
+    "mmdit-24x1536": "stable-diffusion-v3-medium",
 }
 
 
@@ -28,7 +27,7 @@ class LoraTensors(dict):
 
 def of_training(model, text_layers, settings, steps):
     """settings: train.Settings; steps: of all trainings of this LoRA. The alpha is the rank: the scale is in the tensors."""
-    base = next((name for kind, name in _ARCHITECTURES.items() if isinstance(model.model, kind)), None)
+    base = _ARCHITECTURES.get(families.architecture(model))
     return ({"modelspec.architecture": f"{base}/lora"} if base else {}) | {
         "modelspec.sai_model_spec": "1.0.0",
         "ss_network_module": "networks.lora",

@@ -1,4 +1,9 @@
-"""LoRA files that the pack writes, in ComfyUI's output/loras, where its loaders look too."""
+"""LoRA files that the pack writes.
+
+save           under ComfyUI's output folder, where its loaders look too
+write          anywhere
+tensor_hash    of a LoRA, whatever its metadata
+"""
 
 import hashlib
 from datetime import datetime, timezone
@@ -19,9 +24,13 @@ def save(lora, prefix):
         folder, name, number, _, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
     except Exception as error:  # ComfyUI raises a bare one
         raise ValueError(f"The file cannot be written to {prefix}: it must lie inside ComfyUI's output folder.") from error
-    path = Path(folder) / f"{name}_{number:05}_.safetensors"
+    return write(lora, Path(folder) / f"{name}_{number:05}_.safetensors")
+
+
+def write(lora, path):
+    """lora: metadata.LoraTensors. Returns the path."""
     about = {
-        "modelspec.title": name,
+        "modelspec.title": path.stem,
         "modelspec.date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "modelspec.hash_sha256": f"0x{tensor_hash(lora)}",
     }

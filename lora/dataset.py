@@ -1,0 +1,69 @@
+"""A folder of pictures with captions, in the forms of the usual trainers.
+
+read_folder    pictures and captions
+"""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+_PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+_SIDECARS = (".txt", ".caption")  # kohya's and others'
+_COLUMNS = ("text", "caption", "prompt")  # of metadata.jsonl and metadata.csv, diffusers'
+
+
+def read_folder(folder, size=None):
+    """(pictures, captions): ComfyUI's IMAGEs [1, height, width, 3] and what each shows. size: (width, height) to scale and crop to.
+
+    Captions: a metadata.jsonl or metadata.csv with the columns file_name and text, caption or prompt; otherwise a .txt or .caption file
+    beside each picture. Raises ValueError for a folder without pictures, a picture without a caption, a caption without its picture, and
+    a file that is no picture.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}.")
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PICTURES)
+    if not paths:
+        raise ValueError(f"{folder} holds no pictures ({', '.join(sorted(_PICTURES))}).")
+    captions = _from_table(folder, paths) or {path: _beside(path) for path in paths}
+    bare = [path.name for path in paths if captions.get(path) is None]
+    if bare:
+        raise ValueError(f"{len(bare)} of {len(paths)} pictures in {folder} have no caption, {bare[0]} for one.")
+    return [_picture(path, size) for path in paths], [captions[path] for path in paths]
+
+
+def _from_table(folder, paths):
+    """{path: caption} of a metadata file; {} where there is none."""
+    for name in ("metadata.jsonl", "metadata.csv"):
+        table = folder / name
+        if table.is_file():
+            lines = [line for line in table.read_text("utf-8-sig").splitlines() if line.strip()]
+            try:
+                rows = csv.DictReader(lines) if name.endswith("csv") else map(json.loads, lines)
+                captions = {folder / row["file_name"]: next(row[column] for column in _COLUMNS if column in row) for row in rows}
+            except (ValueError, KeyError, StopIteration, TypeError):
+                raise ValueError(f"{table} should have file_name and {', '.join(_COLUMNS[:-1])} or {_COLUMNS[-1]} in each line.") from None
+            absent = [path.name for path in captions if path not in paths]
+            if absent:
+                raise ValueError(f"{table} names {absent[0]}, which is not in the folder.")
+            return captions
+    return {}
+
+
+def _beside(path):
+    found = [path.with_suffix(suffix) for suffix in _SIDECARS if path.with_suffix(suffix).is_file()]
+    return found[0].read_text("utf-8-sig").strip() if found else None
+
+
+def _picture(path, size):
+    try:
+        image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    except OSError:
+        raise ValueError(f"{path} is no picture, or damaged.") from None
+    if size:
+        image = ImageOps.fit(image, size, Image.LANCZOS)
+    return torch.from_numpy(np.array(image, np.float32) / 255)[None]
