@@ -6,14 +6,14 @@ checkpointed    a context in which the model's blocks keep their inputs only and
 from contextlib import contextmanager
 
 import torch
-from torch.utils.checkpoint import checkpoint
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 
 @contextmanager
 def checkpointed(diffusion_model):
     blocks = _blocks(diffusion_model)
     for block in blocks:
-        block.forward = _recomputed(block.forward)
+        block.forward = _recomputed(block)
     try:
         yield
     finally:
@@ -40,32 +40,65 @@ def _members(sequence):
     return found
 
 
-def _recomputed(forward):
-    def run(args, kwargs):
-        # Some blocks add in place to what they are given; the second time they must be given the same.
-        return forward(*_copied(args), **_copied(kwargs))
+def _recomputed(block):
+    forward = block.forward
 
     def checkpointing(*args, **kwargs):
-        if not torch.is_grad_enabled():
+        given, arguments = _taken_apart((args, kwargs))
+        # Nothing below the lowest trained layer has a gradient.
+        if not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (*given, *block.parameters()))):
             return forward(*args, **kwargs)
-        # The model goes on writing into its options, which must be the same as well.
-        return checkpoint(run, _as_they_are(args), _as_they_are(kwargs), use_reentrant=False)
+
+        def run(tensors):
+            # Blocks add in place to what they are given: they get copies.
+            args, kwargs = _put_together([tensor.clone() for tensor in tensors], arguments)
+            return _taken_apart(forward(*args, **kwargs))
+
+        structure = []
+        made = _Block.apply(run, structure, torch.zeros((), requires_grad=True), *given)
+        return _put_together(made, *structure)
 
     return checkpointing
 
 
-def _as_they_are(values):
-    """Containers copied, tensors not."""
-    if isinstance(values, dict):
-        return {name: _as_they_are(value) for name, value in values.items()}
-    if type(values) in (list, tuple):
-        return type(values)(_as_they_are(value) for value in values)
-    return values
+_TENSOR = object()
 
 
-def _copied(values):
-    if isinstance(values, dict):
-        return {name: _copied(value) for name, value in values.items()}
-    if type(values) in (list, tuple):
-        return type(values)(_copied(value) for value in values)
-    return values.clone() if torch.is_tensor(values) else values
+def _taken_apart(values):
+    """(tensors, all the rest) of nested containers"""
+    leaves, form = tree_flatten(values)
+    return [leaf for leaf in leaves if torch.is_tensor(leaf)], ([_TENSOR if torch.is_tensor(leaf) else leaf for leaf in leaves], form)
+
+
+def _put_together(tensors, rest):
+    leaves, form = rest
+    tensors = iter(tensors)
+    return tree_unflatten([next(tensors) if leaf is _TENSOR else leaf for leaf in leaves], form)
+
+
+class _Block(torch.autograd.Function):
+    """A block that is computed again for its gradient. torch.utils.checkpoint does the same, but keeps what is computed again by
+    reference, which ComfyUI's blocks overwrite; here the hooks of torch.autograd.graph.allow_mutation_on_saved_tensors apply.
+
+    anchor: a tensor with a gradient; the first trained block has no other.
+    """
+
+    @staticmethod
+    def forward(ctx, run, structure, anchor, *tensors):
+        kind = tensors[0].device.type
+        ctx.run = run
+        ctx.autocast = (kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
+        ctx.save_for_backward(*tensors)
+        made, rest = run(tensors)
+        structure.append(rest)
+        return tuple(tensor.clone() if tensor._is_view() else tensor for tensor in made)  # the model may add to them in place
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        tensors = [tensor.detach().requires_grad_(needed) for tensor, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[3:])]
+        with torch.enable_grad(), torch.autocast(*ctx.autocast):
+            made, _ = ctx.run(tensors)
+        followed = [(tensor, gradient) for tensor, gradient in zip(made, gradients) if tensor.requires_grad]
+        if followed:
+            torch.autograd.backward(*zip(*followed))
+        return None, None, None, *(tensor.grad for tensor in tensors)

@@ -1,5 +1,7 @@
 """Training against diffusers and peft, and what it leaves behind."""
 
+from dataclasses import replace
+
 import comfy.model_management
 import comfy.sd
 import diffusers
@@ -7,7 +9,9 @@ import pytest
 import torch
 from peft import LoraConfig
 from text_layers.benchmarks.families import Bench
+from text_layers.benchmarks.memory import peak_bytes
 from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.lora import preview
 from text_layers.lora.adapters import adapters
 from text_layers.lora.examples import Example, alike, encoded, given, loss
 from text_layers.lora.files import LoraFile
@@ -15,6 +19,7 @@ from text_layers.lora.train import Settings, train
 from text_layers.patching import families
 
 from ..patching.diffusers_models import PAIRS
+from ..patching.half_loaded import HalfLoaded
 
 RANK, ALPHA = 3, 6
 TINY = {tiny.kind: tiny for tiny in MODELS}
@@ -264,6 +269,78 @@ def test_weights_in_few_bits(kind, dtype):
     assert {w.dtype for w in model.model.diffusion_model.state_dict().values()} >= {dtype}
 
 
+def test_a_model_that_is_loaded_by_halves():
+    """The file is that of the whole model: what is cast at each use are the same numbers."""
+    tiny = TINY["SD3"]
+    whole = tiny.build()
+    files = [run(tiny, whole, Settings(steps=3, learning_rate=1e-2))]
+    model = tiny.build()
+    half = HalfLoaded(model.model, model.load_device, model.offload_device)
+    before = {name: w.clone() for name, w in half.model.state_dict().items()}
+    comfy.model_management.unload_all_models()
+    files.append(run(tiny, half, Settings(steps=3, learning_rate=1e-2)))
+    assert half.model.model_lowvram, "the model was loaded completely"
+    assert all(files[0][key].equal(w) for key, w in files[1].items())
+    assert all(w.equal(before[name]) for name, w in half.model.state_dict().items())
+
+
+def test_memory_that_runs_out_in_the_middle_of_a_step_leaves_the_model_as_it_was():
+    tiny = TINY["SDXL"]
+    model = tiny.build()
+    before = {name: w.clone() for name, w in model.model.state_dict().items()}
+    modules = {name: type(module) for name, module in model.model.named_modules()}
+    calls = []
+
+    def run_out(module, args, out):
+        calls.append(1)
+        if len(calls) == 3:
+            raise torch.OutOfMemoryError("no memory is left")
+
+    handle = model.model.diffusion_model.get_submodule(families.layer_names(model)[-1]).register_forward_hook(run_out)
+    kept = []
+    with pytest.raises(torch.OutOfMemoryError):
+        run(tiny, model, Settings(steps=9), keep=kept.append)
+    handle.remove()
+    assert kept[0].metadata["ss_steps"] == "2"
+    assert {name: type(module) for name, module in model.model.named_modules()} == modules
+    assert all(w.equal(before[name]) for name, w in model.model.state_dict().items())
+    run(tiny, model, Settings(steps=1))
+
+
+def test_the_papers_first_weights():
+    """Rank 4 with alpha 4: normal down matrices of deviation 1 / rank, up matrices zero, in queries, keys, values and output."""
+    for kind, places in (("SDXL", {"to_q", "to_k", "to_v", "to_out.0"}), ("SD3", {"attn.qkv", "attn.proj"})):
+        model = TINY[kind].build()
+        with adapters(model, families.written(model, "1"), 4, 4, seed=0) as added:
+            (layer,) = families.written(model, "1").names
+            assert {path.removeprefix(f"{layer}.").removeprefix("x_block.") for path in added.modules} == places
+            parts = [part for module in added.modules.values() for part in module.parts]
+            assert len(parts) == 4
+            down = torch.cat([part.lora_A["default"].weight.flatten() for part in parts])
+            assert abs(float(down.std()) - 0.25) < 4 * 0.25 / (2 * len(down)) ** 0.5  # four standard errors of a deviation
+            assert all(not part.lora_B["default"].weight.any() for part in parts)
+
+
+def test_checkpointing_takes_less_memory():
+    model, tiny = TINY["SD3"].build(), replace(TINY["SD3"], latent=(16, 64, 64))
+    peaks = [peak_bytes(lambda c=c: run(tiny, model, Settings(steps=1, batch=4, checkpointing=c), "0"))[1] for c in (False, True)]
+    assert peaks[1] < 0.7 * peaks[0]
+
+
+def test_pictures_in_the_middle_of_a_training_are_those_of_the_lora_so_far():
+    tiny = TINY["SD3"]
+    model = tiny.build()
+    drawn = []
+    trained = run(tiny, model, Settings(steps=3, learning_rate=1e-2, seed=6), tell=lambda losses, draw: drawn.append(draw()))
+    assert len(drawn) == 3 and not drawn[0].equal(drawn[1])
+    with_lora = comfy.sd.load_lora_for_models(model, None, trained, 1.0, 0)[0]
+    after = preview.draw(with_lora, tiny.conditioning(0), random(3, 2, *tiny.latent)[:1], 6)
+    assert (after - drawn[2]).abs().max() <= 1e-3 * after.abs().max()  # merged into the weights or beside them
+    # And drawing changes nothing of the training.
+    plain = run(tiny, model, Settings(steps=3, learning_rate=1e-2, seed=6))
+    assert all(plain[key].equal(w) for key, w in trained.items())
+
+
 # ComfyUI 0.30 computes these with operations of comfy_kitchen that have no gradient.
 WITHOUT_GRADIENT = ("JoyImage", "ErnieImage")
 
@@ -278,6 +355,8 @@ def test_every_family_is_trained_in_its_text_layers_or_says_why_not(kind):
             run(tiny, model, settings, layer)
         return
     trained = run(tiny, model, settings, layer)
+    recomputed = run(tiny, model, replace(settings, checkpointing=True), layer)
+    assert all(trained[key].equal(w) for key, w in recomputed.items())
     with_lora = comfy.sd.load_lora_for_models(model, None, trained, 1.0, 0)[0]
     assert with_lora.patches and all(key.startswith(f"diffusion_model.{layer}.") for key in with_lora.patches)
     assert all(w.isfinite().all() for w in trained.values())

@@ -7,7 +7,6 @@ the model as it was.
 from dataclasses import replace
 from fnmatch import fnmatch
 
-import comfy.model_patcher
 import comfy.ops
 import pytest
 import torch
@@ -16,6 +15,8 @@ from text_layers.benchmarks.families import Bench
 from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.patching import families
 from text_layers.patching.swap import METHODS, OWN_RUN, patch_prompt
+
+from .half_loaded import HalfLoaded
 
 # Cross-attention by injection and by capture, joint attention, and joint attention with single blocks.
 TINY = {tiny.kind: tiny for tiny in reversed(MODELS) if tiny.kind in ("KOALA_700M", "PixArtAlpha", "SD3", "Flux")}
@@ -72,15 +73,6 @@ def test_bfloat16(tiny):
     errors = [(a - b).norm() for a, b in zip(rounded, exact)]
     assert errors[1] <= 2 * errors[0]
     check(tiny, model, model, SAME)
-
-
-class HalfLoaded(comfy.model_patcher.ModelPatcher):
-    """ComfyUI on a card that has room for half of the model. Without a GPU ComfyUI always has room: nothing but the budget is ours, and
-    what is not loaded is patched and cast at each use, as on a card."""
-
-    def partially_load(self, device_to, extra_memory=0, **more):
-        room = self.model_size() // 2 - self.model.model_loaded_weight_memory
-        return super().partially_load(device_to, min(extra_memory, max(0, room)), **more)
 
 
 def test_loaded_by_halves_with_a_lora(tiny):
