@@ -12,13 +12,15 @@ import comfyui_version
 import numpy as np
 import pytest
 from PIL import Image
+from text_layers.lora.files import read
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 DEMO = [w for w in WORKFLOWS if w.name.startswith("Edit") and "demo" in w.name]
 LOCALIZE = [w for w in WORKFLOWS if w.name.startswith("Localize") and "demo" in w.name]
 NODES = {"TextLayersLocalize", "TextLayersChoose", "TextLayersPatchPrompt", "TextLayersSave", "TextLayersLoad", "TextLayersLoadDemoModel",
-         "TextLayersLoadDeepFloydIF", "TextLayersLoadLora", "TextLayersCutLora", "TextLayersTrainLora"}  # fmt: skip
+         "TextLayersLoadDeepFloydIF", "TextLayersLoadLora", "TextLayersCutLora", "TextLayersTrainLora",
+         "TextLayersSaveLora", "TextLayersDrawTrainingSet"}  # fmt: skip
 
 
 def test_all_nodes_are_there_and_explain_themselves(server):
@@ -284,7 +286,7 @@ def test_a_lora_cut_down_and_saved_by_comfyui(server, lora_prompt):
     cut = {n: v for n, v in lora_prompt.items() if v["class_type"] in ("TextLayersLoadDemoModel", "TextLayersChoose")}
     model = lora_prompt["lora"]["inputs"]["model"]
     cut["cut"] = {"class_type": "TextLayersCutLora", "inputs": {"model": model, "text_layers": layers, "lora_name": name}}
-    cut["save"] = {"class_type": "SaveLoRA", "inputs": {"lora": ["cut", 0], "prefix": "loras/cut"}}
+    cut["save"] = {"class_type": "TextLayersSaveLora", "inputs": {"lora": ["cut", 0], "filename_prefix": "loras/cut"}}
     entry = server.run(cut)
     assert entry["status"]["status_str"] == "success", entry["status"]
     (saved,) = (server.base / "output" / "loras").glob("cut*.safetensors")
@@ -311,9 +313,9 @@ def training_prompt(server):
             "class_type": "TextLayersTrainLora",
             "inputs": {"model": [loader, 0], "latents": ["latent", 0], "positive": ["text", 0], "text_layers": [choose, 0], "rank": 2,
                        "alpha": 2.0, "learning_rate": 1e-2, "steps": 40, "batch_size": 1, "seed": 1, "training_dtype": "fp32",
-                       "resume": "none: begin anew"},
+                       "resume": "none: begin anew", "gradient_checkpointing": False, "preview_every": 10},
         },
-        "save": {"class_type": "SaveLoRA", "inputs": {"lora": ["train", 0], "prefix": "loras/trained", "steps": ["train", 2]}},
+        "save": {"class_type": "TextLayersSaveLora", "inputs": {"lora": ["train", 0], "filename_prefix": "loras/trained"}},
     }  # fmt: skip
 
 
@@ -326,7 +328,7 @@ def test_training_makes_a_file_that_comfyui_loads(server, training_prompt):
     before = pixels(server, server.run(demo_prompt(server, seed=24)))
     entry = server.run(training_prompt)
     assert entry["status"]["status_str"] == "success", entry["status"]
-    (saved,) = (server.base / "output" / "loras").glob("trained_40_steps*.safetensors")
+    (saved,) = (server.base / "output" / "loras").glob("trained_*.safetensors")
     plain = demo_prompt(server, seed=24)
     assert pixels(server, server.run(plain)) == before
     source, sampler = edit_nodes(plain)[0], source_sampler(plain)
@@ -353,3 +355,57 @@ def test_an_interrupted_training_keeps_its_lora(server, training_prompt):
     (kept,) = (server.base / "output" / "loras").glob("interrupted_*.safetensors")
     training_prompt["train"]["inputs"] |= {"steps": 2, "resume": kept.name}
     assert server.run(training_prompt)["status"]["status_str"] == "success"
+
+
+def test_a_synthetic_set_is_trained_on_with_previews(server, training_prompt):
+    """Through core's Make Training Dataset; then by core's own SaveLoRA, which knows nothing of the metadata."""
+    del training_prompt["text"], training_prompt["image"], training_prompt["latent"]
+    loader = training_prompt["train"]["inputs"]["model"][0]
+    training_prompt |= {
+        "set": {"class_type": "TextLayersDrawTrainingSet",
+                "inputs": {"words": "cafe, box\nHOTEL", "count": 5, "sign": "any", "wall": "blue", "shape": "any", "face": "bold",
+                           "ink": "dark", "describe": True, "seed": 3}},
+        "data": {"class_type": "MakeTrainingDataset", "inputs": {"images": ["set", 0], "texts": ["set", 1], "vae": [loader, 2],
+                                                                 "clip": [loader, 1]}},
+        "look": {"class_type": "PreviewImage", "inputs": {"images": ["train", 3]}},
+        "core": {"class_type": "SaveLoRA", "inputs": {"lora": ["train", 0], "prefix": "loras/core"}},
+    }  # fmt: skip
+    training_prompt["save"]["inputs"]["filename_prefix"] = "loras/synthetic"
+    training_prompt["train"]["inputs"] |= {"latents": ["data", 0], "positive": ["data", 1], "vae": [loader, 2], "steps": 6,
+                                           "preview_every": 2, "batch_size": 3, "gradient_checkpointing": True}  # fmt: skip
+    entry = server.run(training_prompt)
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    assert len(entry["outputs"]["look"]["images"]) == 3
+    folder = server.base / "output" / "loras"
+    (ours,), (core,) = (map(read, folder.glob(pattern)) for pattern in ("synthetic_*.safetensors", "core_*.safetensors"))
+    assert ours.metadata["ss_steps"] == "6" and not core.metadata
+    assert set(ours.tensors) == set(core.tensors) and all(core.tensors[key].equal(w) for key, w in ours.tensors.items())
+
+
+@pytest.mark.parametrize(
+    ("node", "inputs", "message"),
+    [
+        ("set", {"words": " , "}, "There are no words to draw"),
+        ("set", {"sign": "blue"}, "Sign and wall are both blue"),
+        ("save", {"filename_prefix": "../../stolen"}, "inside ComfyUI's output folder"),
+        ("train", {"rank": 3, "resume": "resumed.safetensors"}, "with rank 3 it would be"),
+    ],
+)
+def test_training_nodes_say_what_is_wrong(server, training_prompt, node, inputs, message):
+    if inputs.get("resume"):
+        first = dict(training_prompt)
+        first["train"]["inputs"]["steps"] = 1
+        first["save"]["inputs"]["filename_prefix"] = "loras/resumed"
+        server.run(first)
+        (saved,) = (server.base / "output" / "loras").glob("resumed_*.safetensors")
+        saved.rename(server.base / "models" / "loras" / "resumed.safetensors")
+    training_prompt["set"] = {"class_type": "TextLayersDrawTrainingSet",
+                              "inputs": {"words": "CAFE", "count": 1, "sign": "any", "wall": "blue", "shape": "any", "face": "regular",
+                                         "ink": "dark", "describe": True, "seed": 3}}  # fmt: skip
+    training_prompt["latent"]["inputs"]["pixels"] = ["set", 0]
+    training_prompt["train"]["inputs"] |= {"steps": 1}
+    training_prompt[node]["inputs"] |= inputs
+    entry = server.run(training_prompt)
+    (error,) = [body for kind, body in entry["status"]["messages"] if kind == "execution_error"]
+    assert message in error["exception_message"]
+    assert not list(server.base.parent.glob("stolen*")) and not list(server.base.glob("stolen*"))
