@@ -18,7 +18,8 @@ import argparse
 import json
 import time
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
 
 import comfy.sd
@@ -36,6 +37,7 @@ from ..scoring import text
 from ..scoring.image import mse, psnr
 from ..scoring.ocr import engine
 from .demo_quality import BATCH
+from .memory import peak_bytes
 from .record import environment
 
 TRAINING = {"sign": "white", "wall": "blue", "shape": "square"}
@@ -101,6 +103,24 @@ def measure(drawn, before, shown, ocr):
     }
 
 
+def cost(model, latents, prompts, settings, rounds=5, steps=4):
+    """{arm: {"seconds_a_step", "peak_bytes"}}. Median of several rounds, in which the arms take turns; the first step of each is not
+    counted, and the memory is what a step takes beside the model's weights."""
+    found, times = {}, {}
+    for number in range(rounds):
+        for arm, layers in arms(model, settings.seed).items():
+            chosen = families.written(model, ", ".join(map(str, layers)))
+            ticks = []
+            train(
+                model, latents, prompts, chosen, replace(settings, steps=steps + 1), tell=lambda *_, t=ticks: t.append(time.perf_counter())
+            )
+            times.setdefault(arm, []).extend(b - a for a, b in pairwise(ticks))
+            if not number:
+                few = (model, latents[: settings.batch], prompts[: settings.batch], chosen, replace(settings, steps=2))
+                found[arm] = {"peak_bytes": peak_bytes(lambda few=few: train(*few))[1]}
+    return {arm: {"seconds_a_step": round(float(np.median(times[arm])), 4), **row} for arm, row in found.items()}
+
+
 def arms(model, seed):
     """{name: numbers of the layers}"""
     names = families.layer_names(model)
@@ -140,23 +160,22 @@ def main():
         for arm, layers in arms(model, seed).items():
             if a.arms and arm not in a.arms:
                 continue
-            started = time.perf_counter()
             trained = train(model, latents, prompts, families.written(model, ", ".join(map(str, layers))), settings)
-            seconds = time.perf_counter() - started
             with_lora = comfy.sd.load_lora_for_models(model, None, trained.tensors, 1.0, 0)[0]
             drawn = {kind: draw(with_lora, clip, vae, what, seed) for kind, what in shown.items()}
             found[arm] = {
                 "layers": layers,
                 "file_bytes": len(save(trained.tensors)),
                 "numbers": sum(t.numel() for t in trained.tensors.values()),
-                "seconds_a_step": round(seconds / a.steps, 4),
                 "loss": round(float(np.mean(trained.losses[-100:])), 5),
                 **measure(drawn, before, shown, ocr),
             }
         for arm, m in found.items():
             numbers = {k: round(float(np.mean(m[k])), 4) for k in ("exact", "f1", "colours", "shape", "background_psnr", "empty_mse")}
-            rest = {k: m.get(k) for k in ("open_bits", "open_like_training", "loss", "seconds_a_step", "layers")}
+            rest = {k: m.get(k) for k in ("open_bits", "open_like_training", "loss", "layers")}
             print(seed, arm, numbers, rest, flush=True)
+        if not result.get("cost"):
+            result["cost"] = cost(model, latents, prompts, settings)
         a.out.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -148,6 +148,28 @@ def test_strengths_add_up_and_pictures_change(tmp_path):
     assert bench.draw(bench.prompt(0)).equal(plain)
 
 
+def test_a_lora_under_and_over_ours(tmp_path):
+    """Bit for bit what two of ComfyUI's loaders do in that order with the other LoRA and with the part of ours."""
+    bench = bench_of(TINY["SD3"])
+    layers, _ = chosen(bench.model)
+    other = lora_of(bench.model, "kohya", seed=5)
+    ours = file_of(tmp_path, lora_of(bench.model, "diffusers"))
+    part = cut(ours, bench.model, layers)
+    plain = bench.draw(bench.prompt(0))
+
+    def stock(model, tensors):
+        return comfy.sd.load_lora_for_models(model, None, tensors, 0.7, 0)[0]
+
+    def localized(model):
+        return load_lora(ours, model, layers, 0.7).model
+
+    under, over = localized(stock(bench.model, other)), stock(localized(bench.model), other)
+    expected = stock(stock(bench.model, other), part), stock(stock(bench.model, part), other)
+    for model, reference in zip((under, over), expected):
+        assert bench.draw(bench.prompt(0), model).equal(bench.draw(bench.prompt(0), reference))
+    assert bench.draw(bench.prompt(0)).equal(plain)
+
+
 def test_the_report_says_what_was_used(tmp_path):
     model = TINY["SD3"].build()
     file = file_of(tmp_path, lora_of(model, "diffusers"), metadata={"modelspec.architecture": "stable-diffusion-v3"})

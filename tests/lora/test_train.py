@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import comfy.model_management
 import comfy.sd
+import comfy.utils
 import diffusers
 import pytest
 import torch
@@ -305,6 +306,28 @@ def test_memory_that_runs_out_in_the_middle_of_a_step_leaves_the_model_as_it_was
     assert {name: type(module) for name, module in model.model.named_modules()} == modules
     assert all(w.equal(before[name]) for name, w in model.model.state_dict().items())
     run(tiny, model, Settings(steps=1))
+
+
+def test_training_on_a_model_that_carries_a_lora():
+    """What is trained is what it would be with the LoRA in the weights, and the LoRA stays on the model."""
+    tiny = TINY["SD3"]
+    model, twin = tiny.build(), tiny.build()
+    generator = torch.Generator().manual_seed(9)
+    change = {
+        f"diffusion_model.{name}": (0.05 * torch.randn(w.shape, generator=generator),)
+        for name, w in model.model.diffusion_model.named_parameters()
+        if w.ndim == 2 and name.endswith("weight")
+    }
+    with torch.no_grad():
+        for name, (difference,) in change.items():
+            comfy.utils.get_attr(twin.model, name).add_(difference)
+    with_lora = model.clone()
+    with_lora.add_patches(change)
+    settings = Settings(steps=3, learning_rate=1e-2)
+    files = [run(tiny, m, settings) for m in (with_lora, twin, model)]
+    assert all((files[0][key] - w).abs().max() <= 1e-5 for key, w in files[1].items())
+    assert not all((files[0][key] - w).abs().max() <= 1e-3 for key, w in files[2].items())
+    assert set(with_lora.patches) == set(change) and not model.patches
 
 
 def test_the_papers_first_weights():
