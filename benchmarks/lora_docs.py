@@ -1,6 +1,6 @@
 """Writes docs/lora.md from results: `python dev.py run benchmarks.lora_docs`
 
-The results are those of benchmarks.lora, one file a model.
+The results are those of benchmarks.lora, one file a model, and of benchmarks.lora_size.
 """
 
 import json
@@ -16,8 +16,8 @@ MODELS = {"unet": "demo U-Net", "mmdit": "demo MMDiT"}
 ARMS = ("text layers", "all layers", "random others")
 
 
-def load(model):
-    return json.loads((ROOT / "benchmarks" / "results" / f"lora-{model}.json").read_text())
+def load(name):
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
 
 
 def pooled(result, arm, what):
@@ -92,8 +92,15 @@ def difference(result):
     return f"{mean:+.0f} points ({lower:+.0f} to {upper:+.0f})"
 
 
+def full_size():
+    """At full size: a sentence."""
+    parts = [f"{name} {n['text layers']:,} of {n['all layers']:,} numbers (1/{n['all layers'] / n['text layers']:.0f})"
+             for name, n in load("lora_size").items()]  # fmt: skip
+    return f"At full size, rank 4, the text layers' LoRA is, of one on all layers that attend to the text: {'; '.join(parts)}."
+
+
 def text():
-    results = {model: load(model) for model in MODELS}
+    results = {model: load(f"lora-{model}") for model in MODELS}
     any_result = results["unet"]
     settings, seeds = any_result["settings"], ", ".join(any_result["seeds"])
     words = len(next(iter(any_result["seeds"].values()))["without"]["exact"])
@@ -131,7 +138,7 @@ stay open where a prompt names none.
 The shares beside the costs are those of all layers. A step's time and memory: arms in turns, one thread, batch {settings["batch"]}.
 
 Targets were: file at most 1/10 of all layers', a step and its memory at most 0.8, text not worse, harm lower. The file cannot be a tenth
-here, for three of nine and of eight layers are text layers; in SDXL they are three of seventy, in Stable Diffusion 3 medium one of 24.
+here, for three of nine and of eight layers are text layers. {full_size()}
 Where the text layers come early, as in the MMDiT, nearly all of the model lies above them and must be computed backwards.
 
 ```
@@ -139,7 +146,7 @@ python dev.py run benchmarks.lora_base unet --out unet.safetensors
 python dev.py run benchmarks.lora --model unet --weights unet.safetensors --out benchmarks/results/lora-unet.json
 ```
 
-and likewise for `mmdit`.
+and likewise for `mmdit`; `python dev.py run benchmarks.lora_size --out benchmarks/results/lora_size.json`.
 
 ## What else was tried
 
