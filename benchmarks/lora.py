@@ -1,25 +1,27 @@
 """Does a LoRA on the text layers improve drawn words and leave the rest alone? [Staniszewski et al., section 5.1]
 
-`python dev.py run benchmarks.lora --model unet --weights FILE --out FILE.json`
+`python dev.py run benchmarks.lora --task two_letters --model unet --out FILE.json`
 
---weights is a demo model after too short a training, which draws words badly (docs/lora.md says which). It gets LoRAs on its text layers,
-on all layers, and on as many random others: the same pictures, steps, rank and seed. The pictures that they are trained on are of one
-kind, as people's are: white square signs on blue walls, with captions that tell the word alone. Then each draws:
+A demo model draws some words badly: those of two letters, which it never saw, or, with --weights of benchmarks.lora_base, all words
+(--task spelling). It gets LoRAs on its text layers, on all layers, and on as many random others: the same pictures, steps, rank and seed.
+The pictures that they are trained on are of one kind, as people's are: white square signs on blue walls. Then each draws:
 
 words       held-out words on signs of all kinds that the prompt describes: read by EasyOCR; colours and shape measured from pixels;
             the background against the picture that the model draws without the LoRA
 empty       described signs without a word: against the picture without the LoRA
 open        prompts that tell the word alone: how many bits of colours and shapes over seeds
+known       of two_letters: held-out words of three to six letters, which the model draws well
 
 Words, pictures and noise of a seed are the same for all. --words train draws words of the training list instead: for choosing settings.
 """
 
 import argparse
 import json
+import string
 import time
 from collections import Counter
 from dataclasses import asdict, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import comfy.sd
@@ -44,25 +46,37 @@ TRAINING = {"sign": "white", "wall": "blue", "shape": "square"}
 RANDOM_LETTERS = 0.5  # share of the training's words, as in the demo models' own training
 
 
-def training_set(clip, vae, count, seed):
+def words_of(task, part):
+    """part: "train" or "held_out", which have no word in common."""
+    if task == "spelling":
+        return word_list(part)
+    pairs = ["".join(pair) for pair in product(string.ascii_uppercase, repeat=2)]
+    shuffled = np.random.default_rng(0).permutation(pairs).tolist()
+    return shuffled[:300] if part == "train" else shuffled[300:]
+
+
+def training_set(task, clip, vae, count, seed):
     """(latents, prompts)"""
     rng = np.random.default_rng((seed, 1))
-    held_out = set(word_list("held_out"))
-    words = [str(word) for word in rng.choice(word_list("train"), count)]
-    for n in range(int(count * RANDOM_LETTERS)):
-        word = "".join(rng.choice(list(signs.LETTERS), len(words[n])))
-        words[n] = word if word not in held_out else words[n]
+    words = [str(word) for word in rng.choice(words_of(task, "train"), count)]
+    if task == "spelling":
+        held_out = set(word_list("held_out"))
+        for n in range(int(count * RANDOM_LETTERS)):
+            word = "".join(rng.choice(list(signs.LETTERS), len(words[n])))
+            words[n] = word if word not in held_out else words[n]
     drawn, captions = text_set(words, count, seed, **TRAINING)
     latents = vae.encode(torch.from_numpy(drawn).float() / 255)
     return list(latents), [pictures.encode(clip, [caption]) for caption in captions]
 
 
-def evaluation(words, count, others, seed):
+def evaluation(task, part, count, others, seed):
     """{kind: signs}"""
     rng = np.random.default_rng((seed, 2))
-    chosen = [str(word) for word in rng.choice(word_list(words), count + others, replace=False)]
+    chosen = [str(word) for word in rng.choice(words_of(task, part), count + others, replace=False)]
     described = [signs.random_sign(rng, word) for word in chosen]
+    known = [signs.random_sign(rng, str(word)) for word in rng.choice(word_list("held_out"), others, replace=False)]
     return {
+        **({"known": known} if task == "two_letters" else {}),
         "words": described[:count],
         "empty": [signs.Sign(None, sign.sign, sign.wall, sign.shape) for sign in described[count:]],
         "open": [signs.Sign(sign.word, None, None, None) for sign in described[count:]],
@@ -88,10 +102,12 @@ def measure(drawn, before, shown, ocr):
     """Numbers of each picture, and the bits of what the open prompts leave to the model. before: pictures without the LoRA."""
     read = [ocr.read(picture, 4) for picture in drawn["words"]]
     wanted = [sign.word for sign in shown["words"]]
+    known = [ocr.read(picture, 4) == sign.word for picture, sign in zip(drawn.get("known", ()), shown.get("known", ()))]
     seen = [(*signs.read_colours(picture), signs.read_shape(picture)) for picture in drawn["open"]]
     return {
         "exact": [int(r == w) for r, w in zip(read, wanted)],
         "f1": [round(text.f1(r, w), 4) for r, w in zip(read, wanted)],
+        **({"known_exact": list(map(int, known))} if known else {}),
         "colours": [int(signs.read_colours(p) == (s.wall, s.sign)) for p, s in zip(drawn["words"], shown["words"])],
         "shape": [int(signs.read_shape(p) == s.shape) for p, s in zip(drawn["words"], shown["words"])],
         "background_psnr": [
@@ -133,7 +149,8 @@ def arms(model, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=comfy_model.MODELS, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--task", choices=("two_letters", "spelling"), required=True)
+    parser.add_argument("--weights", type=Path, help="of the demo model, if not those that ship")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--words", choices=("held_out", "train"), default="held_out")
     parser.add_argument("--seeds", type=int, nargs="+", default=(21, 22, 23))
@@ -147,13 +164,14 @@ def main():
     parser.add_argument("--arms", nargs="+", help="some of them")
     a = parser.parse_args()
     ocr = engine("EasyOCR")
-    loaded = comfy_model.from_state_dict(a.model, comfy.utils.load_torch_file(str(a.weights)))
+    weights = a.weights or comfy_model.WEIGHTS / f"{a.model}.safetensors"
+    loaded = comfy_model.from_state_dict(a.model, comfy.utils.load_torch_file(str(weights)))
     model, clip, vae = loaded
-    result = {**environment(), "model": a.model, "words": a.words, "pictures": a.pictures, "seeds": {}}
+    result = {**environment(), "model": a.model, "task": a.task, "words": a.words, "pictures": a.pictures, "seeds": {}}
     for seed in a.seeds:
         settings = Settings(rank=a.rank, learning_rate=a.learning_rate, steps=a.steps, batch=a.batch, seed=seed)
-        shown = evaluation(a.words, a.count, a.others, seed)
-        latents, prompts = training_set(clip, vae, a.pictures, seed)
+        shown = evaluation(a.task, a.words, a.count, a.others, seed)
+        latents, prompts = training_set(a.task, clip, vae, a.pictures, seed)
         before = {kind: draw(*loaded, what, seed) for kind, what in shown.items()}
         found = result["seeds"][seed] = {"without": measure(before, before, shown, ocr)}
         result["settings"] = asdict(settings)
