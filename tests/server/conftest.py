@@ -69,10 +69,11 @@ class Server:
             if node["type"] == "MarkdownNote":
                 continue
             inputs = {i["name"]: links[i["link"]] for i in node["inputs"] if i["link"] is not None}
+            without_widget = {i["name"] for i in node["inputs"] if "widget" not in i}
             values = list(node["widgets_values"])
             declared = info[node["type"]]["input"]
             for name, spec in {**declared.get("required", {}), **declared.get("optional", {})}.items():
-                if isinstance(spec[0], list) or spec[0] in ("INT", "FLOAT", "STRING", "COMBO", "BOOLEAN"):
+                if name not in without_widget and (isinstance(spec[0], list) or spec[0] in ("INT", "FLOAT", "STRING", "COMBO", "BOOLEAN"):
                     inputs.setdefault(name, values.pop(0))
                     if name in ("seed", "noise_seed"):
                         values.pop(0)  # what happens to the seed after queueing

@@ -5,8 +5,10 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from text_layers.scoring.ocr import engine
 
 pytestmark = pytest.mark.needs_comfyui("0.30")  # whose front end is the one that is installed
 
@@ -113,6 +115,28 @@ def test_localize_shows_itself_at_work_and_its_answer(server, page, tmp_path_fac
     assert server.wait(new.pop())["status"]["status_str"] == "success"
     page.wait_for_timeout(2000)
     screenshot(page, tmp_path_factory, f"{path.stem} - finished.png")
+
+
+def test_training_shows_itself_at_work_and_mends_the_word(server, page, tmp_path_factory):
+    (path,) = (w for w in WORKFLOWS if w.name.startswith("Train"))
+    drop(page, path)
+    before = set(server.json("/history"))
+    shown = "window.app.graph.nodes.find(n => n.type === 'TextLayersTrainLora').widgets.map(w => String(w.value)).join('\\n')"
+    page.evaluate("window.app.queuePrompt(0)")
+    page.wait_for_function(f"() => /step [4-9]\\d of \\d+, loss 0/.test({shown})", timeout=300_000)
+    screenshot(page, tmp_path_factory, "Train at work.png")
+    while not (new := set(server.json("/history")) - before):
+        page.wait_for_timeout(500)
+    entry = server.wait(new.pop())
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    page.wait_for_timeout(2000)
+    screenshot(page, tmp_path_factory, f"{path.stem} - finished.png")
+    read = {}
+    for node in json.loads(path.read_text())["nodes"]:
+        if node["type"] == "SaveImage":
+            picture = Image.open(io.BytesIO(server.pictures(entry)[str(node["id"])])).convert("RGB")
+            read[node["title"]] = engine("EasyOCR").read(np.asarray(picture.resize((256, 128))))
+    assert read["After"] == "NO" != read["Before"]
 
 
 def pixels(server, entry):
