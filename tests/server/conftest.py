@@ -73,7 +73,8 @@ class Server:
             values = list(node["widgets_values"])
             declared = info[node["type"]]["input"]
             for name, spec in {**declared.get("required", {}), **declared.get("optional", {})}.items():
-                if name not in without_widget and (isinstance(spec[0], list) or spec[0] in ("INT", "FLOAT", "STRING", "COMBO", "BOOLEAN"):
+                typed = isinstance(spec[0], list) or spec[0] in ("INT", "FLOAT", "STRING", "COMBO", "BOOLEAN")
+                if typed and name not in without_widget:
                     inputs.setdefault(name, values.pop(0))
                     if name in ("seed", "noise_seed"):
                         values.pop(0)  # what happens to the seed after queueing
