@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from text_layers.benchmarks import family_table, localization_docs
+from text_layers.benchmarks import family_table, localization_docs, lora_docs
 from text_layers.benchmarks.tiny_models import MODELS
 
 pytestmark = pytest.mark.any_comfyui
@@ -22,6 +22,10 @@ def test_what_was_measured_of_localization_is_what_the_documents_say():
     assert (ROOT / "docs" / "localization.md").read_text("utf-8") == localization_docs.text(), renew
     readme = (ROOT / "README.md").read_text("utf-8")
     assert localization_docs.with_table(readme) == readme, renew
+
+
+def test_what_was_measured_of_loras_is_what_the_document_says():
+    assert (ROOT / "docs" / "lora.md").read_text("utf-8") == lora_docs.text(), "renew it: python dev.py run benchmarks.lora_docs"
 
 
 def test_every_class_was_checked():
