@@ -164,6 +164,7 @@ def test_interruption_stops_within_one_call_and_keeps_the_cells(demo, tmp_path):
     assert again.computed == 24 - sweep.computed
 
 
+@pytest.mark.any_comfyui
 def test_the_node_s_answer_on_the_demo_models(demo, tmp_path):
     """With a few of the pairs that ship. The MMDiT's block 2 is near the line: seeds differ about it."""
     model = demo[1][0]

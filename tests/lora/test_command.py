@@ -10,6 +10,8 @@ from PIL import Image
 from text_layers.demo.text_set import text_set
 from text_layers.lora.files import read
 
+pytestmark = pytest.mark.any_comfyui
+
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):

@@ -123,7 +123,7 @@ def test_training_shows_itself_at_work_and_mends_the_word(server, page, tmp_path
     before = set(server.json("/history"))
     shown = "window.app.graph.nodes.find(n => n.type === 'TextLayersTrainLora').widgets.map(w => String(w.value)).join('\\n')"
     page.evaluate("window.app.queuePrompt(0)")
-    page.wait_for_function(f"() => /step [4-9]\\d of \\d+, loss 0/.test({shown})", timeout=300_000)
+    page.wait_for_function(f"() => /step [3-7]\\d of \\d+, loss 0/.test({shown})", timeout=300_000)
     screenshot(page, tmp_path_factory, "Train at work.png")
     while not (new := set(server.json("/history")) - before):
         page.wait_for_timeout(500)

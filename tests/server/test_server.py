@@ -312,7 +312,7 @@ def training_prompt(server):
         "train": {
             "class_type": "TextLayersTrainLora",
             "inputs": {"model": [loader, 0], "latents": ["latent", 0], "positive": ["text", 0], "text_layers": [choose, 0], "rank": 2,
-                       "alpha": 2.0, "learning_rate": 1e-2, "steps": 40, "batch_size": 1, "seed": 1, "training_dtype": "fp32",
+                       "alpha": 2.0, "learning_rate": 1e-2, "steps": 20, "batch_size": 1, "seed": 1, "training_dtype": "fp32",
                        "resume": "none: begin anew", "gradient_checkpointing": False, "preview_every": 10},
         },
         "save": {"class_type": "TextLayersSaveLora", "inputs": {"lora": ["train", 0], "filename_prefix": "loras/trained"}},
