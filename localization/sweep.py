@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from ..scoring import text
+from ..scoring.ocr import enlargement
 from .cells import CellStore
 from .drawing import SOURCE, TARGET, Drawing, Picture
 
 SHOWN = 4  # pairs whose finished pictures are kept, for people to look at
-_LEGIBLE = 128  # pixels; OCR reads smaller pictures enlarged to this height
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Sweep:
         self.identity = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:32]
         self.store = CellStore(self.folder / self.identity)
         self.store.put_array(self._key(first), latent)
-        self._enlarge = max(1, math.ceil(_LEGIBLE / picture.shape[1]))
+        self._enlarge = enlargement(picture.shape[1])
 
     @property
     def layers(self):

@@ -6,6 +6,7 @@ from .deepfloyd import LoadDeepFloydIF
 from .demo_model import LoadTextDemoModel
 from .localize import LocalizeTextLayers
 from .lora import CutLora, LoadLocalizedLora, SaveLocalizedLora
+from .measure import MeasureTextEdit
 from .patch import PatchPromptIntoLayers
 from .text_layers import ChooseTextLayers, LoadTextLayers, SaveTextLayers
 from .text_set import DrawTextTrainingSet
@@ -23,6 +24,7 @@ class TextLayersExtension(ComfyExtension):
             TrainLocalizedLora,
             SaveLocalizedLora,
             DrawTextTrainingSet,
+            MeasureTextEdit,
             SaveTextLayers,
             LoadTextLayers,
             LoadTextDemoModel,

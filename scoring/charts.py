@@ -5,9 +5,12 @@ curves          the paper's figures: OCR F1 and mean squared error over layers o
 contact_sheet   rows of pictures under headings
 live_chart      bars and a picture, drawn quickly while a search runs
 loss_chart      the loss of a training so far, drawn quickly
+edit_chart      the pictures of an edit, what was read, and where the background changed
 
 All return pictures [H, W, 3] uint8.
 """
+
+import math
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -132,3 +135,31 @@ def loss_chart(losses, steps, picture=None):
     pen.line((edge, height - edge, width - edge, height - edge), _INK)
     pen.text((edge, 2), f"loss {mean[-1]:.4f}, step {len(values)} of {steps}", _INK, ImageFont.load_default(12))
     return _above(chart, picture)
+
+
+def edit_chart(pictures, captions, change, boxes):
+    """pictures: of one size; captions: one each; change: [H, W], 0 to 1, NaN where it does not count; boxes: (left, top, right, bottom),
+    outlined."""
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    columns = 2
+    rows = math.ceil((len(pictures) + 1) / columns)
+    height, width = change.shape
+    figure = Figure(figsize=(8, max(2.5, 4.2 * height / width + 0.6) * rows), dpi=120, facecolor=_PAPER, layout="constrained")
+    panels = [figure.add_subplot(rows, columns, place + 1) for place in range(len(pictures) + 1)]
+    for axes, picture, caption in zip(panels, pictures, captions):
+        axes.imshow(picture, interpolation="bicubic" if height < 256 else "auto")
+        axes.set_title(caption, size=13, color=_INK)
+    most = np.nanmax(change) if np.isfinite(change).any() else 0.0
+    heat = panels[-1].imshow(change, cmap="magma", vmin=0, vmax=max(most, 1e-3))
+    panels[-1].set_facecolor(_OTHER)  # where there are words
+    panels[-1].set_title("change of the background", size=13, color=_INK)
+    bar = figure.colorbar(heat, ax=panels[-1], shrink=0.8)
+    bar.ax.tick_params(labelsize=10, colors=_INK)
+    for axes in panels:
+        axes.set_xticks([])
+        axes.set_yticks([])
+        for left, top, right, bottom in boxes:
+            axes.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, color=_CHOSEN, linewidth=1.2))
+    return _drawn(figure)

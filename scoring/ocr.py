@@ -1,13 +1,15 @@
 """Reading drawn words off pictures.
 
-ENGINES    their names: EasyOCR, the paper's; RapidOCR, several times as fast
-engine     an engine by name, made once a process
-Found      a text, its box and how sure the engine is
+ENGINES        their names: EasyOCR, the paper's; RapidOCR, several times as fast
+engine         an engine by name, made once a process
+enlargement    how much larger a picture should be read
+Found          a text, its box and how sure the engine is
 
 An engine has `name`, `find(picture, enlarge)` -> [Found] and `read(picture, enlarge)` -> the letters A-Z, from left to right.
 """
 
 import logging
+import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+_LEGIBLE = 128  # pixels; OCR reads smaller pictures enlarged to this height
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -92,6 +95,11 @@ class RapidOcr(_Engine):
 
 
 ENGINES = {kind.name: kind for kind in (EasyOcr, RapidOcr)}
+
+
+def enlargement(height):
+    """height: of a picture in pixels; small ones are read this much larger."""
+    return max(1, math.ceil(_LEGIBLE / height))
 
 
 @lru_cache(None)

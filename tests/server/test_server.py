@@ -20,7 +20,7 @@ DEMO = [w for w in WORKFLOWS if w.name.startswith("Edit") and "demo" in w.name]
 LOCALIZE = [w for w in WORKFLOWS if w.name.startswith("Localize") and "demo" in w.name]
 NODES = {"TextLayersLocalize", "TextLayersChoose", "TextLayersPatchPrompt", "TextLayersSave", "TextLayersLoad", "TextLayersLoadDemoModel",
          "TextLayersLoadDeepFloydIF", "TextLayersLoadLora", "TextLayersCutLora", "TextLayersTrainLora",
-         "TextLayersSaveLora", "TextLayersDrawTrainingSet"}  # fmt: skip
+         "TextLayersSaveLora", "TextLayersDrawTrainingSet", "TextLayersMeasureEdit"}  # fmt: skip
 
 
 def test_all_nodes_are_there_and_explain_themselves(server):
@@ -407,3 +407,49 @@ def test_training_nodes_say_what_is_wrong(server, training_prompt, node, inputs,
     (error,) = [body for kind, body in entry["status"]["messages"] if kind == "execution_error"]
     assert message in error["exception_message"]
     assert not list(server.base.parent.glob("stolen*")) and not list(server.base.glob("stolen*"))
+
+
+def measuring_prompt(server, **inputs):
+    """Source, edit and plain target of a demo model through Measure Text Edit."""
+    prompt = demo_prompt(server)
+    decoded = [node for node, value in prompt.items() if value["class_type"] == "VAEDecode"]
+    prompt = {node: value for node, value in prompt.items() if value["class_type"] not in ("SaveImage", "ImageScaleBy")}
+    return prompt | {
+        "measure": {"class_type": "TextLayersMeasureEdit",
+                    "inputs": {"source": [decoded[0], 0], "edited": [decoded[1], 0], "wanted": "HOTEL", "ocr": "EasyOCR"} | inputs},
+        "look": {"class_type": "PreviewImage", "inputs": {"images": ["measure", 1]}},
+    }  # fmt: skip
+
+
+def test_an_edit_is_measured(server):
+    entry = server.run(measuring_prompt(server))
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    (text,) = entry["outputs"]["measure"]["text"]
+    assert 'source: reads "CAFE"' in text and 'edited: reads "HOTEL", wanted is "HOTEL": f1 1.00' in text and "background: PSNR" in text
+    assert len(entry["outputs"]["look"]["images"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("edited", "wanted", "message"),
+    [
+        ({"width": 32, "height": 32, "batch_size": 1, "color": 0}, "HOTEL", "different sizes"),
+        ({"width": 64, "height": 32, "batch_size": 3, "color": 0}, "HOTEL, CAFE", "2 wanted words for 3 edited pictures"),
+        ({"width": 64, "height": 32, "batch_size": 1, "color": 0}, "1984", "no letters A to Z"),
+        ({"width": 64, "height": 32, "batch_size": 1, "color": 0}, " ", "0 wanted words"),
+    ],
+)
+def test_what_cannot_be_measured_is_an_error(server, edited, wanted, message):
+    prompt = measuring_prompt(server, edited=["empty", 0], wanted=wanted)
+    prompt["empty"] = {"class_type": "EmptyImage", "inputs": edited}
+    entry = server.run(prompt)
+    (error,) = [body for kind, body in entry["status"]["messages"] if kind == "execution_error"]
+    assert message in error["exception_message"]
+
+
+def test_a_batch_with_a_word_each_is_measured(server):
+    prompt = measuring_prompt(server, edited=["empty", 0], wanted="HOTEL\nCAFE\nBOX", ocr="RapidOCR")
+    prompt["empty"] = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 32, "batch_size": 3, "color": 0}}
+    entry = server.run(prompt)
+    (text,) = entry["outputs"]["measure"]["text"]
+    assert [f'wanted is "{word}"' in part for word, part in zip(("HOTEL", "CAFE", "BOX"), text.split("\n\n"))] == [True] * 3
+    assert len(entry["outputs"]["look"]["images"]) == 3

@@ -1,0 +1,86 @@
+"""The node that measures an edit."""
+
+import re
+from itertools import cycle
+
+import comfy.model_management
+import comfy.utils
+import numpy as np
+import torch
+from comfy_api.latest import io
+
+from ..scoring.charts import edit_chart
+from ..scoring.edit import change, measure
+from ..scoring.ocr import ENGINES, engine
+from .comfy_compat import aliases
+from .text_layers import CATEGORY, show
+
+
+class MeasureTextEdit(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TextLayersMeasureEdit",
+            display_name="Measure Text Edit",
+            category=CATEGORY,
+            description="Reads the words of an edit with OCR and measures how much of the rest has changed, with a map of where.",
+            **aliases("OCR", "PSNR", "SSIM", "compare images", "evaluate edit", "heat map"),
+            inputs=[
+                io.Image.Input("source", tooltip="The picture before the edit."),
+                io.Image.Input("edited", tooltip="The picture after it, of the same size."),
+                io.String.Input("wanted", default="HOTEL",
+                                tooltip="The word that the edit should show. For a batch one for all, or one each, with commas or lines "
+                                "between them."),
+                io.Combo.Input("ocr", options=list(ENGINES), tooltip="What reads the pictures. EasyOCR is the paper's."),
+                io.Image.Input("target", optional=True, tooltip="What the target prompt draws by itself, for comparison."),
+            ],
+            outputs=[
+                io.String.Output(display_name="report", tooltip="What was read, and how near the pictures are, one paragraph a picture."),
+                io.Image.Output(display_name="chart", tooltip="The pictures with the words' boxes, and where the background changed."),
+                io.Float.Output(display_name="f1", tooltip="Of the edited pictures' letters against the wanted word, the paper's, mean."),
+                io.Float.Output(display_name="background_psnr", tooltip="Edited against source outside the words, dB, mean; at most 100."),
+            ],
+            is_output_node=True,
+            hidden=[io.Hidden.unique_id],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, source, edited, wanted, ocr, target=None):
+        words = [word.strip() for word in re.split(r"[,\n]", wanted) if word.strip()]
+        batches = {"source": source, "edited": edited} | ({"target": target} if target is not None else {})
+        pictures = {name: _pictures(name, batch) for name, batch in batches.items()}
+        count = len(pictures["edited"])
+        _check_counts({name: len(found) for name, found in pictures.items()}, len(words), count)
+        reader, bar = engine(ocr), comfy.utils.ProgressBar(count, node_id=cls.hidden.unique_id)
+        measured, charts = [], []
+        for number, word in zip(range(count), cycle(words)):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            of = {name: found[number % len(found)] for name, found in pictures.items()}
+            edit = measure(of["source"], of["edited"], word, reader, of.get("target"))
+            captions = [f'{name}: "{edit.read[name]}"' for name in of]
+            charts.append(edit_chart(of.values(), captions, change(of["source"], of["edited"], edit.boxes), edit.boxes))
+            measured.append(edit)
+            bar.update(1)
+        text = "\n\n".join(edit.report() for edit in measured)
+        shown = torch.from_numpy(np.stack(charts)).float() / 255
+        f1 = float(np.mean([edit.words["edited"]["f1"] for edit in measured]))
+        near = [edit.background["edited"]["psnr"] for edit in measured]
+        psnr = float(np.mean([min(value, 100.0) for value in near if value is not None] or [float("nan")]))
+        return io.NodeOutput(text, shown, f1, psnr, ui=show(cls, text))
+
+
+def _pictures(name, batch):
+    """[H, W, 3] uint8 each, without an alpha channel."""
+    if not batch.numel():
+        raise ValueError(f"{name} holds no picture.")
+    if not batch.isfinite().all():
+        raise ValueError(f"{name} has values that are no numbers: the sampler or the VAE that made it has failed.")
+    return [np.asarray(picture[..., :3].cpu().float().clamp(0, 1).mul(255).round().byte().expand(-1, -1, 3)) for picture in batch]
+
+
+def _check_counts(counts, words, count):
+    for name, found in counts.items():
+        if found not in (1, count):
+            raise ValueError(f"{name} has {found} pictures and edited {count}: give as many, or one for all.")
+    if words not in (1, count):
+        raise ValueError(f"There are {words} wanted words for {count} edited pictures: give one each, or one for all.")

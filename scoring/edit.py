@@ -1,0 +1,97 @@
+"""What an edit did to the words and to the rest of a picture.
+
+measure     source, target and edited picture -> Edit
+Edit        readings, boxes and numbers; `report()` tells them
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import image, text
+from .ocr import enlargement
+
+_WORDS = ("f1", "precision", "recall", "accuracy", "similarity", "exact")
+_PICTURES = ("psnr", "ssim", "mse")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """read: {"source", "edited" and, where there is one, "target": letters that OCR found}.
+    words: {the same names: {"f1", "precision", "recall", "accuracy" (the paper's), "similarity", "exact": 0 to 1}}, against `wanted`.
+    boxes: of all words that were found, (left, top, right, bottom).
+    whole, background: {"edited" or "target": {"psnr" in dB, "ssim", "mse"}}, against the source; None for what the size does not allow.
+    """
+
+    wanted: str
+    read: dict
+    words: dict
+    boxes: tuple
+    whole: dict
+    background: dict
+
+    def report(self):
+        lines = []
+        for name, read in self.read.items():
+            numbers = ", ".join(f"{key} {value:.2f}" for key, value in self.words[name].items())
+            lines.append(f'{name}: reads "{read}"' + (f', wanted is "{self.wanted}": {numbers}' if name != "source" else ""))
+        for where, found in (("whole picture", self.whole), ("background", self.background)):
+            for name, values in found.items():
+                numbers = ", ".join(_number(key, values[key]) for key in _PICTURES)
+                lines.append(f"{name} against source, {where}: {numbers}")
+        if not self.boxes:
+            lines.append("No word was found in any picture: the background is the whole picture.")
+        return "\n".join(lines)
+
+
+def _number(key, value):
+    if value is None:
+        return f"{key.upper()} not defined here"
+    if key == "psnr":
+        return "the same, PSNR infinite" if math.isinf(value) else f"PSNR {value:.2f} dB"
+    return f"{key.upper()} {value:.4f}"
+
+
+def measure(source, edited, wanted, ocr, target=None):
+    """source, edited, target: [H, W, 3] uint8 of one size; target: what the target prompt draws by itself; wanted: the word that the edit
+    should show; ocr: of scoring.ocr. The background is what lies outside the boxes of all words in all pictures.
+
+    Raises ValueError for pictures of different size and a wanted word without letters.
+    """
+    word = "".join(letter for letter in wanted.upper() if "A" <= letter <= "Z")
+    if not word:
+        raise ValueError(f'The wanted word "{wanted}" has no letters A to Z, and others are not read.')
+    pictures = {"source": source, "edited": edited} | ({"target": target} if target is not None else {})
+    for picture in pictures.values():
+        image.mse(source, picture)  # raises for another size
+    found = {name: ocr.find(picture, enlargement(len(picture))) for name, picture in pictures.items()}
+    read = {name: "".join(f.text for f in words) for name, words in found.items()}
+    boxes = tuple(f.box for words in found.values() for f in words)
+    others = {name: picture for name, picture in pictures.items() if name != "source"}
+    return Edit(
+        word,
+        read,
+        {name: {key: float(getattr(text, key)(r, word)) for key in _WORDS} for name, r in read.items()},
+        boxes,
+        {name: _compare(source, picture, ()) for name, picture in others.items()},
+        {name: _compare(source, picture, boxes) for name, picture in others.items()},
+    )
+
+
+def _compare(a, b, boxes):
+    values = {}
+    for key in _PICTURES:
+        try:
+            values[key] = getattr(image, key)(a, b, boxes)
+        except ValueError:  # the boxes cover everything, or leave no window of structural similarity
+            values[key] = None
+    return values
+
+
+def change(source, edited, boxes):
+    """Mean absolute difference of the channels [H, W], 0 to 1, and nothing inside the boxes."""
+    difference = np.abs(source.astype(float) - edited).mean(-1) / 255
+    for left, top, right, bottom in boxes:
+        difference[max(0, top) : bottom, max(0, left) : right] = np.nan
+    return difference

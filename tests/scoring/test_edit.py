@@ -1,0 +1,66 @@
+"""An edit's measures, against rapidfuzz, scikit-image and what the renderer drew."""
+
+import numpy as np
+import pytest
+from rapidfuzz.distance import Levenshtein
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from text_layers.demo import signs
+from text_layers.scoring.charts import edit_chart
+from text_layers.scoring.edit import change, measure
+from text_layers.scoring.ocr import engine
+
+pytestmark = pytest.mark.any_comfyui
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """The same sign with CAFE and with HOTEL, the second with another wall on the left edge."""
+    source, edited = (signs.draw([signs.Sign(word, "white", "blue", "square")], np.random.default_rng(3))[0] for word in ("CAFE", "HOTEL"))
+    changed = edited.copy()
+    changed[:, :3] = 255 - changed[:, :3]
+    return source, edited, changed
+
+
+def test_an_edit_of_the_word_alone(pictures):
+    source, edited, _ = pictures
+    found = measure(source, edited, "Hotel", engine("EasyOCR"))
+    assert found.read == {"source": "CAFE", "edited": "HOTEL"} and found.words["edited"]["exact"] == 1
+    assert found.words["source"]["similarity"] == pytest.approx(Levenshtein.normalized_similarity("CAFE", "HOTEL"))
+    assert found.background["edited"]["psnr"] == float("inf") and found.background["edited"]["mse"] == 0
+    assert found.whole["edited"]["psnr"] == pytest.approx(peak_signal_noise_ratio(source, edited))
+    assert found.whole["edited"]["ssim"] == pytest.approx(structural_similarity(source, edited, channel_axis=2))
+    left, top, right, bottom = signs.text_box("HOTEL")
+    assert any(abs(b[0] - left) <= 4 and abs(b[2] - right) <= 4 and b[1] >= top - 4 and b[3] <= bottom + 4 for b in found.boxes)
+    assert 'edited: reads "HOTEL"' in found.report() and "background: the same" in found.report()
+
+
+def test_where_the_background_changed(pictures):
+    source, edited, changed = pictures
+    found = measure(source, changed, "HOTEL", engine("EasyOCR"), target=edited)
+    assert found.background["edited"]["psnr"] < found.background["target"]["psnr"] == float("inf")
+    where = change(source, changed, found.boxes)
+    assert (where[:, :3] > 0.1).all() and np.nanmax(where[:, 3:]) == 0
+    for left, top, right, bottom in found.boxes:
+        assert np.isnan(where[top:bottom, left:right]).all()
+    chart = edit_chart([source, changed, edited], ["a", "b", "c"], where, found.boxes)
+    assert chart.dtype == np.uint8 and chart.shape[2] == 3 and chart.std() > 10
+
+
+def test_pictures_without_words():
+    blank = np.full((40, 60, 3), 200, np.uint8)
+    found = measure(blank, blank, "HOTEL", engine("EasyOCR"))
+    assert found.read == {"source": "", "edited": ""} and not found.boxes and found.words["edited"]["f1"] == 0
+    assert "No word was found" in found.report()
+
+
+def test_too_small_for_structural_similarity():
+    found = measure(*(np.zeros((4, 4, 3), np.uint8),) * 2, "HOTEL", engine("EasyOCR"))
+    assert found.whole["edited"]["ssim"] is None and "SSIM not defined here" in found.report()
+
+
+def test_errors(pictures):
+    source, edited, _ = pictures
+    with pytest.raises(ValueError, match="different sizes: 64 x 32 and 60 x 32"):
+        measure(source, edited[:, :60], "HOTEL", engine("EasyOCR"))
+    with pytest.raises(ValueError, match="has no letters A to Z"):
+        measure(source, edited, "24", engine("EasyOCR"))
