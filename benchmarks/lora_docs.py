@@ -160,13 +160,13 @@ here, for three of nine and of eight layers are text layers. {full_size()}
 Where the text layers come early, as in the MMDiT, nearly all of the model lies above them and must be computed backwards.
 
 ```
-python dev.py run benchmarks.lora --task two_letters --model unet --out benchmarks/results/lora-two_letters-unet.json
+python dev.py run benchmarks.lora --task two_letters --count 75 --others 25 --model unet --out FILE.json
 python dev.py run benchmarks.lora_base unet --out unet.safetensors
-python dev.py run benchmarks.lora --task spelling --model unet --weights unet.safetensors --out benchmarks/results/lora-spelling-unet.json
+python dev.py run benchmarks.lora --task spelling --model unet --weights unet.safetensors --out FILE.json
 python dev.py run benchmarks.lora_size --out benchmarks/results/lora_size.json
 ```
 
-and likewise for `mmdit`.
+and likewise for `mmdit`; the files are `benchmarks/results/lora-TASK-MODEL.json`.
 
 ## What else was tried
 
