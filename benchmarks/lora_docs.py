@@ -98,7 +98,7 @@ def full_size():
     """At full size: a sentence."""
     parts = [f"{name} {n['text layers']:,} of {n['all layers']:,} numbers (1/{n['all layers'] / n['text layers']:.0f})"
              for name, n in load("lora_size").items()]  # fmt: skip
-    return f"At full size, rank 4, the text layers' LoRA is, of one on all layers that attend to the text: {'; '.join(parts)}."
+    return f"At full size, rank 4, against one on all layers that attend to the text:\n{'; '.join(parts)}."
 
 
 def findings(task, heading):
@@ -162,7 +162,8 @@ In parentheses the share of all layers. Arms in turns, one thread.
 {price}
 
 Targets were: file at most 1/10 of all layers', a step and its memory at most 0.8, text not worse, harm lower. The file cannot be a tenth
-here, for three of nine and of eight layers are text layers. {full_size()}
+here, for three of nine and of eight layers are text layers.
+{full_size()}
 Where the text layers come early, as in the MMDiT, nearly all of the model lies above them and must be computed backwards.
 
 ```
