@@ -21,22 +21,16 @@ def checkpointed(diffusion_model):
             del block.forward
 
 
-def _blocks(module):
-    """The highest modules inside lists and sequences, which is how ComfyUI's models hold their blocks."""
+def _blocks(module, listed=False):
+    """The highest modules with parameters inside lists and sequences, which is how ComfyUI's models hold their blocks."""
     found = []
     for child in module.children():
         if isinstance(child, (torch.nn.ModuleList, torch.nn.Sequential)):
-            found += _members(child)
-        else:
+            found += _blocks(child, True)
+        elif not listed:
             found += _blocks(child)
-    return found
-
-
-def _members(sequence):
-    found = []
-    for child in sequence:
-        nested = isinstance(child, (torch.nn.ModuleList, torch.nn.Sequential))
-        found += _members(child) if nested else [child] if any(True for _ in child.parameters()) else []
+        elif any(True for _ in child.parameters()):
+            found.append(child)
     return found
 
 
