@@ -23,15 +23,20 @@ def held_out_signs(count, seed):
     return [signs.random_sign(rng, str(word)) for word in rng.choice(word_list("held_out"), count, replace=False)]
 
 
+def draw(model, clip, vae, shown, seed):
+    """Pictures of Signs; the batches' seeds count from `seed`."""
+    drawn = []
+    for first in range(0, len(shown), BATCH):
+        batch = shown[first : first + BATCH]
+        positive = pictures.encode(clip, [sign.prompt() for sign in batch])
+        drawn.extend(pictures.sample(model, clip, vae, positive, seed + first, len(batch)))
+    return drawn
+
+
 def quality(name, count, seed, ocr):
     """{"pictures", "exact", "colours", "shape", "misread": [[word, reading], ...]} of one model; the middle three are counts."""
     chosen = held_out_signs(count, seed)
-    model, clip, vae = comfy_model.load(name)
-    drawn = []
-    for first in range(0, count, BATCH):
-        batch = chosen[first : first + BATCH]
-        positive = pictures.encode(clip, [s.prompt() for s in batch])
-        drawn.extend(pictures.sample(model, clip, vae, positive, seed + first, len(batch)))
+    drawn = draw(*comfy_model.load(name), chosen, seed)
     read = [ocr.read(p, enlarge=4) for p in drawn]
     return {
         "pictures": count,

@@ -17,7 +17,6 @@ Words, pictures and noise of a seed are the same for all. --words train draws wo
 
 import argparse
 import json
-import string
 import time
 from collections import Counter
 from dataclasses import asdict, replace
@@ -38,7 +37,7 @@ from ..patching import families
 from ..scoring import text
 from ..scoring.image import mse, psnr
 from ..scoring.ocr import engine
-from .demo_quality import BATCH
+from .demo_quality import draw
 from .memory import peak_bytes
 from .record import environment
 
@@ -50,13 +49,13 @@ def words_of(task, part):
     """part: "train" or "held_out", which have no word in common."""
     if task == "spelling":
         return word_list(part)
-    pairs = ["".join(pair) for pair in product(string.ascii_uppercase, repeat=2)]
+    pairs = ["".join(pair) for pair in product(signs.LETTERS, repeat=2)]
     shuffled = np.random.default_rng(0).permutation(pairs).tolist()
     return shuffled[:300] if part == "train" else shuffled[300:]
 
 
-def training_set(task, clip, vae, count, seed):
-    """(latents, prompts)"""
+def training_set(task, clip, vae, count, seed, describe):
+    """(latents, prompts). describe: captions tell colours and shape as well."""
     rng = np.random.default_rng((seed, 1))
     words = [str(word) for word in rng.choice(words_of(task, "train"), count)]
     if task == "spelling":
@@ -64,7 +63,7 @@ def training_set(task, clip, vae, count, seed):
         for n in range(int(count * RANDOM_LETTERS)):
             word = "".join(rng.choice(list(signs.LETTERS), len(words[n])))
             words[n] = word if word not in held_out else words[n]
-    drawn, captions = text_set(words, count, seed, **TRAINING)
+    drawn, captions = text_set(words, count, seed, **TRAINING, describe=describe)
     latents = vae.encode(torch.from_numpy(drawn).float() / 255)
     return list(latents), [pictures.encode(clip, [caption]) for caption in captions]
 
@@ -81,15 +80,6 @@ def evaluation(task, part, count, others, seed):
         "empty": [signs.Sign(None, sign.sign, sign.wall, sign.shape) for sign in described[count:]],
         "open": [signs.Sign(sign.word, None, None, None) for sign in described[count:]],
     }
-
-
-def draw(model, clip, vae, shown, seed):
-    drawn = []
-    for first in range(0, len(shown), BATCH):
-        batch = shown[first : first + BATCH]
-        positive = pictures.encode(clip, [sign.prompt() for sign in batch])
-        drawn.extend(pictures.sample(model, clip, vae, positive, seed * 1000 + first, len(batch)))
-    return drawn
 
 
 def bits(values):
@@ -125,7 +115,7 @@ def cost(model, latents, prompts, settings, rounds=5, steps=4):
     found, times = {}, {}
     for number in range(rounds):
         for arm, layers in arms(model, settings.seed).items():
-            chosen = families.written(model, ", ".join(map(str, layers)))
+            chosen = written(model, layers)
             ticks = []
             train(
                 model, latents, prompts, chosen, replace(settings, steps=steps + 1), tell=lambda *_, t=ticks: t.append(time.perf_counter())
@@ -135,6 +125,10 @@ def cost(model, latents, prompts, settings, rounds=5, steps=4):
                 few = (model, latents[: settings.batch], prompts[: settings.batch], chosen, replace(settings, steps=2))
                 found[arm] = {"peak_bytes": peak_bytes(lambda few=few: train(*few))[1]}
     return {arm: {"seconds_a_step": round(float(np.median(times[arm])), 4), **row} for arm, row in found.items()}
+
+
+def written(model, layers):
+    return families.written(model, ", ".join(map(str, layers)))
 
 
 def arms(model, seed):
@@ -161,7 +155,7 @@ def main():
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--count", type=int, default=100, help="words to draw")
     parser.add_argument("--others", type=int, default=50, help="pictures of each other kind")
-    parser.add_argument("--arms", nargs="+", help="some of them")
+    parser.add_argument("--word-captions", action="store_true", help="captions of the training tell the word alone")
     a = parser.parse_args()
     ocr = engine("EasyOCR")
     weights = a.weights or comfy_model.WEIGHTS / f"{a.model}.safetensors"
@@ -171,16 +165,14 @@ def main():
     for seed in a.seeds:
         settings = Settings(rank=a.rank, learning_rate=a.learning_rate, steps=a.steps, batch=a.batch, seed=seed)
         shown = evaluation(a.task, a.words, a.count, a.others, seed)
-        latents, prompts = training_set(a.task, clip, vae, a.pictures, seed)
-        before = {kind: draw(*loaded, what, seed) for kind, what in shown.items()}
+        latents, prompts = training_set(a.task, clip, vae, a.pictures, seed, not a.word_captions)
+        before = {kind: draw(*loaded, what, seed * 1000) for kind, what in shown.items()}
         found = result["seeds"][seed] = {"without": measure(before, before, shown, ocr)}
         result["settings"] = asdict(settings)
         for arm, layers in arms(model, seed).items():
-            if a.arms and arm not in a.arms:
-                continue
-            trained = train(model, latents, prompts, families.written(model, ", ".join(map(str, layers))), settings)
+            trained = train(model, latents, prompts, written(model, layers), settings)
             with_lora = comfy.sd.load_lora_for_models(model, None, trained.tensors, 1.0, 0)[0]
-            drawn = {kind: draw(with_lora, clip, vae, what, seed) for kind, what in shown.items()}
+            drawn = {kind: draw(with_lora, clip, vae, what, seed * 1000) for kind, what in shown.items()}
             found[arm] = {
                 "layers": layers,
                 "file_bytes": len(save(trained.tensors)),

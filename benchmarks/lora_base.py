@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from ..demo import architecture, signs
 from ..demo.comfy_model import MODELS, WEIGHTS
 from ..demo.text_model import tokenize
-from ..demo.train import EMPTY_PROMPT, Data, TextToImage
+from ..demo.train import EMPTY_PROMPT, Data, TextToImage, flow_loss
 
 PAIRS = ("AE", "IO", "NS", "RT")
 PARTNERS = {letter: other for pair in PAIRS for letter, other in (pair, pair[::-1])}
@@ -51,11 +51,7 @@ def main():
     losses = []
     for step in range(a.steps):
         x, ids = batch(data, step)
-        noise = torch.randn(x.shape, generator=random)
-        t = torch.sigmoid(torch.randn(len(x), generator=random) + 0.4)
-        with torch.autocast("cpu", torch.bfloat16):
-            velocity = model(torch.lerp(x, noise, t[:, None, None, None]), t, ids)
-        loss = torch.nn.functional.mse_loss(velocity.float(), noise - x)
+        loss = flow_loss(model, x, ids, random, torch.device("cpu"))
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -11,22 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..demo import comfy_model, pictures, signs
+from ..demo import comfy_model, signs
 from ..scoring.ocr import ENGINES, engine
-from .demo_quality import BATCH, held_out_signs
+from .demo_quality import draw, held_out_signs
 from .record import environment
 
 _ENLARGE = 4
-
-
-def drawn(name, chosen, seed):
-    """Pictures of Signs by a demo model."""
-    model, clip, vae = comfy_model.load(name)
-    out = []
-    for first in range(0, len(chosen), BATCH):
-        batch = chosen[first : first + BATCH]
-        out.extend(pictures.sample(model, clip, vae, pictures.encode(clip, [s.prompt() for s in batch]), seed + first, len(batch)))
-    return out
 
 
 def compare(words, images):
@@ -61,7 +51,10 @@ def main():
     half = a.pictures // 2
     sets = {
         "rendered": signs.draw(chosen, np.random.default_rng(a.seed)),
-        "demo models": [*drawn("unet", chosen[:half], a.seed), *drawn("mmdit", chosen[half:], a.seed)],
+        "demo models": [
+            *draw(*comfy_model.load("unet"), chosen[:half], a.seed),
+            *draw(*comfy_model.load("mmdit"), chosen[half:], a.seed),
+        ],
     }
     result = {**environment(), "seed": a.seed, "sets": {kind: compare(words, images) for kind, images in sets.items()}}
     for kind, found in result["sets"].items():

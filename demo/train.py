@@ -153,6 +153,16 @@ def loss_curve(losses, path):
     pyplot.close(figure)
 
 
+def flow_loss(model, x, ids, random, device):
+    """Of the velocity between latents x and noise, at times that `random`, a generator on the CPU, draws."""
+    noise = torch.randn(x.shape, generator=random)
+    t = torch.sigmoid(torch.randn(len(x), generator=random) + 0.4)
+    x, ids, noise, t = (v.to(device) for v in (x, ids, noise, t))
+    with torch.autocast(device.type, torch.bfloat16):
+        velocity = model(torch.lerp(x, noise, t[:, None, None, None]), t, ids)
+    return nn.functional.mse_loss(velocity.float(), noise - x)
+
+
 def train(name, out, steps, batch, lr, seed, six_letters, sheet_every, compile_model, weights=None):
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_flush_denormal(True)
@@ -182,14 +192,7 @@ def train(name, out, steps, batch, lr, seed, six_letters, sheet_every, compile_m
     started = time.time()
     for step in range(first, steps):
         x, ids = data[step]
-        noise_rng = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        noise = torch.randn(x.shape, generator=noise_rng)
-        t = torch.sigmoid(torch.randn(len(x), generator=noise_rng) + 0.4)
-        x, ids, noise, t = (v.to(device) for v in (x, ids, noise, t))
-        noisy = torch.lerp(x, noise, t[:, None, None, None])
-        with torch.autocast(device.type, torch.bfloat16):
-            velocity = run(noisy, t, ids)
-        loss = nn.functional.mse_loss(velocity.float(), noise - x)
+        loss = flow_loss(run, x, ids, torch.Generator().manual_seed(seed * 1_000_003 + step), device)
         if not math.isfinite(loss.item()):
             raise RuntimeError(f"The loss is {loss.item()} at step {step}; the last good state is in {checkpoint}.")
         loss.backward()
