@@ -19,6 +19,7 @@ import torch
 from ..patching import families
 from ..patching.comfy_sampling import add_counting_wrapper, empty_latent, is_out_of_memory
 from ..patching.rows import Swap, record_targets, swap_rows, takes_from_rows
+from ..scoring.image import pixels
 from .pairs import WORD, check_template
 
 # Samplers that add noise on the way would give each row of a batch other noise, and the pictures of a pair must share it.
@@ -206,6 +207,4 @@ class Drawing:
     @torch.no_grad()
     def decode(self, latents):
         """Latents [n, C, ...] -> pictures [n, H, W, 3] uint8."""
-        pictures = self.vae.decode(latents)
-        pictures = pictures.reshape(-1, *pictures.shape[-3:])
-        return (pictures * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+        return pixels(self.vae.decode(latents))

@@ -11,6 +11,7 @@ from comfy_api.latest import io
 
 from ..scoring.charts import edit_chart
 from ..scoring.edit import change, measure
+from ..scoring.image import pixels
 from ..scoring.ocr import ENGINES, engine
 from .comfy_compat import aliases
 from .text_layers import CATEGORY, show
@@ -70,12 +71,12 @@ class MeasureTextEdit(io.ComfyNode):
 
 
 def _pictures(name, batch):
-    """[H, W, 3] uint8 each, without an alpha channel."""
+    """[n, H, W, 3] uint8"""
     if not batch.numel():
         raise ValueError(f"{name} holds no picture.")
     if not batch.isfinite().all():
         raise ValueError(f"{name} has values that are no numbers: the sampler or the VAE that made it has failed.")
-    return [np.asarray(picture[..., :3].cpu().float().clamp(0, 1).mul(255).round().byte().expand(-1, -1, 3)) for picture in batch]
+    return pixels(batch.expand(*batch.shape[:-1], max(3, batch.shape[-1])))
 
 
 def _check_counts(counts, words, count):

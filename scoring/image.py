@@ -1,5 +1,6 @@
 """How much two pictures differ, over the whole of them or over the background.
 
+pixels             makes uint8 pictures of ComfyUI's
 mse, psnr, ssim    take two uint8 pictures [H, W, 3] and compute in float
                    outside: boxes (left, top, right, bottom) that do not count, right and bottom exclusive
 
@@ -9,6 +10,12 @@ Raise ValueError for pictures of different size and when the boxes leave nothing
 import numpy as np
 
 _WINDOW = 7  # pixels; the window of scikit-image's structural similarity
+
+
+def pixels(images):
+    """images: tensor [..., H, W, C], 0 to 1, as VAEs of pictures and of videos give them -> array [n, H, W, 3] uint8, without alpha."""
+    images = images.reshape(-1, *images.shape[-3:])[..., :3].cpu().float().numpy()
+    return (images * 255).round().clip(0, 255).astype(np.uint8)
 
 
 def mse(a, b, outside=()):
