@@ -12,7 +12,7 @@ import argparse
 from itertools import count
 from pathlib import Path
 
-MODELS = ("unet", "mmdit")
+from ..demo.edit import MODELS
 
 
 def main():
@@ -61,8 +61,10 @@ def _train(a):
     from . import storage
     from .dataset import read_folder
     from .files import read
-    from .train import Settings, train
+    from .train import Settings, recent, train
 
+    pictures, captions = read_folder(a.pictures, a.size)
+    start = read(a.resume) if a.resume else None
     model, clip, vae = _load(a)
     if not a.layers:
         text_layers = families.preset(model)
@@ -70,7 +72,6 @@ def _train(a):
         text_layers = TextLayers.from_json(Path(a.layers).read_text("utf-8"))
     else:
         text_layers = families.written(model, a.layers)
-    pictures, captions = read_folder(a.pictures, a.size)
     with torch.no_grad():
         latents = [latent for picture in pictures for latent in vae.encode(picture)]
         prompts = [clip.encode_from_tokens_scheduled(clip.tokenize(caption)) for caption in captions]
@@ -80,7 +81,7 @@ def _train(a):
 
     def tell(losses, draw):
         bar.update()
-        bar.set_postfix(loss=f"{sum(losses[-20:]) / len(losses[-20:]):.4f}")
+        bar.set_postfix(loss=f"{recent(losses):.4f}")
 
     def keep(lora):
         if first:
@@ -88,7 +89,6 @@ def _train(a):
             path = storage.write(lora, next(name for name in names if not name.exists()))
             tqdm.write(f"Cut short. What was trained is in {path}: go on with --resume.")
 
-    start = read(a.resume) if a.resume else None
     trained = train(model, latents, prompts, text_layers, settings, start, tell, keep, accelerator)
     if first:
         storage.write(trained.tensors, a.out)

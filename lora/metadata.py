@@ -7,8 +7,6 @@ of_training     metadata of a trained LoRA
 import json
 from dataclasses import asdict
 
-from ..patching import families
-
 # Their names in modelspec.
 _ARCHITECTURES = {
     "unet-16x768": "stable-diffusion-v1",
@@ -25,9 +23,9 @@ class LoraTensors(dict):
         self.metadata = dict(metadata)
 
 
-def of_training(model, text_layers, settings, steps):
+def of_training(text_layers, settings, steps):
     """settings: train.Settings; steps: of all trainings of this LoRA. The alpha is the rank: the scale is in the tensors."""
-    base = _ARCHITECTURES.get(families.architecture(model))
+    base = _ARCHITECTURES.get(text_layers.architecture)
     return ({"modelspec.architecture": f"{base}/lora"} if base else {}) | {
         "modelspec.sai_model_spec": "1.0.0",
         "ss_network_module": "networks.lora",
@@ -35,6 +33,6 @@ def of_training(model, text_layers, settings, steps):
         "ss_network_alpha": str(settings.rank),
         "ss_steps": str(steps),
         "text_layers": text_layers.to_json(),
-        "text_layers.architecture": families.architecture(model),
+        "text_layers.architecture": text_layers.architecture,
         "text_layers.training": json.dumps(asdict(settings)),
     }

@@ -1,8 +1,7 @@
 """LoRA files that the pack writes.
 
-save           under ComfyUI's output folder, where its loaders look too
-write          anywhere
-tensor_hash    of a LoRA, whatever its metadata
+save     under ComfyUI's output folder, where its loaders look too
+write    anywhere
 """
 
 import hashlib
@@ -32,13 +31,13 @@ def write(lora, path):
     about = {
         "modelspec.title": path.stem,
         "modelspec.date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "modelspec.hash_sha256": f"0x{tensor_hash(lora)}",
+        "modelspec.hash_sha256": f"0x{_hash(lora)}",
     }
     save_file(lora, path, lora.metadata | about)
     return path
 
 
-def tensor_hash(tensors):
+def _hash(tensors):
     """SHA-256 of a safetensors file without its header, so that metadata do not change it."""
     data = serialize(tensors)
     return hashlib.sha256(data[8 + int.from_bytes(data[:8], "little") :]).hexdigest()

@@ -2,6 +2,7 @@
 
 Settings     how
 train        from latents and prompts to a LoRA
+recent       the loss of the last steps
 """
 
 from contextlib import contextmanager, nullcontext
@@ -74,7 +75,7 @@ def train(model, latents, prompts, text_layers, settings, start=None, tell=None,
             losses = []
 
             def lora():
-                return LoraTensors(added.lora(), of_training(model, text_layers, settings, before + len(losses)))
+                return LoraTensors(added.lora(), of_training(text_layers, settings, before + len(losses)))
 
             def draw():
                 return preview.draw(model, prompts[0], given[0], settings.seed)
@@ -90,6 +91,12 @@ def train(model, latents, prompts, text_layers, settings, start=None, tell=None,
                     keep(lora())
                 raise
             return Trained(lora(), losses)
+
+
+def recent(losses):
+    """Mean of the last 20, for people to look at."""
+    last = losses[-20:]
+    return sum(last) / len(last)
 
 
 def _steps(model, latents, conds, added, settings, accelerator):

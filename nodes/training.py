@@ -2,7 +2,6 @@
 
 import comfy.utils
 import folder_paths
-import numpy as np
 import torch
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
@@ -10,8 +9,9 @@ from PIL import Image
 
 from ..lora import storage
 from ..lora.files import read
-from ..lora.train import Settings, train
+from ..lora.train import Settings, recent, train
 from ..scoring.charts import loss_chart
+from ..scoring.image import pixels
 from .comfy_compat import ADVANCED, FIXED_SEED, aliases
 from .live import say, seldom
 from .lora import lora_path
@@ -138,9 +138,10 @@ class _Live:
     def __call__(self, losses, draw):
         preview = None
         if self._vae and len(losses) % self._every == 0:
-            self.pictures.append(self._vae.decode(draw()).cpu()[..., :3])
+            drawn = self._vae.decode(draw()).cpu()
+            self.pictures.append(drawn.reshape(-1, *drawn.shape[-3:])[..., :3])
         if self._due():
-            drawn = np.asarray(self.pictures[-1][0].mul(255).round().byte()) if self.pictures else None
-            preview = ("JPEG", Image.fromarray(loss_chart(losses, self._steps, drawn)), 512)
-            self.say(f"step {len(losses)} of {self._steps}, loss {sum(losses[-20:]) / len(losses[-20:]):.4f}")
+            last = pixels(self.pictures[-1])[0] if self.pictures else None
+            preview = ("JPEG", Image.fromarray(loss_chart(losses, self._steps, last)), 512)
+            self.say(f"step {len(losses)} of {self._steps}, loss {recent(losses):.4f}")
         self._bar.update_absolute(len(losses), self._steps, preview)
