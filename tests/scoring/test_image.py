@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 from text_layers.scoring import image
 
@@ -53,3 +54,12 @@ def test_errors_say_what_is_wrong():
         image.psnr(a, b, [(0, 0, 64, 32)])
     with pytest.raises(ValueError, match="7 x 7"):
         image.ssim(a[:5], b[:5])
+
+
+def test_pixels_of_batches_videos_and_alpha():
+    """A half of one step rounds to the even value, as everywhere in NumPy and torch."""
+    batch = torch.tensor([[[[0.0, 0.5, 1.0, 0.3]]], [[[-1.0, 2.0, 254.6 / 255, 0.0]]]])
+    expected = [[[[0, 128, 255]]], [[[0, 255, 255]]]]
+    assert image.pixels(batch).tolist() == expected and image.pixels(batch).dtype == np.uint8
+    assert image.pixels(batch[:, None]).tolist() == expected  # [n, frames, H, W, C]
+    assert image.pixels(batch[0]).tolist() == expected[:1]
