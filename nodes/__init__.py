@@ -4,6 +4,7 @@ from comfy_api.latest import ComfyExtension
 
 from .deepfloyd import LoadDeepFloydIF
 from .demo_model import LoadTextDemoModel
+from .guard import CheckDrawnText, GuardDrawnText
 from .localize import LocalizeTextLayers
 from .lora import CutLora, LoadLocalizedLora, SaveLocalizedLora
 from .measure import MeasureTextEdit
@@ -25,6 +26,8 @@ class TextLayersExtension(ComfyExtension):
             SaveLocalizedLora,
             DrawTextTrainingSet,
             MeasureTextEdit,
+            GuardDrawnText,
+            CheckDrawnText,
             SaveTextLayers,
             LoadTextLayers,
             LoadTextDemoModel,

@@ -11,9 +11,9 @@ from comfy_api.latest import io
 
 from ..scoring.charts import edit_chart
 from ..scoring.edit import change, measure
-from ..scoring.image import pixels
 from ..scoring.ocr import ENGINES, engine
 from .comfy_compat import aliases
+from .images import read_images
 from .text_layers import CATEGORY, show
 
 
@@ -49,7 +49,7 @@ class MeasureTextEdit(io.ComfyNode):
     def execute(cls, source, edited, wanted, ocr, target=None):
         words = [word.strip() for word in re.split(r"[,\n]", wanted) if word.strip()]
         batches = {"source": source, "edited": edited} | ({"target": target} if target is not None else {})
-        pictures = {name: _pictures(name, batch) for name, batch in batches.items()}
+        pictures = {name: read_images(name, batch) for name, batch in batches.items()}
         count = len(pictures["edited"])
         _check_counts({name: len(found) for name, found in pictures.items()}, len(words), count)
         reader, bar = engine(ocr), comfy.utils.ProgressBar(count, node_id=cls.hidden.unique_id)
@@ -68,15 +68,6 @@ class MeasureTextEdit(io.ComfyNode):
         near = [edit.background["edited"]["psnr"] for edit in measured]
         psnr = float(np.mean([min(value, 100.0) for value in near if value is not None] or [float("nan")]))
         return io.NodeOutput(text, shown, f1, psnr, ui=show(cls, text))
-
-
-def _pictures(name, batch):
-    """[n, H, W, 3] uint8"""
-    if not batch.numel():
-        raise ValueError(f"{name} holds no picture.")
-    if not batch.isfinite().all():
-        raise ValueError(f"{name} has values that are no numbers: the sampler or the VAE that made it has failed.")
-    return pixels(batch.expand(*batch.shape[:-1], max(3, batch.shape[-1])))
 
 
 def _check_counts(counts, words, count):

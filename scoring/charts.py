@@ -6,6 +6,7 @@ contact_sheet   rows of pictures under headings
 live_chart      bars and a picture, drawn quickly while a search runs
 loss_chart      the loss of a training so far, drawn quickly
 edit_chart      the pictures of an edit, what was read, and where the background changed
+word_boxes      a picture with its words boxed
 
 All return pictures [H, W, 3] uint8.
 """
@@ -163,3 +164,15 @@ def edit_chart(pictures, captions, change, boxes):
         for left, top, right, bottom in boxes:
             axes.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, color=_CHOSEN, linewidth=1.2))
     return _drawn(figure)
+
+
+def word_boxes(picture, boxes, marked):
+    """boxes: (left, top, right, bottom) of all words, right and bottom exclusive; marked: of those that stand out. In the picture's own
+    size; a light line beside the dark one, for one of them shows on any ground."""
+    image = Image.fromarray(picture)
+    pen = ImageDraw.Draw(image)
+    for left, top, right, bottom in boxes:
+        colour = _CHOSEN if (left, top, right, bottom) in marked else _RIGHT
+        pen.rectangle((left - 2, top - 2, right + 1, bottom + 1), outline=_PAPER)
+        pen.rectangle((left - 1, top - 1, right, bottom), outline=colour)
+    return np.asarray(image)

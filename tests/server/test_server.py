@@ -20,7 +20,8 @@ DEMO = [w for w in WORKFLOWS if w.name.startswith("Edit") and "demo" in w.name]
 LOCALIZE = [w for w in WORKFLOWS if w.name.startswith("Localize") and "demo" in w.name]
 NODES = {"TextLayersLocalize", "TextLayersChoose", "TextLayersPatchPrompt", "TextLayersSave", "TextLayersLoad", "TextLayersLoadDemoModel",
          "TextLayersLoadDeepFloydIF", "TextLayersLoadLora", "TextLayersCutLora", "TextLayersTrainLora",
-         "TextLayersSaveLora", "TextLayersDrawTrainingSet", "TextLayersMeasureEdit"}  # fmt: skip
+         "TextLayersSaveLora", "TextLayersDrawTrainingSet", "TextLayersMeasureEdit", "TextLayersGuard",
+         "TextLayersCheck"}  # fmt: skip
 
 
 def test_all_nodes_are_there_and_explain_themselves(server):

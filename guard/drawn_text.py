@@ -1,0 +1,85 @@
+"""Which part of a prompt is asked to be drawn as text, and which is only described.
+
+drawn_text    prompt -> [(start, end)]
+
+Drawn is: what stands in quotes; what a sign, a shirt or another thing that carries text says or reads; what follows the mention of
+lettering (the word, text:, spelling, labelled); what is written somewhere; capitals in a clause that has such a thing. What a man
+says without quotes is described.
+"""
+
+import re
+
+_CLOSING = {'"': '"', "“": "”", "”": "”", "„": "“”", "«": "»", "»": "«", "‹": "›", "「": "」", "『": "』", "‘": "’", "`": "`", "＂": "＂"}
+_CARRIER = (
+    r"\b(?:neon|(?:sign|poster|banner|(?:bill|black|chalk|white|skate|surf)?board|placard|label|logo|graffiti|(?:t-?|sweat)?shirt|tee|hoodie|"
+    r"sweater|cap|hat|jacket|jersey|mug|cup|bottle|box|bag|tote|sticker|decal|badge|button|patch|(?:post)?card|note|letter|envelope|paper|page|"
+    r"book|cover|magazine|newspaper|headline|meme|screen|display|tattoo|mural|wall|(?:store|shop)front|awning|marquee|window|door(?:mat)?|flag|"
+    r"cake|plate|(?:tomb|grave|head)stone|plaque|stamp|ticket|flyer|leaflet|menu|keychain|necklace|bracelet|balloon|bubble|text|typography|"
+    r"inscription|slogan|emblem|coin|car|truck|bus|van|pillow|rug|mask|helmet|album|icon|website)s?)\b"
+)
+_PERSON = r"\b(?:man|men|wom[ae]n|person|people|guys?|boys?|girls?|kids?|child(?:ren)?|he|she|they|who|someone|protesters?|crowd)\b"
+_SAYS = re.compile(
+    rf"{_CARRIER}(?:(?!{_PERSON})[^.;\n])*?\b(?:says?|saying|reads?|reading|states?|stating)\b(?:\s+(?:out|clearly|simply|just))?[\s:,-]*",
+    re.I,
+)
+_LETTERED = re.compile(
+    r"(?:\bthe\s+(?:words?|text|phrase|slogan|message|inscription|caption|title|letters|lettering|motto)\b(?:\s+(?:of|is|are|reading|saying))?"
+    r"|\b(?:words?|text|phrase|caption|title|slogan|inscription|lettering|letters|logo)\s*[:=]"
+    r"|\b(?:spelling|spells|spelled|labell?ed|captioned|titled|entitled|inscribed(?:\s+with)?|engraved\s+with|emblazoned\s+with)\b"
+    r"(?:\s+out)?)[\s:=]*",
+    re.I,
+)
+_WRITTEN = re.compile(
+    r"\b(?:with|has|have|of|and)\s+((?:(?!\b(?:with|has|have|of|and)\b)[^,.;:\n])+?)\s+(?:written|spelled|scrawled|scribbled|lettered|inscribed)\b",
+    re.I,
+)
+# Where text without quotes ends: at a mark, or where the description goes on.
+_ENDS = re.compile(
+    r"[.,;:!?\n()\[\]\"“„«‘`]|(?<!\w)'|\s(?:on|in|at|by|with|above|below|over|under|across|next|near|beside|behind|between|against|onto|from|hanging|standing|"
+    r"painted|written|made|drawn|printed|carved|while|held|holding|placed|surrounded|and\s+(?:a|an|the))\b"
+)  # fmt: skip
+_CAPITALS = re.compile(r"(?<![\w'])[A-Z0-9][A-Z0-9'&!@$*]+(?:[ -][A-Z0-9][A-Z0-9'&!@$*]*)*(?![\w'])")
+
+
+def drawn_text(prompt):
+    """Ranges of characters from left to right, none of which overlap."""
+    spans = _quoted(prompt)
+    for pattern in (_SAYS, _LETTERED):
+        spans += [(match.end(), _end(prompt, match.end())) for match in pattern.finditer(prompt)]
+    spans += [match.span(1) for match in _WRITTEN.finditer(prompt)]
+    if prompt != prompt.upper():
+        for clause in re.finditer(r"[^,.;\n]+", prompt):
+            if re.search(_CARRIER, clause[0], re.I):
+                spans += [(clause.start() + m.start(), clause.start() + m.end()) for m in _CAPITALS.finditer(clause[0])]
+    merged = []
+    for start, end in sorted(span for span in spans if prompt[slice(*span)].strip()):
+        if merged and start < merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], end)
+        else:
+            merged.append([start, end])
+    return [tuple(span) for span in merged]
+
+
+def _end(prompt, start):
+    """Where text that begins at start without quotes ends."""
+    end = _ENDS.search(prompt, start)
+    return end.start() if end else len(prompt)
+
+
+def _quoted(prompt):
+    """What stands in quotes; one that is never closed reaches to the end."""
+    spans, at = [], 0
+    while at < len(prompt):
+        mark = prompt[at]
+        closing = _CLOSING.get(mark)
+        if mark == "'" and (at == 0 or not prompt[at - 1].isalnum()):  # otherwise an apostrophe
+            end = re.compile(r"'(?!\w)").search(prompt, at + 1)
+            if end:
+                spans.append((at + 1, end.start()))
+                at = end.start()
+        elif closing:
+            end = next((i for i in range(at + 1, len(prompt)) if prompt[i] in closing), len(prompt))
+            spans.append((at + 1, end))
+            at = end
+        at += 1
+    return spans

