@@ -11,11 +11,11 @@ import re
 
 _CLOSING = {'"': '"', "“": "”", "”": "”", "„": "“”", "«": "»", "»": "«", "‹": "›", "「": "」", "『": "』", "‘": "’", "`": "`", "＂": "＂"}
 _CARRIER = (
-    r"\b(?:neon|(?:sign|poster|banner|(?:bill|black|chalk|white|skate|surf)?board|placard|label|logo|graffiti|(?:t-?|sweat)?shirt|tee|hoodie|"
-    r"sweater|cap|hat|jacket|jersey|mug|cup|bottle|box|bag|tote|sticker|decal|badge|button|patch|(?:post)?card|note|letter|envelope|paper|page|"
-    r"book|cover|magazine|newspaper|headline|meme|screen|display|tattoo|mural|wall|(?:store|shop)front|awning|marquee|window|door(?:mat)?|flag|"
-    r"cake|plate|(?:tomb|grave|head)stone|plaque|stamp|ticket|flyer|leaflet|menu|keychain|necklace|bracelet|balloon|bubble|text|typography|"
-    r"inscription|slogan|emblem|coin|car|truck|bus|van|pillow|rug|mask|helmet|album|icon|website)s?)\b"
+    r"\b(?:neon|\w*(?:sign|board|shirt|card|paper|stone|front|tattoo|graffiti)\w*|(?:poster|banner|placard|label|logo|tee|hoodie|sweater|cap|"
+    r"hat|jacket|jersey|mug|cup|bottle|box|bag|tote|sticker|decal|badge|button|patch|note|letter|envelope|page|book|cover|magazine|headline|"
+    r"meme|screen|display|mural|wall|awning|marquee|window|door(?:mat)?|flag|cake|plate|plaque|stamp|ticket|flyer|leaflet|menu|keychain|"
+    r"necklace|bracelet|balloon|bubble|text|typography|inscription|slogan|emblem|coin|car|truck|bus|van|pillow|rug|mask|helmet|album|icon|"
+    r"website)s?)\b"
 )
 _PERSON = r"\b(?:man|men|wom[ae]n|person|people|guys?|boys?|girls?|kids?|child(?:ren)?|he|she|they|who|someone|protesters?|crowd)\b"
 _SAYS = re.compile(
@@ -30,15 +30,15 @@ _LETTERED = re.compile(
     re.I,
 )
 _WRITTEN = re.compile(
-    r"\b(?:with|has|have|of|and)\s+((?:(?!\b(?:with|has|have|of|and)\b)[^,.;:\n])+?)\s+(?:written|spelled|scrawled|scribbled|lettered|inscribed)\b",
+    r"\b(?:with|has|have|of|and)\s+((?:(?!\b(?:with|has|have|of|and)\b)(?:[^,.;:\n]|[.:](?=\w)))+?)\s+(?:written|spelled|scrawled|scribbled|lettered|inscribed)\b",
     re.I,
 )
 # Where text without quotes ends: at a mark, or where the description goes on.
 _ENDS = re.compile(
-    r"[.,;:!?\n()\[\]\"“„«‘`]|(?<!\w)'|\s(?:on|in|at|by|with|above|below|over|under|across|next|near|beside|behind|between|against|onto|from|hanging|standing|"
+    r"[.,;:!?](?!\w)|[\n()\[\]\"“„«‘`]|(?<!\w)'|\s(?:on|in|at|by|with|above|below|over|under|across|next|near|beside|behind|between|against|onto|from|hanging|standing|"
     r"painted|written|made|drawn|printed|carved|while|held|holding|placed|surrounded|and\s+(?:a|an|the))\b"
 )  # fmt: skip
-_CAPITALS = re.compile(r"(?<![\w'])[A-Z0-9][A-Z0-9'&!@$*]+(?:[ -][A-Z0-9][A-Z0-9'&!@$*]*)*(?![\w'])")
+_CAPITALS = re.compile(r"(?<![\w'])[A-Z0-9][A-Z0-9'&!@$*._]+(?:[ -][A-Z0-9][A-Z0-9'&!@$*._]*)*(?![\w'])")
 
 
 def drawn_text(prompt):
@@ -48,7 +48,7 @@ def drawn_text(prompt):
         spans += [(match.end(), _end(prompt, match.end())) for match in pattern.finditer(prompt)]
     spans += [match.span(1) for match in _WRITTEN.finditer(prompt)]
     if prompt != prompt.upper():
-        for clause in re.finditer(r"[^,.;\n]+", prompt):
+        for clause in re.finditer(r"(?:[^,.;\n]|\.(?=\w))+", prompt):
             if re.search(_CARRIER, clause[0], re.I):
                 spans += [(clause.start() + m.start(), clause.start() + m.end()) for m in _CAPITALS.finditer(clause[0])]
     merged = []

@@ -42,8 +42,9 @@ class GuardDrawnText(io.ComfyNode):
                 io.String.Input("prompt", multiline=True, default="", dynamic_prompts=False,
                                 tooltip="The prompt as it was written, the same that KSampler's positive encodes."),
                 TextLayersSocket.Input("text_layers", tooltip="The layers that decide the drawn word."),
-                io.String.Input("replacement", default="", tooltip="Drawn instead of each toxic word. Empty: stars, as many as it had letters. "
-                                "The demo models draw letters only and need a word here."),
+                io.String.Input("replacement", default="",
+                                tooltip="Drawn instead of each toxic word. Empty: stars, as many as it had letters. The demo models draw "
+                                "letters only and need a word here."),
                 *_lists(),
                 io.Int.Input("start_step", default=0, min=0, max=10000, **ADVANCED,
                              tooltip="The first guarded step. Later keeps more of the picture, and more of the word."),
