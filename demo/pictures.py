@@ -14,12 +14,11 @@ def encode(clip, prompts):
     return [[torch.cat([embeddings for embeddings, _ in rows]), {"pooled_output": pooled}]]
 
 
-def sample(model, clip, vae, positive, seed, rows):
+def sample(model, clip, vae, positive, seed, rows, negative=""):
     """Pictures [rows, 32, 64, 3] uint8."""
     from nodes import common_ksampler
 
     size = (signs.HEIGHT // architecture.FOLD, signs.WIDTH // architecture.FOLD)
     empty = {"samples": torch.zeros(rows, architecture.LATENT_CHANNELS, *size)}
-    negative = encode(clip, [""])
-    latent = common_ksampler(model, seed, STEPS, CFG, SAMPLER, SCHEDULER, positive, negative, empty)[0]["samples"]
+    latent = common_ksampler(model, seed, STEPS, CFG, SAMPLER, SCHEDULER, positive, encode(clip, [negative]), empty)[0]["samples"]
     return (vae.decode(latent) * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
