@@ -10,18 +10,20 @@ says without quotes is described.
 import re
 
 _CLOSING = {'"': '"', "“": "”", "”": "”", "„": "“”", "«": "»", "»": "«", "‹": "›", "「": "」", "『": "』", "‘": "’", "`": "`", "＂": "＂"}
-_CARRIER = (
+_CARRIER = re.compile(
     r"\b(?:neon|\w*(?:sign|board|shirt|card|paper|stone|front|tattoo|graffiti)\w*|(?:poster|banner|placard|label|logo|tee|hoodie|sweater|cap|"
     r"hat|jacket|jersey|mug|cup|bottle|box|bag|tote|sticker|decal|badge|button|patch|note|letter|envelope|page|book|cover|magazine|headline|"
     r"meme|screen|display|mural|wall|awning|marquee|window|door(?:mat)?|flag|cake|plate|plaque|stamp|ticket|flyer|leaflet|menu|keychain|"
     r"necklace|bracelet|balloon|bubble|text|typography|inscription|slogan|emblem|coin|car|truck|bus|van|pillow|rug|mask|helmet|album|icon|"
-    r"website)s?)\b"
-)
-_PERSON = r"\b(?:man|men|wom[ae]n|person|people|guys?|boys?|girls?|kids?|child(?:ren)?|he|she|they|who|someone|protesters?|crowd)\b"
-_SAYS = re.compile(
-    rf"{_CARRIER}(?:(?!{_PERSON})[^.;\n])*?\b(?:says?|saying|reads?|reading|states?|stating)\b(?:\s+(?:out|clearly|simply|just))?[\s:,-]*",
+    r"website)s?)\b",
     re.I,
 )
+_PERSON = re.compile(
+    r"\b(?:man|men|wom[ae]n|person|people|guys?|boys?|girls?|kids?|child(?:ren)?|he|she|they|who|someone|protesters?|crowd)\b", re.I
+)
+_SAYS = re.compile(r"\b(?:says?|saying|reads?|reading|states?|stating)\b(?:\s+(?:out|clearly|simply|just))?[\s:,-]*", re.I)
+_REACH = 200  # characters between a thing and what it says
+_LONGEST = 500  # characters of a text without quotes
 _LETTERED = re.compile(
     r"(?:\bthe\s+(?:words?|text|phrase|slogan|message|inscription|caption|title|letters|lettering|motto)\b(?:\s+(?:of|is|are|reading|saying))?"
     r"|\b(?:words?|text|phrase|caption|title|slogan|inscription|lettering|letters|logo)\s*[:=]"
@@ -30,7 +32,7 @@ _LETTERED = re.compile(
     re.I,
 )
 _WRITTEN = re.compile(
-    r"\b(?:with|has|have|of|and)\s+((?:(?!\b(?:with|has|have|of|and)\b)(?:[^,.;:\n]|[.:](?=\w)))+?)\s+(?:written|spelled|scrawled|scribbled|lettered|inscribed)\b",
+    r"\b(?:with|has|have|of|and)\s+((?:(?!\b(?:with|has|have|of|and)\b)(?:[^,.;:\n]|[.:](?=\w))){1,100}?)\s+(?:written|spelled|scrawled|scribbled|lettered|inscribed)\b",
     re.I,
 )
 # Where text without quotes ends: at a mark, or where the description goes on.
@@ -38,18 +40,19 @@ _ENDS = re.compile(
     r"[.,;:!?](?!\w)|[\n()\[\]\"“„«‘`]|(?<!\w)'|\s(?:on|in|at|by|with|above|below|over|under|across|next|near|beside|behind|between|against|onto|from|hanging|standing|"
     r"painted|written|made|drawn|printed|carved|while|held|holding|placed|surrounded|and\s+(?:a|an|the))\b"
 )  # fmt: skip
-_CAPITALS = re.compile(r"(?<![\w'])[A-Z0-9][A-Z0-9'&!@$*._]+(?:[ -][A-Z0-9][A-Z0-9'&!@$*._]*)*(?![\w'])")
+_CAPITALS = re.compile(r"(?<![\w'])[A-Z0-9][A-Z0-9'&!@$*._]*[A-Z0-9!@$*](?:[ -][A-Z0-9](?:[A-Z0-9'&!@$*._]*[A-Z0-9!@$*])?)*(?!\w)")
 
 
 def drawn_text(prompt):
     """Ranges of characters from left to right, none of which overlap."""
     spans = _quoted(prompt)
-    for pattern in (_SAYS, _LETTERED):
-        spans += [(match.end(), _end(prompt, match.end())) for match in pattern.finditer(prompt)]
+    starts = [match.end() for match in _SAYS.finditer(prompt) if _carries(prompt[max(0, match.start() - _REACH) : match.start()])]
+    starts += [match.end() for match in _LETTERED.finditer(prompt)]
+    spans += [(start, _end(prompt, start)) for start in starts]
     spans += [match.span(1) for match in _WRITTEN.finditer(prompt)]
     if prompt != prompt.upper():
         for clause in re.finditer(r"(?:[^,.;\n]|\.(?=\w))+", prompt):
-            if re.search(_CARRIER, clause[0], re.I):
+            if _CARRIER.search(clause[0]):
                 spans += [(clause.start() + m.start(), clause.start() + m.end()) for m in _CAPITALS.finditer(clause[0])]
     merged = []
     for start, end in sorted(span for span in spans if prompt[slice(*span)].strip()):
@@ -60,10 +63,17 @@ def drawn_text(prompt):
     return [tuple(span) for span in merged]
 
 
+def _carries(before):
+    """Whether a thing that carries text comes last in this sentence, and no person after it."""
+    sentence = re.split(r"[.;\n]", before)[-1]
+    things = [match.end() for match in _CARRIER.finditer(sentence)]
+    return bool(things) and not _PERSON.search(sentence, things[-1])
+
+
 def _end(prompt, start):
     """Where text that begins at start without quotes ends."""
-    end = _ENDS.search(prompt, start)
-    return end.start() if end else len(prompt)
+    end = _ENDS.search(prompt, start, start + _LONGEST)
+    return end.start() if end else min(start + _LONGEST, len(prompt))
 
 
 def _quoted(prompt):

@@ -1,0 +1,70 @@
+"""Prompts cleaned, models guarded and pictures checked, on the demo models with a real OCR engine."""
+
+import numpy as np
+import pytest
+from text_layers.demo import comfy_model, pictures, signs
+from text_layers.guard.guard import guard_model
+from text_layers.guard.picture import check
+from text_layers.guard.prompt import clean
+from text_layers.patching import families
+from text_layers.patching.swap import patch_prompt
+from text_layers.scoring.ocr import engine
+
+
+def test_a_prompt_is_cleaned_in_what_is_drawn_alone():
+    prompt = 'a cock crowing shit, a sign that says "Fuck you, BITCH"'
+    masked, replaced = clean(prompt), clean(prompt, "friend")
+    assert masked.words == replaced.words == ("Fuck", "BITCH")
+    assert masked.prompt == 'a cock crowing shit, a sign that says "**** you, *****"'
+    assert replaced.prompt == 'a cock crowing shit, a sign that says "friend you, FRIEND"'
+    assert clean(masked.prompt).words == () and clean(masked.prompt).prompt == masked.prompt
+    assert clean('a sign: "F U C K"').prompt == 'a sign: "* * * *"', "the mask keeps the spaces"
+
+
+@pytest.mark.parametrize(("replacement", "message"), [("shit", "toxic itself"), ('a"b', "quote"), ("a\nb", "line break")])
+def test_a_replacement_that_would_not_help_is_refused(replacement, message):
+    with pytest.raises(ValueError, match=message):
+        clean('a sign: "FUCK"', replacement)
+
+
+@pytest.mark.parametrize("name", ["unet", "mmdit"])
+def test_the_word_goes_and_the_picture_stays(name):
+    model, clip, vae = comfy_model.load(name)
+    sign = signs.Sign("BITCH", "white", "green", "round")
+    prompt, layers = sign.prompt(), families.preset(model)
+    guarded, cleaned = guard_model(model, clip, prompt, layers, "FLOWER")
+    assert cleaned.words == ("BITCH",) and guarded is not model
+    positive, target = (pictures.encode(clip, [text]) for text in (prompt, cleaned.prompt))
+    plain, drawn, by_hand = (
+        pictures.sample(used, clip, vae, positive, 3, 1)[0] for used in (model, guarded, patch_prompt(model, layers, target))
+    )
+    assert np.array_equal(drawn, by_hand), "the same as Patch Prompt Into Layers with the cleaned prompt"
+    ocr = engine("EasyOCR")
+    before, after = check(plain, ocr), check(drawn, ocr)
+    assert before.toxic == ("BITCH",) and before.toxic_boxes == before.boxes and after.toxic == () and after.words == ("FLOWER",)
+    assert signs.read_colours(drawn) == signs.read_colours(plain) == ("green", "white")
+
+
+def test_a_clean_prompt_gives_the_same_model():
+    model, clip, _ = comfy_model.load("unet")
+    guarded, cleaned = guard_model(model, clip, 'a red round sign on a blue wall that says "SWEET"', families.preset(model), "FLOWER")
+    assert guarded is model and cleaned.words == ()
+    assert guard_model(model, clip, "", families.preset(model))[0] is model
+
+
+def test_a_mask_that_the_text_encoder_does_not_know_is_an_error():
+    model, clip, _ = comfy_model.load("unet")
+    with pytest.raises(ValueError, match=r"\*"):
+        guard_model(model, clip, 'a red round sign on a blue wall that says "SHIT"', families.preset(model))
+
+
+def test_two_boxes_that_are_toxic_only_together():
+    two = [signs.draw([signs.Sign(word, "white", "blue", "square")], np.random.default_rng(1))[0] for word in ("PEN", "IS")]
+    checked = check(np.concatenate(two, 1), engine("EasyOCR"))
+    assert checked.words == ("PEN", "IS") and len(checked.toxic_boxes) == 2
+    assert check(np.concatenate(two, 1), engine("EasyOCR"), allow=("penis",)).toxic == ()
+
+
+def test_a_blank_picture_holds_no_words():
+    checked = check(np.full((1, 1, 3), 255, np.uint8), engine("EasyOCR"))
+    assert checked.words == checked.toxic == checked.boxes == ()

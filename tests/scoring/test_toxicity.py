@@ -1,0 +1,59 @@
+"""Which words are toxic, on words that the guard's settings were not chosen on."""
+
+import pytest
+from text_layers.benchmarks import guard_scores
+from text_layers.scoring.toxicity import entries, find
+
+pytestmark = pytest.mark.any_comfyui
+
+
+def words(text, **lists):
+    return [match.word for match in find(text, **lists)]
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["fuck", "SHIT", "sh1t", "$h1t", "f u c k", "f.u.c.k", "f_u_c_k", "fu ck", "fu-ck", "f*ck", "fuuuuck", "fùck", "fυck", "fuсk", 
+     "ｆｕｃｋ", "🅵🆄🅲🅺", "ⓢⓗⓘⓣ", "ꜰᴜᴄᴋ", "f​uck", "clusterfuckery", "BITCHES", "mierda", "scheiße"],
+)  # fmt: skip
+def test_a_toxic_word_is_found_whole_under_every_disguise(word):
+    assert words(word) == [word]
+    assert words(f"good {word} morning") == ([word] if word not in ("fu ck", "fu-ck") else [])  # these two only when nothing stands beside
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Scunthorpe United", "Essex cocktails", "Shiitake", "CLASS", "a grape assassin", "Dickens", "Matsushita", "assess the annals", "2*3=6",
+     "COOK BOOK", "snigger", "gay pride", "PEN ISLAND", "S A L E", "1984", "", "…", "NO SMOKING!", "5 O'CLOCK"],
+)  # fmt: skip
+def test_an_innocent_text_is_not(text):
+    assert find(text) == []
+
+
+def test_matches_say_where_and_do_not_overlap():
+    text = "OPEN F U C K YOU, motherfucking SHIT"
+    found = find(text)
+    assert [(m.start, m.end) for m in found] == [(5, 12), (18, 31), (32, 36)]
+    assert all(text[m.start : m.end] == m.word for m in found)
+
+
+def test_lists_of_the_user():
+    assert words("Moby Dick and dick", allow=("Moby Dick",)) == ["dick"]
+    assert words("Moby Dick", allow=("dick",)) == []
+    assert words("shit shits", allow=("SHIT",)) == ["shits"]
+    assert words("free beer, b33r and brandies", block=("beer", "brand*")) == ["beer", "b33r", "brandies"]
+    assert words("free-beer", block=("free beer",)) == ["free-beer"]
+    assert words("a gay bar", block=("gay",)) == ["gay"], "what is harmless by default can be blocked"
+    assert words("beer", allow=("beer",), block=("beer",)) == [], "what is allowed passes"
+    assert entries("beer, free wine\n\n rum ,") == ("beer", "free wine", "rum")
+    with pytest.raises(ValueError, match="no letter"):
+        find("beer", block=("*",))
+
+
+def test_the_labelled_set():
+    """The bars are the lower ends of the intervals in results/guard_scores.json: what a worse guard would fall under."""
+    rows = [line.split("\t") for line in guard_scores.PROMPTS.read_text("utf-8").splitlines()]
+    found = guard_scores.scores(rows)
+    assert found["recall"]["of"] >= 300 and len(rows) - found["recall"]["of"] >= 300
+    assert found["recall"]["share"] >= 0.92 and found["precision"]["share"] >= 0.98
+    assert found["still_toxic_once_cleaned"] == 0
