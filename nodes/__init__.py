@@ -5,6 +5,7 @@ from comfy_api.latest import ComfyExtension
 from .deepfloyd import LoadDeepFloydIF
 from .demo_model import LoadTextDemoModel
 from .guard import CheckDrawnText, GuardDrawnText
+from .inversion import InvertPicture, MaskDrawnText
 from .localize import LocalizeTextLayers
 from .lora import CutLora, LoadLocalizedLora, SaveLocalizedLora
 from .measure import MeasureTextEdit
@@ -28,6 +29,8 @@ class TextLayersExtension(ComfyExtension):
             MeasureTextEdit,
             GuardDrawnText,
             CheckDrawnText,
+            InvertPicture,
+            MaskDrawnText,
             SaveTextLayers,
             LoadTextLayers,
             LoadTextDemoModel,

@@ -3,6 +3,7 @@
 import ast
 import io
 import json
+import re
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ LOCALIZE = [w for w in WORKFLOWS if w.name.startswith("Localize") and "demo" in 
 NODES = {"TextLayersLocalize", "TextLayersChoose", "TextLayersPatchPrompt", "TextLayersSave", "TextLayersLoad", "TextLayersLoadDemoModel",
          "TextLayersLoadDeepFloydIF", "TextLayersLoadLora", "TextLayersCutLora", "TextLayersTrainLora",
          "TextLayersSaveLora", "TextLayersDrawTrainingSet", "TextLayersMeasureEdit", "TextLayersGuard",
-         "TextLayersCheck"}  # fmt: skip
+         "TextLayersCheck", "TextLayersInvert", "TextLayersMask"}  # fmt: skip
 
 
 def test_all_nodes_are_there_and_explain_themselves(server):
@@ -454,3 +455,50 @@ def test_a_batch_with_a_word_each_is_measured(server):
     (text,) = entry["outputs"]["measure"]["text"]
     assert [f'wanted is "{word}"' in part for word, part in zip(("HOTEL", "CAFE", "BOX"), text.split("\n\n"))] == [True] * 3
     assert len(entry["outputs"]["look"]["images"]) == 3
+
+
+def guarding_prompt(server, prompt, **inputs):
+    """The demo U-Net, guarded, with Check Drawn Text behind the sampler."""
+    edit = demo_prompt(server)
+    sampler = next(node for node, value in edit.items() if value["class_type"] == "KSampler")
+    load, layers = (next(n for n, v in edit.items() if v["class_type"] == kind) for kind in ("TextLayersLoadDemoModel", "TextLayersChoose"))
+    edit[edit[sampler]["inputs"]["positive"][0]]["inputs"]["text"] = prompt
+    edit[sampler]["inputs"]["model"] = ["guard", 0]
+    defaults = {"replacement": "FLOWER", "allow": "", "block": "", "start_step": 0, "method": "target's own run"}
+    wanted = {
+        value for value in edit if edit[value]["class_type"] not in ("TextLayersPatchPrompt", "SaveImage", "ImageScaleBy", "VAEDecode")
+    }
+    others = {node for node in wanted if edit[node]["class_type"] == "KSampler" and node != sampler}
+    return {node: edit[node] for node in wanted - others} | {
+        "guard": {"class_type": "TextLayersGuard", "inputs": {"model": [load, 0], "clip": [load, 1], "prompt": prompt,
+                                                              "text_layers": [layers, 0]} | defaults | inputs},
+        "decode": {"class_type": "VAEDecode", "inputs": {"samples": [sampler, 0], "vae": [load, 2]}},
+        "check": {"class_type": "TextLayersCheck", "inputs": {"image": ["decode", 0], "ocr": "EasyOCR", "allow": "", "block": ""}},
+        "look": {"class_type": "PreviewImage", "inputs": {"images": ["check", 3]}},
+        "cleaned": {"class_type": "PreviewAny", "inputs": {"source": ["guard", 1]}},
+    }  # fmt: skip
+
+
+def test_a_guarded_picture_has_another_word(server):
+    asked = 'a red round sign on a blue wall that says "BITCH"'
+    entry = server.run(guarding_prompt(server, asked))
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    assert entry["outputs"]["cleaned"]["text"] == [asked.replace("BITCH", "FLOWER")]
+    assert entry["outputs"]["check"]["text"] == ["No toxic word was read."] and len(entry["outputs"]["look"]["images"]) == 1
+    unguarded = server.run(guarding_prompt(server, asked, allow="bitch"))
+    assert unguarded["outputs"]["cleaned"]["text"] == [asked] and unguarded["outputs"]["check"]["text"] == ["Toxic: BITCH"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"replacement": ""}, "do not know the word|do not know the letter|\\*"),
+        ({"replacement": "SHIT"}, "toxic itself"),
+        ({"replacement": "SUNFLOWER"}, "6 letters|at most"),
+        ({"block": "cafe, *"}, "holds no letter"),
+    ],
+)
+def test_what_cannot_be_guarded_is_an_error(server, inputs, message):
+    entry = server.run(guarding_prompt(server, 'a red round sign on a blue wall that says "BITCH"', **inputs))
+    (error,) = [body for kind, body in entry["status"]["messages"] if kind == "execution_error"]
+    assert re.search(message, error["exception_message"]), error["exception_message"]

@@ -1,0 +1,118 @@
+"""The nodes for editing a picture that no model drew here."""
+
+import comfy.model_management
+import comfy.samplers
+import comfy.utils
+import latent_preview
+import numpy as np
+import torch
+from comfy_api.latest import io
+
+from ..inversion.invert import invert
+from ..scoring.image import psnr
+from ..scoring.mask import mask_words
+from ..scoring.ocr import ENGINES, engine
+from .comfy_compat import aliases
+from .images import read_images
+from .text_layers import CATEGORY, show
+
+
+class InvertPicture(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TextLayersInvert",
+            display_name="Invert Picture",
+            category=CATEGORY,
+            description="Finds the noise from which the model draws a given picture, so that it can be edited like one of the model's own.",
+            **aliases("unsampler", "DDIM inversion", "RF inversion", "image to noise", "edit real image", "edit photo"),
+            inputs=[
+                io.Guider.Input(
+                    "guider",
+                    tooltip="Basic Guider or CFG Guider with the unpatched model and the prompt of what the picture shows. CFG 1 is best.",
+                ),
+                io.Sigmas.Input("sigmas", tooltip="The schedule that will draw the picture, as Basic Scheduler gives it."),
+                io.Vae.Input("vae"),
+                io.Image.Input("image", tooltip="The picture, or several of one size, in a size that the model draws."),
+                io.Int.Input(
+                    "refinements",
+                    default=8,
+                    min=0,
+                    max=100,
+                    tooltip="More calls of the model in each step, for a nearer picture. 0 is plain DDIM inversion, reversed Euler for flows.",
+                ),
+            ],
+            outputs=[
+                io.Noise.Output(tooltip="For SamplerCustomAdvanced, with the sampler euler and the same sigmas."),
+                io.Latent.Output(tooltip="The picture's latent, for SamplerCustomAdvanced."),
+                io.Image.Output(display_name="reconstruction", tooltip="What the model draws from the noise."),
+                io.Float.Output(display_name="psnr", tooltip="Of the reconstruction against the picture, dB; of a batch the lowest."),
+                io.String.Output(display_name="report", tooltip="How near the reconstruction is, and how near the VAE alone comes."),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, guider, sigmas, vae, image, refinements):
+        pictures = read_images("image", image)
+        latent = vae.encode(torch.from_numpy(pictures).float() / 255)
+        steps = len(sigmas) - 1
+        preview = latent_preview.prepare_callback(guider.model_patcher, 2 * steps)
+        noise = invert(guider, latent, sigmas, refinements, lambda step, x0, x, _: preview(step, x0, x, 2 * steps))
+        drawn = guider.sample(
+            noise.generate_noise({"samples": latent}),
+            latent,
+            comfy.samplers.sampler_object("euler"),
+            sigmas,
+            callback=lambda step, x0, x, _: preview(steps + step, x0, x, 2 * steps),
+            disable_pbar=True,
+            seed=noise.seed,
+        )
+        reconstruction = vae.decode(drawn)
+        shown = read_images("reconstruction", reconstruction)
+        cropped = vae.vae_encode_crop_pixels(torch.from_numpy(pictures)).numpy()
+        near = [psnr(a, b) for a, b in zip(cropped, shown)]
+        bound = [psnr(a, b) for a, b in zip(cropped, read_images("image", vae.decode(latent)))]
+        text = "\n".join(
+            f"picture {number}: PSNR of the reconstruction {a:.1f} dB, of the VAE alone {b:.1f} dB; spread of the noise {spread:.2f}, usual is 1"
+            for number, (a, b, spread) in enumerate(zip(near, bound, noise.spread()), 1)
+        )
+        return io.NodeOutput(noise, {"samples": latent}, reconstruction, min(near), text, ui=show(cls, text))
+
+
+class MaskDrawnText(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TextLayersMask",
+            display_name="Mask Drawn Text",
+            category=CATEGORY,
+            description="A mask of the words that OCR finds. With ImageCompositeMasked, everything outside of it stays exactly as it was.",
+            **aliases("text mask", "OCR mask", "text box", "inpaint text", "detect text"),
+            inputs=[
+                io.Image.Input("image", tooltip="The pictures whose words are masked."),
+                io.Combo.Input("ocr", options=list(ENGINES), tooltip="What finds them. EasyOCR is the paper's."),
+                io.Int.Input("grow", default=4, min=0, max=1000, tooltip="Pixels around each word's box."),
+                io.Image.Input("also", optional=True, tooltip="The edited pictures: their words are masked too, for they may be longer."),
+            ],
+            outputs=[io.Mask.Output(tooltip="White over the words, one a picture.")],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, image, ocr, grow, also=None):
+        pictures = read_images("image", image)
+        others = read_images("also", also) if also is not None else pictures
+        if len(others) not in (1, len(pictures)) or others.shape[1:] != pictures.shape[1:]:
+            raise ValueError(f"image is {_size(pictures)} and also {_size(others)}: give as many of the same size.")
+        reader, bar, masks = engine(ocr), comfy.utils.ProgressBar(len(pictures), node_id=cls.hidden.unique_id), []
+        for number, picture in enumerate(pictures):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            sources = [picture] if also is None else [picture, others[number % len(others)]]
+            masks.append(np.maximum.reduce([mask_words(source, reader, grow) for source in sources]))
+            bar.update(1)
+        return io.NodeOutput(torch.from_numpy(np.stack(masks)).float())
+
+
+def _size(pictures):
+    return f"{len(pictures)} of {pictures.shape[2]} x {pictures.shape[1]} pixels"
