@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from ..demo import comfy_model, pictures, signs
-from ..demo.edit import sheet
 from ..guard.guard import guard_model
 from ..guard.prompt import clean
 from ..patching import families
@@ -93,8 +92,6 @@ def main():
 
         result["models"][name] = {**measure(shown, drawn, ocr), "cost": ratio(plain, guarded, a.rounds)}
         print(name, json.dumps(result["models"][name], indent=1), flush=True)
-        rows = list(zip(*(drawn[way][:10] for way in ("unguarded", "rewritten", "guarded"))))
-        sheet(rows, titles=("unguarded", "prompt rewritten", "guarded")).save(a.out.with_name(f"{a.out.stem}-{name}.jpg"))
     a.out.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -15,9 +15,9 @@ def invert_euler(model, x, sigmas, extra_args=None, callback=None, disable=None,
 
     Euler's step from sigma_i to sigma_i+1 is x_i+1 = x_i + (sigma_i+1 - sigma_i) d(x_i, sigma_i), with d(x, sigma) = (x - denoised) / sigma
     for every kind of model (eps, v, flow). Backwards x_i is on both sides: it is the fixed point y = g(y) of
-    g(y) = x_i+1 - (sigma_i+1 - sigma_i) d(y, sigma_i). The first estimate is g(x_i+1), which is DDIM inversion (Song et al., 2021), reversed
-    Euler for flows. Each refinement calls the model once and goes on by Anderson's method: to the combination of the last estimates whose
-    residuals g(y) - y cancel most. Plain iteration (as in ReNoise, Garibi et al., 2024) needs several times as many calls; see
+    g(y) = x_i+1 - (sigma_i+1 - sigma_i) d(y, sigma_i). The first estimate is g(x_i+1), which is DDIM inversion (Song et al., 2021) and, for
+    flows, reversed Euler. Each refinement calls the model once and goes on by Anderson's method: to the combination of the last estimates
+    whose residuals g(y) - y cancel most. Plain iteration (as in ReNoise, Garibi et al., 2024) needs several times as many calls; see
     benchmarks.inversion.
     """
     x = model.latent_image.clone()

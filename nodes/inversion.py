@@ -39,7 +39,7 @@ class InvertPicture(io.ComfyNode):
                     default=8,
                     min=0,
                     max=100,
-                    tooltip="More calls of the model in each step, for a nearer picture. 0 is plain DDIM inversion, reversed Euler for flows.",
+                    tooltip="More calls of the model in each step, for a nearer picture. 0 is plain DDIM inversion.",
                 ),
             ],
             outputs=[
@@ -74,7 +74,7 @@ class InvertPicture(io.ComfyNode):
         near = [psnr(a, b) for a, b in zip(cropped, shown)]
         bound = [psnr(a, b) for a, b in zip(cropped, read_images("image", vae.decode(latent)))]
         text = "\n".join(
-            f"picture {number}: PSNR of the reconstruction {a:.1f} dB, of the VAE alone {b:.1f} dB; spread of the noise {spread:.2f}, usual is 1"
+            f"picture {number}: reconstruction {a:.1f} dB PSNR, the VAE alone {b:.1f} dB; spread of the noise {spread:.2f}, usual is 1"
             for number, (a, b, spread) in enumerate(zip(near, bound, noise.spread()), 1)
         )
         return io.NodeOutput(noise, {"samples": latent}, reconstruction, min(near), text, ui=show(cls, text))
