@@ -59,13 +59,13 @@ def scoring_psnr(a, b, boxes):
     return None if math.isinf(value) else round(value, 2)  # JSON knows no infinity: null means equal
 
 
-def sheet(rows, scale=4):
-    """One picture of rows of (source, target, edit), with a heading."""
+def sheet(rows, scale=4, titles=("source", "plain target prompt", "edit: target in the text layers only")):
+    """One picture of rows of three, with a heading."""
     gap, head = 8, 24
     width, height = signs.WIDTH * scale, signs.HEIGHT * scale
     image = Image.new("RGB", (3 * (width + gap) + gap, head + len(rows) * (height + gap)), "white")
     pen = ImageDraw.Draw(image)
-    for column, title in enumerate(("source", "plain target prompt", "edit: target in the text layers only")):
+    for column, title in enumerate(titles):
         pen.text((gap + column * (width + gap), 6), title, "black")
     for y, row in enumerate(rows):
         for x, picture in enumerate(row):

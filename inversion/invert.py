@@ -48,12 +48,13 @@ class InvertedNoise:
         return (self.x - b_latent) / a
 
 
-def invert(guider, latent, sigmas, refinements=8, callback=None):
+def invert(guider, latent, sigmas, refinements=8, callback=None, sampler=None):
     """guider: of ComfyUI, with the prompt of what the picture shows; latent: [B, C, H, W], as a VAE gives it; sigmas: as for drawing.
-    callback: of ComfyUI's samplers. Raises ValueError for a schedule without steps or that does not end at 0."""
+    callback: of ComfyUI's samplers; sampler: another way than invert_euler. Raises ValueError for a schedule without steps or that does not
+    end at 0, and where the inversion diverges."""
     if len(sigmas) < 2 or sigmas[-1] != 0:
         raise ValueError("The schedule has to end without noise, or the picture is not what it leads to: give all sigmas down to 0.")
-    sampler = comfy.samplers.KSAMPLER(invert_euler, {"refinements": refinements})
+    sampler = sampler or comfy.samplers.KSAMPLER(invert_euler, {"refinements": refinements})
     found = guider.sample(torch.zeros_like(latent), latent, sampler, sigmas, callback=callback, disable_pbar=True, seed=0)
     model = guider.model_patcher.model
     x = model.process_latent_in(found).cpu()

@@ -1,0 +1,43 @@
+"""What was measured so far, on disk.
+
+Rows     a folder with rows.jsonl; one picture a line
+"""
+
+import json
+
+import numpy as np
+
+from ...scoring.edit import measure
+
+
+class Rows:
+    def __init__(self, folder, told):
+        """told: what the rows depend on. Raises SystemExit when the folder holds rows of something else."""
+        folder.mkdir(parents=True, exist_ok=True)
+        setting, self._path = folder / "setting.json", folder / "rows.jsonl"
+        text = json.dumps(told, indent=1) + "\n"
+        if setting.is_file() and setting.read_text("utf-8") != text:
+            raise SystemExit(f"{folder} holds a benchmark of other prompts or settings; choose another folder.")
+        setting.write_text(text, "utf-8")
+        self._done = {(row["pair"], row["method"]) for row in self.read()}
+
+    def read(self):
+        """Whole lines; one that an interruption cut short does not count."""
+        if not self._path.is_file():
+            return []
+        return [json.loads(line) for line in self._path.read_text("utf-8").split("\n")[:-1]]
+
+    def has(self, number, method):
+        return (number, method) in self._done
+
+    def add(self, batch, method, source, edited, reader):
+        for (number, case), before, after in zip(batch, source, edited):
+            if self.has(number, method):
+                continue
+            edit = measure(before, after, case.target_word, reader)
+            wrapped = float(np.square(before - after).mean())  # as the published script: in 8 bits, where 16 * 16 is 0
+            row = {"pair": number, "method": method, "target": case.target_word, "read": edit.read, "words": edit.words["edited"],
+                   "whole": edit.whole["edited"], "background": edit.background["edited"], "mse_in_8_bits": wrapped}  # fmt: skip
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+            self._done.add((number, method))
