@@ -19,13 +19,13 @@ class Rows:
         if setting.is_file() and setting.read_text("utf-8") != text:
             raise SystemExit(f"{folder} holds a benchmark of other prompts or settings; choose another folder.")
         setting.write_text(text, "utf-8")
+        if self._path.is_file():
+            whole, _, _ = self._path.read_text("utf-8").rpartition("\n")  # without a line that an interruption cut short
+            self._path.write_text(whole and whole + "\n", "utf-8")
         self._done = {(row["pair"], row["method"]) for row in self.read()}
 
     def read(self):
-        """Whole lines; one that an interruption cut short does not count."""
-        if not self._path.is_file():
-            return []
-        return [json.loads(line) for line in self._path.read_text("utf-8").split("\n")[:-1]]
+        return [json.loads(line) for line in self._path.read_text("utf-8").splitlines()] if self._path.is_file() else []
 
     def has(self, number, method):
         return (number, method) in self._done

@@ -502,3 +502,43 @@ def test_what_cannot_be_guarded_is_an_error(server, inputs, message):
     entry = server.run(guarding_prompt(server, 'a red round sign on a blue wall that says "BITCH"', **inputs))
     (error,) = [body for kind, body in entry["status"]["messages"] if kind == "execution_error"]
     assert re.search(message, error["exception_message"]), error["exception_message"]
+
+
+def photo_prompt(server):
+    return server.api_prompt(json.loads(next(w for w in WORKFLOWS if w.name.startswith("Photo") and "demo" in w.name).read_text()))
+
+
+def test_a_picture_that_was_not_drawn_here_gets_another_word(server):
+    from text_layers.demo import signs
+    from text_layers.scoring.ocr import engine
+
+    prompt = photo_prompt(server)
+    entry = server.run(prompt)
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    named = {prompt[node]["inputs"]["filename_prefix"].rsplit("-", 1)[1]: data for node, data in server.pictures(entry).items()}
+    shown = {name: np.asarray(Image.open(io.BytesIO(data)).convert("RGB").resize((256, 128))) for name, data in named.items()}
+    assert {name: engine("EasyOCR").read(picture) for name, picture in shown.items()} == {
+        "picture": "CAFE", "reconstruction": "CAFE", "edited": "HOTEL"}  # fmt: skip
+    assert np.array_equal(shown["picture"][:, :16], shown["edited"][:, :16]), "outside of the mask nothing changes"
+    small = np.asarray(Image.open(io.BytesIO(named["edited"])).convert("RGB").resize((signs.WIDTH, signs.HEIGHT), Image.BOX))
+    assert signs.read_colours(small) == ("green", "white")
+    invert = next(node for node, value in prompt.items() if value["class_type"] == "TextLayersInvert")
+    assert re.search(r"reconstruction \d\d\.\d dB PSNR", entry["outputs"][invert]["text"][0])
+
+
+@pytest.mark.parametrize(
+    ("node", "inputs", "message"),
+    [
+        ("BasicScheduler", {"denoise": 0.0}, "end without noise"),
+        ("TextLayersMask", {"image": ["small", 0]}, "give as many of the same size"),
+        ("TextLayersInvert", {"image": ["broken", 0]}, "too small|size|shape"),
+    ],
+)
+def test_what_cannot_be_inverted_says_so(server, node, inputs, message):
+    prompt = photo_prompt(server)
+    prompt["small"] = {"class_type": "EmptyImage", "inputs": {"width": 32, "height": 32, "batch_size": 1, "color": 0}}
+    prompt["broken"] = {"class_type": "EmptyImage", "inputs": {"width": 1, "height": 1, "batch_size": 1, "color": 0}}
+    next(value for value in prompt.values() if value["class_type"] == node)["inputs"] |= inputs
+    entry = server.run(prompt)
+    (error,) = [body for kind, body in entry["status"]["messages"] if kind == "execution_error"]
+    assert re.search(message, error["exception_message"]), error["exception_message"]
