@@ -32,7 +32,7 @@ class InvertPicture(io.ComfyNode):
                     tooltip="Basic Guider or CFG Guider with the unpatched model and the prompt of what the picture shows. CFG 1 is best.",
                 ),
                 io.Sigmas.Input("sigmas", tooltip="The schedule that will draw the picture, as Basic Scheduler gives it."),
-                io.Vae.Input("vae"),
+                io.Vae.Input("vae", tooltip="The VAE of the same model."),
                 io.Image.Input("image", tooltip="The picture, or several of one size, in a size that the model draws."),
                 io.Int.Input(
                     "refinements",
