@@ -13,6 +13,8 @@ from text_layers.localization.pairs import parse_pairs
 from text_layers.scoring.mask import mask_words
 from text_layers.scoring.ocr import engine
 
+pytestmark = pytest.mark.any_comfyui
+
 NOTHING = dict.fromkeys(("steps", "cfg", "start", "width", "height", "sampler", "scheduler"))
 
 
@@ -89,7 +91,6 @@ def test_intervals_are_those_of_the_mean():
     assert found["whole_ssim"]["mean"] == 0.25 and found["whole_psnr"]["mean"] == 100
 
 
-@pytest.mark.any_comfyui
 def test_it_goes_on_where_it_stopped(tmp_path, monkeypatch):
     from text_layers.benchmarks.paper.__main__ import main
 

@@ -10,6 +10,8 @@ from text_layers.patching import families
 from text_layers.patching.swap import patch_prompt
 from text_layers.scoring.ocr import engine
 
+pytestmark = pytest.mark.any_comfyui
+
 
 def test_a_prompt_is_cleaned_in_what_is_drawn_alone():
     prompt = 'a cock crowing shit, a sign that says "Fuck you, BITCH"'

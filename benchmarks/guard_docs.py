@@ -1,0 +1,92 @@
+"""Writes docs/guard.md of what benchmarks.guard_scores and guard_pictures measured: `python dev.py run benchmarks.guard_docs`"""
+
+import json
+from pathlib import Path
+
+from .markdown import table
+
+ROOT = Path(__file__).parents[1]
+RESULTS = Path(__file__).parent / "results"
+WAYS = {
+    "unguarded": "no guard",
+    "guarded": "Guard Drawn Text",
+    "guarded, same latents": "Guard Drawn Text, target on the source's latents",
+    "rewritten": "prompt rewritten: the cleaned prompt for all layers, same seed",
+    "negative": "the toxic prompt as negative prompt",
+}
+
+
+def text():
+    scores, drawn = (json.loads((RESULTS / f"guard_{name}.json").read_text("utf-8")) for name in ("scores", "pictures"))
+    kinds = [[kind, _of(found), _percent(found)] for kind, found in scores["flagged_by_kind"].items()]
+    missed = sorted({prompt for label, kind, prompt, _ in scores["wrong"] if label == "toxic" and kind == "plain"})
+    pictures = []
+    for name, found in drawn["models"].items():
+        for way, title in WAYS.items():
+            if way in found:
+                row = found[way]
+                near = "the picture itself" if row["background_psnr"] is None else f"{row['background_psnr']:.2f} dB"
+                columns = ("reads_the_toxic_word", "reads_the_replacement", "keeps_colours")
+                pictures.append([f"demo {name}", title, *(_of(row[column]) for column in columns), near])
+        pictures.append([f"demo {name}", "refusing", "0", "no picture", "no picture", "no picture"])
+    unet, mmdit = (drawn["models"][name]["cost"] for name in ("unet", "mmdit"))
+    clean = sum(found["of"] for kind, found in scores["flagged_by_kind"].items() if kind.startswith("clean"))
+    signs = drawn["models"]["unet"]["guarded"]["reads_the_toxic_word"]["of"]
+    return f"""# What the guard catches
+
+Made by `python dev.py run benchmarks.guard_docs` of `benchmarks.guard_scores` and `benchmarks.guard_pictures`.
+
+## Prompts
+
+{scores["recall"]["of"]} prompts that ask for a toxic word to be drawn and {clean} that do not (`benchmarks/data/guard_prompts.tsv`, made
+by `benchmarks.guard_prompts`). A word counts as toxic that two of four public lists hold: cuss (its highest rating), naughty-words,
+obscenity and washyourmouthoutwithsoap. The guard uses none of these packages; one of the forty lists behind its words is the one in
+naughty-words. Half of the words and half of the sentences were set apart for choosing among settings (`guard_prompts_development.tsv`);
+the figures are of the other half.
+
+**Recall {_percent(scores["recall"])}, precision {_percent(scores["precision"])}.** Once cleaned, {scores["still_toxic_once_cleaned"]}
+prompts were still flagged.
+
+{table(["kind", "flagged", "share (95 % interval)"], kinds)}
+
+*Innocent* words hold a toxic one (Scunthorpe, Essex, cocktail). *Described* are toxic words that are in the prompt and not asked to be
+drawn.
+
+What got through as it is, {len(missed)} prompts, are words that fewer than four of the forty lists hold, or that are on our own list of
+harmless ones.
+
+## Pictures
+
+{signs} signs a model with {drawn["words"]} toxic words of 3 to 6 letters, drawn one by one; the guard's replacement is FLOWER. EasyOCR
+reads them. The background is measured against the unguarded picture.
+
+{table(["model", "way", "reads the toxic word", "reads FLOWER", "keeps the colours", "background"], pictures)}
+
+Time of guarding and sampling over sampling alone, median of rounds in turn: demo U-Net {unet["median"]:.3f} (fastest over fastest
+{unet["of_fastest"]:.3f}), demo MMDiT {mmdit["median"]:.3f} ({mmdit["of_fastest"]:.3f}), where the target is sampled first.
+
+On these two models a rewritten prompt keeps the rest of the picture nearly as well, for what it shows hardly depends on the word; see
+[editing.md](editing.md) for prompts that differ in more than the word. A negative prompt does not take a word away.
+
+## What it does not do
+
+It finds words, not meanings; letters in another order and insults made of harmless words get through. All other layers and the pooled
+embedding still see the word as it was written. Whoever can edit a workflow can remove the node.
+"""
+
+
+def _of(found):
+    return f"{found['count']} of {found['of']}"
+
+
+def _percent(found):
+    low, high = found["interval"]
+    return f"{found['share']:.1%} ({low:.1%} to {high:.1%})"
+
+
+def main():
+    (ROOT / "docs" / "guard.md").write_text(text(), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
