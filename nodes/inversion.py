@@ -1,5 +1,7 @@
 """The nodes for editing a picture that no model drew here."""
 
+import math
+
 import comfy.model_management
 import comfy.samplers
 import comfy.utils
@@ -74,7 +76,7 @@ class InvertPicture(io.ComfyNode):
         near = [psnr(a, b) for a, b in zip(cropped, shown)]
         bound = [psnr(a, b) for a, b in zip(cropped, read_images("image", vae.decode(latent)))]
         text = "\n".join(
-            f"picture {number}: reconstruction {a:.1f} dB PSNR, the VAE alone {b:.1f} dB; spread of the noise {spread:.2f}, usual is 1"
+            f"picture {number}: drawn again {_decibel(a)}, by the VAE alone {_decibel(b)}; spread of the noise {spread:.2f}, usual is 1"
             for number, (a, b, spread) in enumerate(zip(near, bound, noise.spread()), 1)
         )
         return io.NodeOutput(noise, {"samples": latent}, reconstruction, min(near), text, ui=show(cls, text))
@@ -112,6 +114,10 @@ class MaskDrawnText(io.ComfyNode):
             masks.append(np.maximum.reduce([mask_words(source, reader, grow) for source in sources]))
             bar.update(1)
         return io.NodeOutput(torch.from_numpy(np.stack(masks)).float())
+
+
+def _decibel(value):
+    return "exactly" if math.isinf(value) else f"with PSNR {value:.1f} dB"
 
 
 def _size(pictures):

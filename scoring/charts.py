@@ -168,11 +168,12 @@ def edit_chart(pictures, captions, change, boxes):
 
 def word_boxes(picture, boxes, marked):
     """boxes: (left, top, right, bottom) of all words, right and bottom exclusive; marked: of those that stand out. In the picture's own
-    size; a light line beside the dark one, for one of them shows on any ground."""
+    size; the line runs between two others, light or, where marked, dark, so that it shows on any ground."""
     image = Image.fromarray(picture)
     pen = ImageDraw.Draw(image)
+    line = max(1, len(picture) // 128)
     for left, top, right, bottom in boxes:
-        colour = _CHOSEN if (left, top, right, bottom) in marked else _RIGHT
-        pen.rectangle((left - 2, top - 2, right + 1, bottom + 1), outline=_PAPER)
-        pen.rectangle((left - 1, top - 1, right, bottom), outline=colour)
+        beside, colour = (_INK, _CHOSEN) if (left, top, right, bottom) in marked else (_PAPER, _RIGHT)
+        for away, ink in ((3 * line, beside), (2 * line, colour), (line, beside)):
+            pen.rectangle((left - away, top - away, right - 1 + away, bottom - 1 + away), outline=ink, width=line)
     return np.asarray(image)

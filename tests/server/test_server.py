@@ -529,7 +529,7 @@ def test_a_picture_that_was_not_drawn_here_gets_another_word(server):
     small = np.asarray(Image.open(io.BytesIO(named["edited"])).convert("RGB").resize((signs.WIDTH, signs.HEIGHT), Image.BOX))
     assert signs.read_colours(small) == ("green", "white")
     invert = next(node for node, value in prompt.items() if value["class_type"] == "TextLayersInvert")
-    assert re.search(r"reconstruction \d\d\.\d dB PSNR", entry["outputs"][invert]["text"][0])
+    assert re.search(r"drawn again with PSNR \d\d\.\d dB, by the VAE alone exactly", entry["outputs"][invert]["text"][0])
 
 
 @pytest.mark.parametrize(
