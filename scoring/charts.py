@@ -162,7 +162,8 @@ def edit_chart(pictures, captions, change, boxes):
         axes.set_xticks([])
         axes.set_yticks([])
         for left, top, right, bottom in boxes:
-            axes.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, color=_CHOSEN, linewidth=1.2))
+            for colour, line in ((_PAPER, 3), (_CHOSEN, 1.2)):  # light beside it, for the picture may be of its colour
+                axes.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, color=colour, linewidth=line))
     return _drawn(figure)
 
 

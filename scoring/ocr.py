@@ -19,6 +19,8 @@ import numpy as np
 from PIL import Image
 
 _LEGIBLE = 128  # pixels; OCR reads smaller pictures enlarged to this height
+_LONGEST = 4096  # pixels; no side is enlarged beyond, or a strip would fill the memory
+_SLIM = 32  # both engines fail on pictures that are many times as long as wide; these are read with a margin
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -34,7 +36,10 @@ class Found:
 class _Engine:
     def find(self, picture, enlarge=1):
         """picture: [H, W, 3] uint8; enlarge: small pictures are read this much larger. From left to right."""
-        image = Image.fromarray(picture)
+        height, width = picture.shape[:2]
+        enlarge = max(1, min(enlarge, _LONGEST // max(height, width)))
+        margin = [(0, max(0, math.ceil(longer / _SLIM) - side)) for side, longer in ((height, width), (width, height))]
+        image = Image.fromarray(np.pad(picture, (*margin, (0, 0)), "edge"))
         image = image.resize((image.width * enlarge, image.height * enlarge), Image.BICUBIC)
         found = [Found(_letters(text), _box(corners, enlarge), float(sure)) for corners, text, sure in self._find(np.asarray(image))]
         return sorted((f for f in found if f.text), key=lambda f: f.box[0])

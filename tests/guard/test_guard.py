@@ -1,5 +1,7 @@
 """Prompts cleaned, models guarded and pictures checked, on the demo models with a real OCR engine."""
 
+import random
+
 import numpy as np
 import pytest
 from text_layers.demo import comfy_model, pictures, signs
@@ -21,6 +23,19 @@ def test_a_prompt_is_cleaned_in_what_is_drawn_alone():
     assert replaced.prompt == 'a cock crowing shit, a sign that says "friend you, FRIEND"'
     assert clean(masked.prompt).words == () and clean(masked.prompt).prompt == masked.prompt
     assert clean('a sign: "F U C K"').prompt == 'a sign: "* * * *"', "the mask keeps the spaces"
+
+
+def test_any_prompt_can_be_cleaned():
+    """Hostile ones too: nothing raises, a clean prompt comes back as it was, and what is cleaned once is clean."""
+    rng = random.Random(4)
+    marks = [*"\"'“”«`\n.,*(){|}[]\\$^?", "\u200b", "\U0001f595", "ﬁ"]
+    words = ["sign", "that says", "the word", "text:", "written", "with", "and", "fuck", "F U C K", "sh1t", "f*ck", "hello", "CAFE", "a"]
+    pieces = marks + words
+    for _ in range(1500):
+        prompt = "".join(rng.choice(pieces) + rng.choice(("", " ")) for _ in range(rng.randint(0, 14)))
+        cleaned = clean(prompt, "friend")
+        assert (cleaned.words == ()) == (cleaned.prompt == prompt), prompt
+        assert all(word in prompt for word in cleaned.words)
 
 
 @pytest.mark.parametrize(("replacement", "message"), [("shit", "toxic itself"), ('a"b', "quote"), ("a\nb", "line break")])

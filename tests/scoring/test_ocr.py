@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
-from text_layers.scoring.ocr import ENGINES, EasyOcr, RapidOcr, engine
+from text_layers.demo import signs
+from text_layers.scoring.ocr import ENGINES, EasyOcr, RapidOcr, engine, enlargement
 
 pytestmark = pytest.mark.any_comfyui
 
@@ -54,3 +55,13 @@ def test_a_missing_package_is_one_clear_sentence(kind, module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=f"is not installed. Run in ComfyUI's Python: pip install {module}"):
         kind()
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_strips_are_read_as_well(kind):
+    for shape in ((1, 1), (1, 9000), (9000, 1), (3, 20000)):
+        assert engine(kind).find(np.full((*shape, 3), 255, np.uint8), enlargement(shape[0])) == []
+    sign = signs.draw([signs.Sign("CAFE", "white", "blue", "square")], np.random.default_rng(3))[0]
+    strip = np.concatenate([sign, np.full((32, 3000, 3), sign[0, -1])], 1)
+    (found,) = engine(kind).find(strip, enlargement(32))
+    assert found.text == "CAFE" and found.box[2] <= 64 + 16  # RapidOCR sees the strip at a third of its size

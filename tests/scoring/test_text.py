@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from rapidfuzz.distance import Levenshtein
+from rapidfuzz.distance import Hamming, LCSseq, Levenshtein
 from text_layers.scoring import text
 
 pytestmark = pytest.mark.any_comfyui
@@ -18,6 +18,17 @@ def random_texts(count):
 def test_distance_and_similarity_are_rapidfuzz_s(read, wanted):
     assert text.distance(read, wanted) == Levenshtein.distance(read, wanted)
     assert text.similarity(read, wanted) == pytest.approx(Levenshtein.normalized_similarity(read, wanted))
+
+
+@pytest.mark.parametrize("read, wanted", random_texts(200))
+def test_the_papers_measures_are_rapidfuzz_s_of_sorted_letters(read, wanted):
+    """The longest common subsequence of sorted letters is what two multisets share; equal places of them are Hamming's."""
+    a, b = sorted(read), sorted(wanted)
+    shared = LCSseq.similarity(a, b)
+    assert text.precision(read, wanted) == pytest.approx(shared / len(a) if a else float(not b))
+    assert text.recall(read, wanted) == pytest.approx(shared / len(b) if b else 1)
+    assert text.f1(read, wanted) == pytest.approx(2 * shared / (len(a) + len(b)) if a and b else float(not b and not a))
+    assert text.accuracy(read, wanted) == pytest.approx(Hamming.normalized_similarity(a, b, pad=True))
 
 
 @pytest.mark.parametrize(

@@ -548,3 +548,38 @@ def test_what_cannot_be_inverted_says_so(server, node, inputs, message):
     entry = server.run(prompt)
     (error,) = [body for kind, body in entry["status"]["messages"] if kind == "execution_error"]
     assert re.search(message, error["exception_message"]), error["exception_message"]
+
+
+HOSTILE = {
+    "one pixel": {"width": 1, "height": 1, "batch_size": 1},
+    "a strip": {"width": 4096, "height": 8, "batch_size": 1},
+    "huge": {"width": 2500, "height": 2500, "batch_size": 1},
+    "a batch": {"width": 64, "height": 32, "batch_size": 3},
+}
+
+
+@pytest.mark.parametrize("alpha", [False, True], ids=["opaque", "with alpha"])
+@pytest.mark.parametrize("size", HOSTILE)
+def test_any_picture_is_read_or_refused_in_words(server, size, alpha):
+    """Check Drawn Text, Mask Drawn Text and Measure Text Edit; with alpha, core's four channels."""
+    prompt = {"picture": {"class_type": "EmptyImage", "inputs": {"color": 0xFFFFFF, **HOSTILE[size]}}}
+    image = ["picture", 0]
+    if alpha:
+        prompt["alpha"] = {
+            "class_type": "SolidMask",
+            "inputs": {"value": 0.5, "width": HOSTILE[size]["width"], "height": HOSTILE[size]["height"]},
+        }
+        prompt["joined"] = {"class_type": "JoinImageWithAlpha", "inputs": {"image": image, "alpha": ["alpha", 0]}}
+        image = ["joined", 0]
+    prompt |= {
+        "check": {"class_type": "TextLayersCheck", "inputs": {"image": image, "ocr": "RapidOCR", "allow": "", "block": ""}},
+        "mask": {"class_type": "TextLayersMask", "inputs": {"image": image, "ocr": "RapidOCR", "grow": 4, "also": image}},
+        "measure": {"class_type": "TextLayersMeasureEdit",
+                    "inputs": {"source": image, "edited": image, "wanted": "CAFE", "ocr": "RapidOCR"}},
+        "shown": {"class_type": "MaskPreview", "inputs": {"mask": ["mask", 0]}},
+        "boxes": {"class_type": "PreviewImage", "inputs": {"images": ["check", 3]}},
+    }  # fmt: skip
+    entry = server.run(prompt)
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    assert entry["outputs"]["check"]["text"] == ["No toxic word was read."]
+    assert entry["outputs"]["measure"]["text"][0].count('reads ""') == 2 * HOSTILE[size]["batch_size"]
