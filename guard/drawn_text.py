@@ -32,13 +32,15 @@ _LETTERED = re.compile(
     re.I,
 )
 _WRITTEN = re.compile(
-    r"\b(?:with|has|have|of|and)\s+((?:(?!\b(?:with|has|have|of|and)\b)(?:[^,.;:\n]|[.:](?=\w))){1,100}?)\s+(?:written|spelled|scrawled|scribbled|lettered|inscribed)\b",
+    r"\b(?:with|has|have|of|and)\s+((?:(?!\b(?:with|has|have|of|and)\b)(?:[^,.;:\n]|[.:](?=\w))){1,100}?)\s+"
+    r"(?:written|spelled|scrawled|scribbled|lettered|inscribed)\b",
     re.I,
 )
 # Where text without quotes ends: at a mark, or where the description goes on.
 _ENDS = re.compile(
-    r"[.,;:!?](?!\w)|[\n()\[\]\"“„«‘`]|(?<!\w)'|\s(?:on|in|at|by|with|above|below|over|under|across|next|near|beside|behind|between|against|onto|from|hanging|standing|"
-    r"painted|written|made|drawn|printed|carved|while|held|holding|placed|surrounded|and\s+(?:a|an|the))\b"
+    r"[.,;:!?](?!\w)|[\n()\[\]\"“„«‘`]|(?<!\w)'|"
+    r"\s(?:on|in|at|by|with|above|below|over|under|across|next|near|beside|behind|between|against|onto|from|hanging|standing|painted|"
+    r"written|made|drawn|printed|carved|while|held|holding|placed|surrounded|and\s+(?:a|an|the))\b"
 )  # fmt: skip
 _CAPITALS = re.compile(r"(?<![\w'])[A-Z0-9][A-Z0-9'&!@$*._]*[A-Z0-9!@$*](?:[ -][A-Z0-9](?:[A-Z0-9'&!@$*._]*[A-Z0-9!@$*])?)*(?!\w)")
 
