@@ -71,8 +71,9 @@ class InvertPicture(io.ComfyNode):
             seed=noise.seed,
         )
         reconstruction = vae.decode(drawn)
+        reconstruction = reconstruction.reshape(-1, *reconstruction.shape[-3:])  # some VAEs take a batch for frames
         shown = read_images("reconstruction", reconstruction)
-        cropped = vae.vae_encode_crop_pixels(torch.from_numpy(pictures)).numpy()
+        cropped = vae.vae_encode_crop_pixels(torch.from_numpy(pictures)).numpy()[..., :3]
         near = [psnr(a, b) for a, b in zip(cropped, shown)]
         bound = [psnr(a, b) for a, b in zip(cropped, read_images("image", vae.decode(latent)))]
         text = "\n".join(
