@@ -1,6 +1,7 @@
 """A picture's own noise: sampled with the same guider and schedule, Euler's sampler draws the picture again.
 
 invert          guider, latent, schedule -> InvertedNoise
+draw            the latent that Euler's sampler draws from such noise
 InvertedNoise   what ComfyUI's NOISE sockets carry
 """
 
@@ -62,3 +63,11 @@ def invert(guider, latent, sigmas, refinements=8, callback=None, sampler=None):
         raise ValueError("The inversion has gone astray: its noise has values that are no numbers. Use CFG 1, or fewer refinements.")
     from_the_noisiest = bool(sigmas[0] >= model.model_sampling.sigma_max.to(sigmas) * (1 - 1e-5))
     return InvertedNoise(x, model.latent_format, model.model_sampling, sigmas[:1].cpu(), from_the_noisiest)
+
+
+def draw(guider, noise, latent, sigmas, callback=None):
+    """noise: an InvertedNoise of this guider and schedule."""
+    sampler = comfy.samplers.sampler_object("euler")
+    return guider.sample(
+        noise.generate_noise({"samples": latent}), latent, sampler, sigmas, callback=callback, disable_pbar=True, seed=noise.seed
+    )

@@ -3,14 +3,13 @@
 import math
 
 import comfy.model_management
-import comfy.samplers
 import comfy.utils
 import latent_preview
 import numpy as np
 import torch
 from comfy_api.latest import io
 
-from ..inversion.invert import invert
+from ..inversion.invert import draw, invert
 from ..scoring.image import psnr
 from ..scoring.mask import mask_words
 from ..scoring.ocr import ENGINES, engine
@@ -61,15 +60,7 @@ class InvertPicture(io.ComfyNode):
         steps = len(sigmas) - 1
         preview = latent_preview.prepare_callback(guider.model_patcher, 2 * steps)
         noise = invert(guider, latent, sigmas, refinements, lambda step, x0, x, _: preview(step, x0, x, 2 * steps))
-        drawn = guider.sample(
-            noise.generate_noise({"samples": latent}),
-            latent,
-            comfy.samplers.sampler_object("euler"),
-            sigmas,
-            callback=lambda step, x0, x, _: preview(steps + step, x0, x, 2 * steps),
-            disable_pbar=True,
-            seed=noise.seed,
-        )
+        drawn = draw(guider, noise, latent, sigmas, lambda step, x0, x, _: preview(steps + step, x0, x, 2 * steps))
         reconstruction = vae.decode(drawn)
         reconstruction = reconstruction.reshape(-1, *reconstruction.shape[-3:])  # some VAEs take a batch for frames
         shown = read_images("reconstruction", reconstruction)
