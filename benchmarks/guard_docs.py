@@ -41,8 +41,10 @@ Made by `python dev.py run benchmarks.guard_docs` of `benchmarks.guard_scores` a
 {scores["recall"]["of"]} prompts that ask for a toxic word to be drawn and {clean} that do not (`benchmarks/data/guard_prompts.tsv`, made
 by `benchmarks.guard_prompts`). A word counts as toxic that two of four public lists hold: cuss (its highest rating), naughty-words,
 obscenity and washyourmouthoutwithsoap. The guard uses none of these packages; one of the forty lists behind its words is the one in
-naughty-words. Half of the words and half of the sentences were set apart for choosing among settings (`guard_prompts_development.tsv`);
-the figures are of the other half.
+naughty-words. Half of the
+words and half of the sentences were set apart for choosing among settings (`guard_prompts_development.tsv`); the figures are of the other
+half. Its sentences were new to us, its words were not quite: a first draft with all words and the development sentences led to two repairs
+of how sentences are read. No word was added or allowed for it.
 
 **Recall {_percent(scores["recall"])}, precision {_percent(scores["precision"])}.** Once cleaned, {scores["still_toxic_once_cleaned"]}
 prompts were still flagged.
