@@ -1,6 +1,7 @@
 """Writes docs/editing.md of what benchmarks.paper and benchmarks.inversion measured: `python dev.py run benchmarks.edit_docs`"""
 
 import json
+from functools import cache
 from pathlib import Path
 
 from ..demo import comfy_model
@@ -82,9 +83,13 @@ reconstruction is not always easier to edit: the demo MMDiT loses words beyond 4
 
 def _indices(found):
     """Their numbers in the model's order, as in the presets that ship."""
-    model = comfy_model.load(found["model"])[0]
-    names = families.layer_names(model)
+    names = _names(found["model"])
     return ", ".join(str(names.index(name)) for name in found["layers"])
+
+
+@cache
+def _names(model):
+    return families.layer_names(comfy_model.load(model)[0])
 
 
 def main():

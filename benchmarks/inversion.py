@@ -19,7 +19,7 @@ from PIL import Image
 from ..demo import comfy_model, pictures, signs
 from ..demo.edit import sheet
 from ..inversion.euler import invert_euler
-from ..inversion.invert import invert
+from ..inversion.invert import draw, invert
 from ..patching import families
 from ..patching.swap import SAME_LATENTS, patch_prompt
 from ..scoring.image import pixels, psnr
@@ -70,9 +70,7 @@ class Bench:
         return self.vae.encode(torch.from_numpy(shown).float() / 255)
 
     def draw(self, guider, noise, latent, sampler="euler"):
-        sampler = comfy.samplers.sampler_object(sampler)
-        drawn = guider.sample(noise.generate_noise({"samples": latent}), latent, sampler, self.sigmas, disable_pbar=True, seed=0)
-        return pixels(self.vae.decode(drawn))
+        return pixels(self.vae.decode(draw(guider, noise, latent, self.sigmas, sampler=comfy.samplers.sampler_object(sampler))))
 
 
 def reconstruction(bench, shown, prompts):

@@ -9,7 +9,10 @@ says without quotes is described.
 
 import re
 
+from ..scoring.spans import merged
+
 _CLOSING = {'"': '"', "“": "”", "”": "”", "„": "“”", "«": "»", "»": "«", "‹": "›", "「": "」", "『": "』", "‘": "’", "`": "`", "＂": "＂"}
+_LAST_QUOTE = re.compile(r"'(?!\w)")
 _CARRIER = re.compile(
     r"\b(?:neon|\w*(?:sign|board|shirt|card|paper|stone|front|tattoo|graffiti)\w*|(?:poster|banner|placard|label|logo|tee|hoodie|sweater|cap|"
     r"hat|jacket|jersey|mug|cup|bottle|box|bag|tote|sticker|decal|badge|button|patch|note|letter|envelope|page|book|cover|magazine|headline|"
@@ -56,13 +59,7 @@ def drawn_text(prompt):
         for clause in re.finditer(r"(?:[^,.;\n]|\.(?=\w))+", prompt):
             if _CARRIER.search(clause[0]):
                 spans += [(clause.start() + m.start(), clause.start() + m.end()) for m in _CAPITALS.finditer(clause[0])]
-    merged = []
-    for start, end in sorted(span for span in spans if prompt[slice(*span)].strip()):
-        if merged and start < merged[-1][1]:
-            merged[-1][1] = max(merged[-1][1], end)
-        else:
-            merged.append([start, end])
-    return [tuple(span) for span in merged]
+    return merged(span for span in spans if prompt[slice(*span)].strip())
 
 
 def _carries(before):
@@ -85,7 +82,7 @@ def _quoted(prompt):
         mark = prompt[at]
         closing = _CLOSING.get(mark)
         if mark == "'" and (at == 0 or not prompt[at - 1].isalnum()):  # otherwise an apostrophe
-            end = re.compile(r"'(?!\w)").search(prompt, at + 1)
+            end = _LAST_QUOTE.search(prompt, at + 1)
             if end:
                 spans.append((at + 1, end.start()))
                 at = end.start()

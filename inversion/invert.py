@@ -65,9 +65,9 @@ def invert(guider, latent, sigmas, refinements=8, callback=None, sampler=None):
     return InvertedNoise(x, model.latent_format, model.model_sampling, sigmas[:1].cpu(), from_the_noisiest)
 
 
-def draw(guider, noise, latent, sigmas, callback=None):
-    """noise: an InvertedNoise of this guider and schedule."""
-    sampler = comfy.samplers.sampler_object("euler")
+def draw(guider, noise, latent, sigmas, callback=None, sampler=None):
+    """noise: an InvertedNoise of this guider and schedule; sampler: the one whose steps were turned round, if it is not Euler's."""
+    sampler = sampler or comfy.samplers.sampler_object("euler")
     return guider.sample(
         noise.generate_noise({"samples": latent}), latent, sampler, sigmas, callback=callback, disable_pbar=True, seed=noise.seed
     )

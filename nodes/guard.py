@@ -1,7 +1,5 @@
 """The nodes that keep toxic words out of pictures."""
 
-import comfy.model_management
-import comfy.utils
 import numpy as np
 import torch
 from comfy_api.latest import io
@@ -11,9 +9,9 @@ from ..guard.picture import check
 from ..patching.swap import METHODS, OWN_RUN
 from ..scoring.charts import word_boxes
 from ..scoring.ocr import ENGINES, engine
-from ..scoring.toxicity import entries
 from .comfy_compat import ADVANCED, aliases
-from .images import read_images
+from .inputs import entries, read_images
+from .live import each
 from .text_layers import CATEGORY, TextLayersSocket, show
 
 
@@ -97,14 +95,10 @@ class CheckDrawnText(io.ComfyNode):
 
     @classmethod
     def execute(cls, image, ocr, allow, block):
-        pictures, reader = read_images("image", image), engine(ocr)
-        bar = comfy.utils.ProgressBar(len(pictures), node_id=cls.hidden.unique_id)
-        checked, drawn = [], []
-        for picture in pictures:
-            comfy.model_management.throw_exception_if_processing_interrupted()
+        reader, checked, drawn = engine(ocr), [], []
+        for picture in each(read_images("image", image), cls):
             checked.append(check(picture, reader, entries(allow), entries(block)))
             drawn.append(word_boxes(picture, checked[-1].boxes, checked[-1].toxic_boxes))
-            bar.update(1)
         found = [word for one in checked for word in one.toxic]
         words = "\n".join(" ".join(one.words) for one in checked)
         boxes = torch.from_numpy(np.stack(drawn)).float() / 255

@@ -2,8 +2,6 @@
 
 import math
 
-import comfy.model_management
-import comfy.utils
 import latent_preview
 import numpy as np
 import torch
@@ -14,7 +12,8 @@ from ..scoring.image import psnr
 from ..scoring.mask import mask_words
 from ..scoring.ocr import ENGINES, engine
 from .comfy_compat import aliases
-from .images import read_images
+from .inputs import read_images
+from .live import each
 from .text_layers import CATEGORY, show
 
 
@@ -99,12 +98,10 @@ class MaskDrawnText(io.ComfyNode):
         others = read_images("also", also) if also is not None else pictures
         if len(others) not in (1, len(pictures)) or others.shape[1:] != pictures.shape[1:]:
             raise ValueError(f"image is {_size(pictures)} and also {_size(others)}: give as many of the same size.")
-        reader, bar, masks = engine(ocr), comfy.utils.ProgressBar(len(pictures), node_id=cls.hidden.unique_id), []
-        for number, picture in enumerate(pictures):
-            comfy.model_management.throw_exception_if_processing_interrupted()
+        reader, masks = engine(ocr), []
+        for number, picture in each(list(enumerate(pictures)), cls):
             sources = [picture] if also is None else [picture, others[number % len(others)]]
             masks.append(np.maximum.reduce([mask_words(source, reader, grow) for source in sources]))
-            bar.update(1)
         return io.NodeOutput(torch.from_numpy(np.stack(masks)).float())
 
 

@@ -3,10 +3,12 @@
 Live      of a search
 seldom    whether it is time for another picture
 say       a line of text on the node
+each      items one by one, with the progress bar
 """
 
 import time
 
+import comfy.model_management
 import comfy.utils
 from PIL import Image
 
@@ -50,3 +52,12 @@ def say(node_id, text):
         from server import PromptServer
 
         PromptServer.instance.send_progress_text(text, node_id)
+
+
+def each(items, node):
+    """The items, a list; the bar of a running node moves after each, and an interruption stops before the next."""
+    bar = comfy.utils.ProgressBar(len(items), node_id=node.hidden.unique_id)
+    for item in items:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        yield item
+        bar.update(1)

@@ -1,10 +1,7 @@
 """The node that measures an edit."""
 
-import re
 from itertools import cycle
 
-import comfy.model_management
-import comfy.utils
 import numpy as np
 import torch
 from comfy_api.latest import io
@@ -13,7 +10,8 @@ from ..scoring.charts import edit_chart
 from ..scoring.edit import change, measure
 from ..scoring.ocr import ENGINES, engine
 from .comfy_compat import aliases
-from .images import read_images
+from .inputs import entries, read_images
+from .live import each
 from .text_layers import CATEGORY, show
 
 
@@ -47,21 +45,18 @@ class MeasureTextEdit(io.ComfyNode):
 
     @classmethod
     def execute(cls, source, edited, wanted, ocr, target=None):
-        words = [word.strip() for word in re.split(r"[,\n]", wanted) if word.strip()]
+        words = entries(wanted)
         batches = {"source": source, "edited": edited} | ({"target": target} if target is not None else {})
         pictures = {name: read_images(name, batch) for name, batch in batches.items()}
         count = len(pictures["edited"])
         _check_counts({name: len(found) for name, found in pictures.items()}, len(words), count)
-        reader, bar = engine(ocr), comfy.utils.ProgressBar(count, node_id=cls.hidden.unique_id)
-        measured, charts = [], []
-        for number, word in zip(range(count), cycle(words)):
-            comfy.model_management.throw_exception_if_processing_interrupted()
+        reader, measured, charts = engine(ocr), [], []
+        for number, word in each(list(zip(range(count), cycle(words))), cls):
             of = {name: found[number % len(found)] for name, found in pictures.items()}
             edit = measure(of["source"], of["edited"], word, reader, of.get("target"))
             captions = [f'{name}: "{edit.read[name]}"' for name in of]
             charts.append(edit_chart(of.values(), captions, change(of["source"], of["edited"], edit.boxes), edit.boxes))
             measured.append(edit)
-            bar.update(1)
         text = "\n\n".join(edit.report() for edit in measured)
         shown = torch.from_numpy(np.stack(charts)).float() / 255
         f1 = float(np.mean([edit.words["edited"]["f1"] for edit in measured]))

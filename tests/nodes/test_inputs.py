@@ -1,9 +1,9 @@
-"""IMAGE inputs, also broken ones."""
+"""Inputs, also broken ones."""
 
 import numpy as np
 import pytest
 import torch
-from text_layers.nodes.images import read_images
+from text_layers.nodes.inputs import entries, read_images
 
 pytestmark = pytest.mark.any_comfyui
 
@@ -30,3 +30,7 @@ def test_values_that_are_no_numbers_are_refused(broken):
 def test_an_empty_batch_is_refused(shape):
     with pytest.raises(ValueError, match=r"^image holds no picture"):
         read_images("image", torch.zeros(shape))
+
+
+def test_lists_that_a_user_writes():
+    assert entries("beer, free wine\n\n rum ,") == ("beer", "free wine", "rum")

@@ -1,4 +1,10 @@
-"""IMAGE sockets as the pictures that the rest of the pack takes."""
+"""What comes into a node, as the rest of the pack takes it.
+
+read_images    an IMAGE
+entries        a list that a user writes
+"""
+
+import re
 
 from ..scoring.image import pixels
 
@@ -10,3 +16,8 @@ def read_images(name, batch):
     if not batch.isfinite().all():
         raise ValueError(f"{name} has values that are no numbers: the sampler or the VAE that made it has failed.")
     return pixels(batch.expand(*batch.shape[:-1], max(3, batch.shape[-1])))
+
+
+def entries(text):
+    """ "one, two" -> ("one", "two"), with commas or lines between."""
+    return tuple(entry.strip() for entry in re.split(r"[,\n]", text) if entry.strip())
