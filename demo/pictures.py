@@ -2,6 +2,7 @@
 
 import torch
 
+from ..patching.comfy_sampling import batched
 from . import architecture, signs
 
 STEPS, CFG, SAMPLER, SCHEDULER = 12, 3.0, "euler", "simple"
@@ -9,9 +10,7 @@ STEPS, CFG, SAMPLER, SCHEDULER = 12, 3.0, "euler", "simple"
 
 def encode(clip, prompts):
     """CONDITIONING of several prompts, one row each."""
-    rows = [clip.encode_from_tokens_scheduled(clip.tokenize(prompt))[0] for prompt in prompts]
-    pooled = torch.cat([extra["pooled_output"] for _, extra in rows])
-    return [[torch.cat([embeddings for embeddings, _ in rows]), {"pooled_output": pooled}]]
+    return batched([clip.encode_from_tokens_scheduled(clip.tokenize(prompt))[0] for prompt in prompts])
 
 
 def sample(model, clip, vae, positive, seed, rows, negative=""):

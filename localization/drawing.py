@@ -17,7 +17,7 @@ import comfy.utils
 import torch
 
 from ..patching import families
-from ..patching.comfy_sampling import add_counting_wrapper, empty_latent, is_out_of_memory
+from ..patching.comfy_sampling import add_counting_wrapper, batched, empty_latent, is_out_of_memory
 from ..patching.rows import Swap, record_targets, swap_rows, takes_from_rows
 from ..scoring.image import pixels
 from .pairs import WORD, check_template
@@ -197,12 +197,7 @@ class Drawing:
 
     def _batched(self, texts):
         """CONDITIONING with one row for each text."""
-        rows = [self.conditioning(text) for text in texts]
-        extra = dict(rows[0][1])
-        for key, value in extra.items():
-            if torch.is_tensor(value):
-                extra[key] = torch.cat([other[key] for _, other in rows])
-        return [[torch.cat([embeddings for embeddings, _ in rows]), extra]]
+        return batched([self.conditioning(text) for text in texts])
 
     @torch.no_grad()
     def decode(self, latents):

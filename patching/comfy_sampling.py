@@ -3,6 +3,7 @@
 add_sampling_wrappers   registers our two wrappers on a model, once
 add_row_wrapper         registers the wrapper of one batch's rows
 add_counting_wrapper    tells how many rows each call of the model has
+batched                 encoded prompts -> CONDITIONING with a row for each
 to_conds                CONDITIONING -> the dicts that a sampling run works with
 model_conds             those dicts -> what the model is given for them, batched
 uncompiled              runs a compiled model as it is written
@@ -46,6 +47,13 @@ def add_counting_wrapper(model, count):
         return executor(x, *args, **kwargs)
 
     model.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.APPLY_MODEL, _KEY + " count", around_call)
+
+
+def batched(rows):
+    """rows: (embeddings [1, tokens, channels], other conditioning) of prompts with the same shapes. Tensors are joined; the rest is the
+    first one's."""
+    extra = {key: torch.cat([other[key] for _, other in rows]) if torch.is_tensor(value) else value for key, value in rows[0][1].items()}
+    return [[torch.cat([embeddings for embeddings, _ in rows]), extra]]
 
 
 def to_conds(conditioning):

@@ -12,6 +12,7 @@ import comfy.utils
 import torch
 
 from ...patching import families
+from ...patching.comfy_sampling import batched
 from ...patching.swap import OWN_RUN, SAME_LATENTS, patch_prompt
 from ...patching.text_layers import TextLayers
 from ...scoring.image import pixels
@@ -37,8 +38,7 @@ class Bench:
         rows = [clip.encode_from_tokens_scheduled(clip.tokenize(prompt))[0] for prompt in prompts]
         if len({embeddings.shape for embeddings, _ in rows}) > 1:
             raise ValueError("This text encoder's prompts have different lengths: use --rows 1.")
-        extra = {k: torch.cat([e[k] for _, e in rows]) if torch.is_tensor(v) else v for k, v in rows[0][1].items()}
-        return [[torch.cat([embeddings for embeddings, _ in rows]), extra]]
+        return batched(rows)
 
     def prompts(self, batch, side):
         return self.encode([getattr(case, side) for _, case in batch])
