@@ -13,6 +13,7 @@ from ..localization.strategies import STRATEGIES
 from ..localization.sweep import Sweep
 from ..scoring.ocr import ENGINES, engine
 from .comfy_compat import ADVANCED, FIXED_SEED, aliases
+from .layer_map import layer_map
 from .live import Live
 from .text_layers import CATEGORY, TextLayersSocket, show
 
@@ -105,4 +106,5 @@ class LocalizeTextLayers(io.ComfyNode):
             sweep.close()
         text = report(found, sweep)
         pictures = [torch.from_numpy(picture).float()[None] / 255 for picture in (chart(found), sheet)]
-        return io.NodeOutput(found.text_layers, *pictures, text, ui=show(cls, text))
+        scores = {layer: round(found.ranking.mean(layer), 4) for layer in range(len(found.names))}
+        return io.NodeOutput(found.text_layers, *pictures, text, ui=show(cls, text, layer_map(found.names, found.text_layers, scores)))

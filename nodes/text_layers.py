@@ -8,6 +8,7 @@ from comfy_api.latest import io, ui
 from ..patching import families, storage
 from ..patching.text_layers import summary
 from .comfy_compat import aliases
+from .layer_map import layer_map
 from .live import say
 
 TextLayersSocket = io.Custom("TEXT_LAYERS")
@@ -15,10 +16,10 @@ CATEGORY = "text layers"
 _PRESET, _BY_HAND = "published for this model", "written below"
 
 
-def show(node, text):
-    """Writes on the node while it runs in a graph; the same text goes into the queue's history."""
+def show(node, text, map_of_layers=None):
+    """Writes on the node while it runs in a graph; the same text goes into the queue's history. map_of_layers: of layer_map."""
     say(node.hidden and node.hidden.unique_id, text)
-    return ui.PreviewText(text)
+    return ui.PreviewText(text).as_dict() | (map_of_layers or {})
 
 
 class ChooseTextLayers(io.ComfyNode):
@@ -53,7 +54,8 @@ class ChooseTextLayers(io.ComfyNode):
     @classmethod
     def execute(cls, model, choice, layers):
         chosen = families.preset(model) if choice == _PRESET else families.written(model, layers)
-        return io.NodeOutput(chosen, ui=show(cls, summary(chosen, families.layer_names(model))))
+        names = families.layer_names(model)
+        return io.NodeOutput(chosen, ui=show(cls, summary(chosen, names), layer_map(names, chosen, published=families.known(model))))
 
 
 class SaveTextLayers(io.ComfyNode):
@@ -108,4 +110,5 @@ class LoadTextLayers(io.ComfyNode):
     @classmethod
     def execute(cls, model, file):
         loaded = families.check(model, storage.load(file))
-        return io.NodeOutput(loaded, ui=show(cls, summary(loaded, families.layer_names(model))))
+        names = families.layer_names(model)
+        return io.NodeOutput(loaded, ui=show(cls, summary(loaded, names), layer_map(names, loaded)))

@@ -3,7 +3,8 @@
 family_of       the Family of a model; an error names what is supported
 layer_names     all text layers of a model, in execution order
 architecture    a fingerprint: two models with the same one have the same text layers
-preset          the published text layers of a model's architecture
+known           the text layers that are published for a model's architecture, if any are
+preset          the same, or an error
 check           that a TEXT_LAYERS value fits a model
 """
 
@@ -51,20 +52,29 @@ def written(model, text):
     return check(model, TextLayers(family_of(model).name, architecture(model), names, heads, source="written by hand"))
 
 
-def preset(model):
-    """The known text layers of a model's architecture: published, or localized and shipped. Raises ValueError where there are none."""
-    known = architecture(model)
-    if known in PRESETS:
-        text, source = PRESETS[known]
+def known(model):
+    """The known text layers of a model's architecture: published, or localized and shipped; None where there are none."""
+    kind = architecture(model)
+    if kind in PRESETS:
+        text, source = PRESETS[kind]
         names, _ = parse_layers(text, layer_names(model))
-        return TextLayers(family_of(model).name, known, names, source=source)
+        return TextLayers(family_of(model).name, kind, names, source=source)
     for path in sorted(_LOCALIZED.glob("*.json")):
         text_layers = TextLayers.from_json(path.read_text("utf-8"))
-        if text_layers.architecture == known:
+        if text_layers.architecture == kind:
             return check(model, text_layers)
-    raise ValueError(
-        f"No text layers are published for this model ({known}). Find them with Localize Text Layers, or write the layers by hand."
-    )
+    return None
+
+
+def preset(model):
+    """The known text layers of a model. Raises ValueError where there are none."""
+    text_layers = known(model)
+    if text_layers is None:
+        raise ValueError(
+            f"No text layers are published for this model ({architecture(model)}). Find them with Localize Text Layers, or write the "
+            "layers by hand."
+        )
+    return text_layers
 
 
 def check(model, text_layers):

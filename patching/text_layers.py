@@ -2,6 +2,8 @@
 
 TextLayers      the frozen value that travels between nodes; JSON in, JSON out
 parse_layers    a hand-written list ("55-57", "10:0+3", a module path) -> names and heads
+list_layers     the other way
+summary         the layers, for people
 """
 
 import json
@@ -131,6 +133,19 @@ def _find(item, available):
             f"from {available[0]} (index 0) to {available[-1]} (index {len(available) - 1})."
         )
     return named
+
+
+def list_layers(text_layers, available):
+    """The shortest list of these layers that parse_layers reads: neighbours as a range, those with heads by themselves."""
+    items = []  # [first, last, heads]
+    for layer in sorted(map(available.index, text_layers.names)):
+        heads = text_layers.heads.get(available[layer])
+        if items and heads is None and items[-1][1:] == [layer - 1, None]:
+            items[-1][1] = layer
+        else:
+            items.append([layer, layer, heads])
+    ranges = (f"{first}-{last}" if first < last else f"{first}" for first, last, _ in items)
+    return ", ".join(span if heads is None else f"{span}:{'+'.join(map(str, heads))}" for span, (_, _, heads) in zip(ranges, items))
 
 
 def summary(text_layers, available):

@@ -15,6 +15,7 @@ from pathlib import Path
 import comfyui_version
 import pytest
 import torch
+from text_layers.tests.server.browser import opened
 
 ROOT = Path(__file__).parents[2]
 
@@ -129,3 +130,9 @@ def browser_path():
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture(scope="module")
+def canvas(server, browser_path, tmp_path_factory):
+    with opened(server, browser_path, tmp_path_factory.mktemp("profile"), tmp_path_factory.getbasetemp()) as canvas:
+        yield canvas

@@ -1,0 +1,100 @@
+"""ComfyUI's page in a real browser.
+
+opened   a Chromium with the page, as a Canvas
+Canvas   what a user does there: drops workflows, queues, looks
+"""
+
+import contextlib
+import json
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_DROP = """async ([name, text]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([text], name, {type: "application/json"}));
+  const canvas = document.querySelector("#graph-canvas");
+  const box = canvas.getBoundingClientRect();
+  const at = {bubbles: true, cancelable: true, dataTransfer: data, clientX: box.x + 400, clientY: box.y + 300};
+  for (const kind of ["dragenter", "dragover", "drop"]) canvas.dispatchEvent(new DragEvent(kind, at));
+}"""
+
+
+@contextlib.contextmanager
+def opened(server, browser_path, profile, pictures):
+    """profile: an empty folder for the browser; pictures: the folder for screenshots."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            str(profile), executable_path=browser_path, headless=True, args=FLAGS, viewport={"width": 2400, "height": 1300}
+        )
+        canvas = Canvas(server, context.new_page(), pictures)
+        canvas.open()
+        yield canvas
+        context.close()
+
+
+class Canvas:
+    def __init__(self, server, page, pictures):
+        self.server, self.page, self._pictures = server, page, pictures
+
+    def open(self):
+        self.page.goto(self.server.url)
+        self.page.wait_for_function("window.app?.graph && window.app?.extensionManager", timeout=120_000)
+        self.page.wait_for_timeout(2000)
+
+    def drop(self, path):
+        """A workflow's file onto the canvas; returns what is in it."""
+        workflow = json.loads(path.read_text("utf-8"))
+        self.page.evaluate(_DROP, [path.name, path.read_text("utf-8")])
+        self.page.wait_for_function("n => window.app.graph.nodes.length === n", arg=len(workflow["nodes"]), timeout=30_000)
+        self.page.wait_for_timeout(1000)
+        return workflow
+
+    def set(self, setting, value):
+        self.page.evaluate("([s, v]) => window.app.extensionManager.setting.set(s, v)", [setting, value])
+        self.page.wait_for_timeout(1500)
+
+    def fit(self):
+        self.page.evaluate("window.app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+        self.page.wait_for_timeout(1000)
+
+    def screenshot(self, name):
+        """For people to look at; pytest keeps the folders of the last three runs."""
+        self.fit()
+        self.page.screenshot(path=str(self._pictures / name))
+
+    def widgets(self, kind):
+        """{name: value as text} of the first node of a kind."""
+        node = "window.app.graph.nodes.find(n => n.type === kind)"
+        return dict(self.page.evaluate(f"kind => {node}.widgets.map(w => [w.name, String(w.value)])", kind))
+
+    def wait_for_widgets(self, kind, pattern, seconds):
+        """Until what stands in the widgets of the first node of a kind matches a JavaScript pattern."""
+        text = "window.app.graph.nodes.find(n => n.type === kind).widgets.map(w => String(w.value)).join('\\n')"
+        script = f"([kind, pattern]) => new RegExp(pattern).test({text})"
+        self.page.wait_for_function(script, arg=[kind, pattern], timeout=seconds * 1000)
+
+    @contextlib.contextmanager
+    def queued(self, seconds=300):
+        """What is done inside queues one prompt; gives a list that holds its history entry afterwards."""
+        before, found = set(self.server.json("/history")), []
+        yield found
+        for _ in range(seconds * 2):
+            if new := set(self.server.json("/history")) - before:
+                found.append(self.server.wait(new.pop()))
+                return
+            self.page.wait_for_timeout(500)
+        raise TimeoutError(f"the browser's prompt did not finish in {seconds} s")
+
+    def run(self, seconds=300):
+        """Queues what is on the canvas and returns its history entry."""
+        with self.queued(seconds) as found:
+            self.page.evaluate("window.app.queuePrompt(0)")
+        return found[0]

@@ -1,0 +1,118 @@
+// The map of the text layers, on the nodes that make or bring TEXT_LAYERS.
+import { app } from "../../scripts/app.js"
+import { parse, write } from "./layer_map/layer_list.js"
+import { LayerMap } from "./layer_map/layer_map.js"
+import { load as loadTexts } from "./layer_map/texts.js"
+
+const NODES = ["TextLayersChoose", "TextLayersLoad", "TextLayersLocalize"]
+const BY_HAND = "written below" // the option of Text Layers' choice that reads the list
+// In a node's properties, so that a workflow opens with its maps.
+const KEPT = "text layers map"
+const EXPLORING = "text layers explore"
+const WIDTH = 320
+const MOST_LAYERS = 1000
+const lastElement = new Map() // by the node's number
+
+/** Whether it is what nodes/layer_map.py says of a run; a workflow may hold anything. */
+function isRun(value) {
+  return Array.isArray(value?.names) && 0 < value.names.length && value.names.length <= MOST_LAYERS && value.names.every((name) => typeof name === "string")
+}
+
+function addMap(node) {
+  const widget = (name) => node.widgets?.find((w) => w.name === name)
+  const [choice, list] = [widget("choice"), widget("layers")]
+  const written = () => !node.inputs?.some((input) => ["choice", "layers"].includes(input.widget?.name) && input.link != null)
+  const map = new LayerMap({
+    change(chosen) {
+      choice.value = BY_HAND
+      choice.callback?.(choice.value)
+      list.value = write(chosen, state().heads)
+      list.callback?.(list.value)
+      node.setDirtyCanvas(true, true)
+      if (node.properties[EXPLORING]) app.queuePrompt(0)
+    },
+    explore(on) {
+      node.properties[EXPLORING] = on
+      show()
+    },
+  })
+
+  function state() {
+    const run = isRun(node.properties[KEPT]) ? node.properties[KEPT] : { names: [] }
+    const editable = list !== undefined && run.names.length > 0 && written()
+    const asWritten = editable && choice.value === BY_HAND
+    const { chosen, heads, unknown } = parse(asWritten ? String(list.value) : String((list ? run.published : run.chosen) ?? ""), run.names)
+    const exploring = editable && node.properties[EXPLORING] === true
+    return { names: run.names, scores: run.scores ?? {}, chosen, heads, unknown, editable, exploring }
+  }
+
+  function show() {
+    map.show(state())
+    const height = node.computeSize()[1]
+    if (node.size[1] < height || node.size[0] < WIDTH) node.setSize([Math.max(WIDTH, node.size[0]), Math.max(height, node.size[1])])
+  }
+
+  // Zooming goes on where the mouse is over the map.
+  map.element.addEventListener("wheel", (event) => {
+    event.preventDefault()
+    event.stopPropagation()
+    app.canvas.canvas.dispatchEvent(new WheelEvent("wheel", event))
+  })
+  const height = () => map.height()
+  const shown = node.addDOMWidget("text layers map", "text_layers_map", map.element, {
+    serialize: false,
+    hideOnZoom: false,
+    getMinHeight: height,
+    getMaxHeight: height,
+    getValue: () => "",
+  })
+  shown.serialize = false
+  after(choice, "callback", show)
+  after(list, "callback", show)
+  after(node, "onConfigure", () => {
+    replaceElement(node, map.element)
+    show()
+  })
+  after(node, "onConnectionsChange", show)
+  after(node, "onExecuted", (output) => {
+    if (!isRun(output?.text_layers?.[0])) return
+    node.properties[KEPT] = output.text_layers[0]
+    show()
+  })
+  show()
+}
+
+/**
+ * The front end's Vue nodes keep showing the element of a node that undo has replaced by another of the same number: puts the new one in
+ * its place, where it has not been shown by itself.
+ */
+function replaceElement(node, element) {
+  const before = lastElement.get(node.id)
+  lastElement.set(node.id, element)
+  setTimeout(() => {
+    if (before?.isConnected && !element.isConnected) before.replaceWith(element)
+  }, 100)
+}
+
+/** Calls `then` whenever object's method has been called. */
+function after(object, method, then) {
+  if (!object) return
+  const first = object[method]
+  object[method] = function (...values) {
+    const result = first?.apply(this, values)
+    then(...values)
+    return result
+  }
+}
+
+app.registerExtension({
+  name: "text_layers.map",
+  async setup() {
+    const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("layer_map/layer_map.css", import.meta.url) })
+    document.head.append(style)
+    await loadTexts()
+  },
+  nodeCreated(node) {
+    if (NODES.includes(node.comfyClass)) addMap(node)
+  },
+})
