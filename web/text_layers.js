@@ -73,6 +73,7 @@ function addMap(node) {
     replaceElement(node, map.element)
     show()
   })
+  after(node, "onAdded", show)
   after(node, "onConnectionsChange", show)
   after(node, "onExecuted", (output) => {
     if (!isRun(output?.text_layers?.[0])) return

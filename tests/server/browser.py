@@ -42,7 +42,7 @@ def opened(server, browser_path, profile, pictures):
 
 class Canvas:
     def __init__(self, server, page, pictures):
-        self.server, self.page, self._pictures = server, page, pictures
+        self.server, self.page, self.pictures = server, page, pictures
 
     def open(self):
         self.page.goto(self.server.url)
@@ -62,13 +62,14 @@ class Canvas:
         self.page.wait_for_timeout(1500)
 
     def fit(self):
+        self.page.evaluate("window.app.canvas.deselectAll()")  # what is selected would fill the view
         self.page.evaluate("window.app.extensionManager.command.execute('Comfy.Canvas.FitView')")
         self.page.wait_for_timeout(1000)
 
     def screenshot(self, name):
         """For people to look at; pytest keeps the folders of the last three runs."""
         self.fit()
-        self.page.screenshot(path=str(self._pictures / name))
+        self.page.screenshot(path=str(self.pictures / name))
 
     def widgets(self, kind):
         """{name: value as text} of the first node of a kind."""
