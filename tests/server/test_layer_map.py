@@ -303,9 +303,9 @@ def test_lists_are_read_and_written_as_the_nodes_do(canvas):
 @pytest.mark.parametrize("path", sorted((ROOT / "workflows").glob("*.json")), ids=lambda p: p.stem)
 def test_maps_of_workflows_are_those_of_the_nodes(server, path):
     """The demo models' here; those of large models against their real architecture."""
+    from text_layers.benchmarks.workflow_models import model_of
     from text_layers.nodes.layer_map import layer_map
     from text_layers.patching import families
-    from text_layers.tests.server.large_models import model_of
 
     for node in json.loads(path.read_text("utf-8"))["nodes"]:
         if node["type"] == "TextLayersChoose":

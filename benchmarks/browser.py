@@ -1,11 +1,13 @@
 """ComfyUI's page in a real browser.
 
-opened   a Chromium with the page, as a Canvas
-Canvas   what a user does there: drops workflows, queues, looks
+executable   where a browser is installed
+opened       a Chromium with the page, as a Canvas
+Canvas       what a user does there: drops workflows, queues, looks
 """
 
 import contextlib
 import json
+import shutil
 
 FLAGS = [
     "--no-sandbox",
@@ -25,14 +27,19 @@ _DROP = """async ([name, text]) => {
 }"""
 
 
+def executable():
+    """The path of Debian's Chromium or any Chrome; None where there is none."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+
+
 @contextlib.contextmanager
-def opened(server, browser_path, profile, pictures):
+def opened(server, profile, pictures):
     """profile: an empty folder for the browser; pictures: the folder for screenshots."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
-            str(profile), executable_path=browser_path, headless=True, args=FLAGS, viewport={"width": 2400, "height": 1300}
+            str(profile), executable_path=executable(), headless=True, args=FLAGS, viewport={"width": 2400, "height": 1300}
         )
         canvas = Canvas(server, context.new_page(), pictures)
         canvas.open()

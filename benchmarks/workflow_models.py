@@ -4,10 +4,11 @@ import comfy.ops
 import torch
 from comfy.ldm.modules.diffusionmodules.mmdit import OpenAISignatureMMDITWrapper
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
-from text_layers.benchmarks import full_size
-from text_layers.deepfloyd.files import IF_I_XL
-from text_layers.deepfloyd.unet import DeepFloydUNet
-from text_layers.demo import comfy_model
+
+from ..benchmarks import full_size
+from ..deepfloyd.files import IF_I_XL
+from ..deepfloyd.unet import DeepFloydUNet
+from ..demo import comfy_model
 
 
 def model_of(workflow):

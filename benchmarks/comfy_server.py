@@ -1,0 +1,158 @@
+"""A real ComfyUI server with the pack installed, driven over its API.
+
+running    a context in which one runs, with a base folder of its own
+Server     asks it, queues prompts, brings their pictures
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+
+import comfyui_version
+import torch
+
+ROOT = Path(__file__).parents[1]
+FOLDER = "renamed-by-manager"  # the pack's, below custom_nodes: another name than that of its checkout
+
+
+class Server:
+    """process: a subprocess.Popen; log: the file with what it prints; base: its base folder."""
+
+    def __init__(self, port, base, process, log):
+        self.url = f"http://127.0.0.1:{port}"
+        self.base, self.process, self.log = base, process, log
+
+    @property
+    def alive(self):
+        return self.process.poll() is None
+
+    def get(self, path):
+        with urllib.request.urlopen(self.url + path, timeout=60) as answer:
+            return answer.read()
+
+    def json(self, path):
+        return json.loads(self.get(path))
+
+    def post(self, path, value):
+        return json.loads(self.send(path, json.dumps(value).encode()) or "null")
+
+    def send(self, path, data):
+        """data: bytes, which need not be JSON. Raises urllib.error.HTTPError for any status but 200."""
+        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.read()
+
+    def queue(self, prompt):
+        """Queues an API prompt and returns its number."""
+        return self.post("/prompt", {"prompt": prompt, "client_id": uuid.uuid4().hex})["prompt_id"]
+
+    def run(self, prompt, seconds=300):
+        """Queues an API prompt and returns its history entry when it is finished."""
+        return self.wait(self.queue(prompt), seconds)
+
+    def wait(self, number, seconds=300, pause=0.2):
+        """pause: seconds between two questions. Raises TimeoutError."""
+        end = time.time() + seconds
+        while time.time() < end:
+            history = self.json(f"/history/{number}")
+            if number in history and history[number]["status"]["completed"] is not None:
+                return history[number]
+            time.sleep(pause)
+        raise TimeoutError(f"prompt {number} is not finished after {seconds} s")
+
+    def wait_until_it_runs(self, number, seconds=60):
+        end = time.time() + seconds
+        while number not in [job[1] for job in self.json("/queue")["queue_running"]]:
+            if time.time() > end:
+                raise TimeoutError(f"prompt {number} has not begun after {seconds} s")
+            time.sleep(0.02)
+
+    def pictures(self, entry):
+        """{node id: bytes of its first PNG} of a history entry."""
+        found = {}
+        for node, output in entry["outputs"].items():
+            for image in output.get("images", [])[:1]:
+                query = f"/view?filename={image['filename']}&subfolder={image['subfolder']}&type={image['type']}"
+                found[node] = self.get(query.replace(" ", "%20"))
+        return found
+
+    def api_prompt(self, workflow):
+        """The API form of a workflow file: links become [node, slot], widgets get their names from object_info."""
+        info = self.json("/object_info")
+        demo = any(node["type"] == "TextLayersLoadDemoModel" for node in workflow["nodes"])
+        links = {link[0]: [str(link[1]), link[2]] for link in workflow["links"]}
+        prompt = {}
+        for node in workflow["nodes"]:
+            if node["type"] == "MarkdownNote":
+                continue
+            inputs = {i["name"]: links[i["link"]] for i in node["inputs"] if i["link"] is not None}
+            without_widget = {i["name"] for i in node["inputs"] if "widget" not in i}
+            values = list(node["widgets_values"])
+            declared = info[node["type"]]["input"]
+            for name, spec in {**declared.get("required", {}), **declared.get("optional", {})}.items():
+                typed = isinstance(spec[0], list) or spec[0] in ("INT", "FLOAT", "STRING", "COMBO", "BOOLEAN")
+                if typed and name not in without_widget:
+                    inputs.setdefault(name, values.pop(0))
+                    if name in ("seed", "noise_seed"):
+                        values.pop(0)  # what happens to the seed after queueing
+            if node["type"] == "EmptyLatentImage" and demo and comfyui_version.__version__.startswith("0.3."):
+                # As the help page says: ComfyUI 0.3 divides by eight whatever the model, and the demo models' latents are two pixels.
+                inputs |= {side: inputs[side] * 4 for side in ("width", "height")}
+            prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
+        return prompt
+
+
+@contextmanager
+def running(comfyui, base):
+    """comfyui: the folder of a ComfyUI; base: an empty folder, in which it finds models and writes everything.
+
+    Raises RuntimeError with the end of its log when it does not start in four minutes.
+    """
+    (base / "custom_nodes").mkdir(parents=True, exist_ok=True)
+    (base / "user" / "default").mkdir(parents=True, exist_ok=True)
+    # Without this, ComfyUI's template browser covers the canvas at the first start.
+    (base / "user" / "default" / "comfy.settings.json").write_text('{"Comfy.TutorialCompleted": true}')
+    link = base / "custom_nodes" / FOLDER
+    if not link.exists():
+        link.symlink_to(ROOT, target_is_directory=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = base / "server.log"
+    command = [sys.executable, str(Path(comfyui) / "main.py"), "--port", str(port), "--base-directory", str(base), "--disable-auto-launch"]
+    command += [] if torch.cuda.is_available() else ["--cpu"]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    database = ["--database-url", f"sqlite:///{base / 'comfyui.db'}"]
+    with log.open("a") as out:
+        process = subprocess.Popen([*command, *database], stdout=out, stderr=out, env=environment, cwd=base)
+    try:
+        server = Server(port, base, process, log)
+        _wait_for(server)
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for(server):
+    for _ in range(1200):
+        if not server.alive:
+            raise RuntimeError(f"ComfyUI stopped:\n{server.log.read_text()[-4000:]}")
+        try:
+            server.get("/system_stats")
+            return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.2)
+    raise RuntimeError(f"ComfyUI did not start in four minutes:\n{server.log.read_text()[-4000:]}")
