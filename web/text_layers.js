@@ -9,7 +9,7 @@ const BY_HAND = "written below" // the option of Text Layers' choice that reads 
 // In a node's properties, so that a workflow opens with its maps.
 const KEPT = "text layers map"
 const EXPLORING = "text layers explore"
-const WIDTH = 320
+const [WIDTH, MARGIN] = [320, 4] // pixels
 const MOST_LAYERS = 1000
 const lastElement = new Map() // by the node's number
 
@@ -58,10 +58,11 @@ function addMap(node) {
     event.stopPropagation()
     app.canvas.canvas.dispatchEvent(new WheelEvent("wheel", event))
   })
-  const height = () => map.height()
+  const height = () => map.height() + 2 * MARGIN
   const shown = node.addDOMWidget("text layers map", "text_layers_map", map.element, {
     serialize: false,
     hideOnZoom: false,
+    margin: MARGIN,
     getMinHeight: height,
     getMaxHeight: height,
     getValue: () => "",
@@ -69,11 +70,11 @@ function addMap(node) {
   shown.serialize = false
   after(choice, "callback", show)
   after(list, "callback", show)
-  after(node, "onConfigure", () => {
+  after(node, "onConfigure", show)
+  after(node, "onAdded", () => {
     replaceElement(node, map.element)
     show()
   })
-  after(node, "onAdded", show)
   after(node, "onConnectionsChange", show)
   after(node, "onExecuted", (output) => {
     if (!isRun(output?.text_layers?.[0])) return
@@ -84,8 +85,8 @@ function addMap(node) {
 }
 
 /**
- * The front end's Vue nodes keep showing the element of a node that undo has replaced by another of the same number: puts the new one in
- * its place, where it has not been shown by itself.
+ * The front end's Vue nodes keep showing the element of a node that another of the same number has replaced, as undo does: puts the new
+ * one in its place, where it has not been shown by itself.
  */
 function replaceElement(node, element) {
   const before = lastElement.get(node.id)

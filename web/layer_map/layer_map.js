@@ -3,7 +3,7 @@ import { shape } from "./shape.js"
 import { text } from "./texts.js"
 
 // Pixels, as in layer_map.css.
-const FRAME = 76
+const FRAME = 68
 const ROW = 20
 const NUMBERED_ROW = 34
 const FEW = 24 // so many layers at most have their numbers below them
