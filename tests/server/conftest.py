@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 
 import comfyui_version
@@ -85,6 +86,36 @@ class Server:
         return prompt
 
 
+@contextmanager
+def running(python, comfyui, base, *arguments):
+    """A Server, from its first answer on. It runs in the folder base and writes server.log there."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = base / "server.log"
+    command = [str(python), str(comfyui / "main.py"), "--port", str(port), "--disable-auto-launch", *arguments]
+    command += [] if torch.cuda.is_available() else ["--cpu"]
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "COMFYUI_PATH")}
+    with log.open("w") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=environment, cwd=base)
+    server = Server(port, base)
+    try:
+        for _ in range(1200):
+            if process.poll() is not None:
+                pytest.fail(f"ComfyUI stopped:\n{log.read_text()[-4000:]}")
+            try:
+                server.get("/system_stats")
+                break
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.2)
+        else:
+            pytest.fail(f"ComfyUI did not start in four minutes:\n{log.read_text()[-4000:]}")
+        yield server
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory, comfyui_path):
     base = tmp_path_factory.mktemp("comfyui")
@@ -93,30 +124,9 @@ def server(tmp_path_factory, comfyui_path):
     # Without this, ComfyUI's template browser covers the canvas at the first start.
     (base / "user" / "default" / "comfy.settings.json").write_text('{"Comfy.TutorialCompleted": true}')
     (base / "custom_nodes" / "renamed-by-manager").symlink_to(ROOT, target_is_directory=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = base / "server.log"
-    command = [sys.executable, str(comfyui_path / "main.py"), "--port", str(port), "--base-directory", str(base), "--disable-auto-launch"]
-    command += [] if torch.cuda.is_available() else ["--cpu"]
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     database = ["--database-url", f"sqlite:///{base / 'comfyui.db'}"]
-    with log.open("w") as out:
-        process = subprocess.Popen([*command, *database], stdout=out, stderr=out, env=environment, cwd=base)
-    server = Server(port, base)
-    for _ in range(1200):
-        if process.poll() is not None:
-            pytest.fail(f"ComfyUI stopped:\n{log.read_text()[-4000:]}")
-        try:
-            server.get("/system_stats")
-            break
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.2)
-    else:
-        pytest.fail(f"ComfyUI did not start in four minutes:\n{log.read_text()[-4000:]}")
-    yield server
-    process.terminate()
-    process.wait(20)
+    with running(sys.executable, comfyui_path, base, "--base-directory", str(base), *database) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
