@@ -1,6 +1,7 @@
 """A real ComfyUI server with the pack installed, driven over its API.
 
 running    a context in which one runs, with a base folder of its own
+started    the same with a Python, a folder and arguments of one's choice
 Server     asks it, queues prompts, brings their pictures
 """
 
@@ -112,10 +113,7 @@ class Server:
 
 @contextmanager
 def running(comfyui, base):
-    """comfyui: the folder of a ComfyUI; base: an empty folder, in which it finds models and writes everything.
-
-    Raises RuntimeError with the end of its log when it does not start in four minutes.
-    """
+    """A Server with the pack. comfyui: the folder of a ComfyUI; base: an empty folder, in which it finds models and writes everything."""
     (base / "custom_nodes").mkdir(parents=True, exist_ok=True)
     (base / "user" / "default").mkdir(parents=True, exist_ok=True)
     # Without this, ComfyUI's template browser covers the canvas at the first start.
@@ -123,18 +121,28 @@ def running(comfyui, base):
     link = base / "custom_nodes" / FOLDER
     if not link.exists():
         link.symlink_to(ROOT, target_is_directory=True)
+    database = ["--database-url", f"sqlite:///{base / 'comfyui.db'}"]
+    with started(sys.executable, comfyui, base, "--base-directory", str(base), *database) as server:
+        yield server
+
+
+@contextmanager
+def started(python, comfyui, folder, *arguments):
+    """A Server, from its first answer on. It runs in `folder` and writes server.log there.
+
+    Raises RuntimeError with the end of its log when it does not start in four minutes.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = base / "server.log"
-    command = [sys.executable, str(Path(comfyui) / "main.py"), "--port", str(port), "--base-directory", str(base), "--disable-auto-launch"]
+    log = folder / "server.log"
+    command = [str(python), str(Path(comfyui) / "main.py"), "--port", str(port), "--disable-auto-launch", *arguments]
     command += [] if torch.cuda.is_available() else ["--cpu"]
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    database = ["--database-url", f"sqlite:///{base / 'comfyui.db'}"]
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "COMFYUI_PATH")}
     with log.open("a") as out:
-        process = subprocess.Popen([*command, *database], stdout=out, stderr=out, env=environment, cwd=base)
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=environment, cwd=folder)
     try:
-        server = Server(port, base, process, log)
+        server = Server(port, folder, process, log)
         _wait_for(server)
         yield server
     finally:

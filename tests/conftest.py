@@ -15,7 +15,7 @@ sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != ROOT]
 
 args.cpu = not torch.cuda.is_available()
 
-LONGEST = ("server", "localization", "demo")  # folders whose files are begun first, so that no worker is left alone with one
+LONGEST = ("server", "localization", "install", "demo")  # folders whose files are begun first, so that no worker is left alone with one
 ORACLE = Path(__file__).parent / "oracle"
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.any_comfyui
 
@@ -97,3 +98,27 @@ def test_a_comfyui_of_the_users(checkout, comfyui_path):
 def test_run_without_a_module_says_what_to_write(checkout, comfyui_path):
     done = run(checkout, "run", COMFYUI_PATH=str(comfyui_path))
     assert done.returncode == 1 and "Say which module to run" in done.stderr
+
+
+def github(name):
+    """What starts a workflow of GitHub's, and its only job."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text())
+    (job,) = workflow["jobs"].values()
+    return workflow[True], job  # "on" is a boolean in YAML
+
+
+def test_github_runs_what_ci_runs_for_both_comfyuis():
+    events, job = github("tests")
+    assert set(events) == {"push", "pull_request"} and "if" not in job
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    *_, command = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert command == "exec python3 dev.py test"  # without arguments: on the newest and on the oldest ComfyUI
+
+
+def test_github_publishes_a_new_version_of_main():
+    events, job = github("publish")
+    assert events["push"] == {"branches": ["main"], "paths": ["pyproject.toml"]}
+    checkout, publish = job["steps"]
+    assert checkout["uses"].startswith("actions/checkout@") and publish["uses"].startswith("Comfy-Org/publish-node-action@")
+    assert publish["with"] == {"personal_access_token": "${{ secrets.REGISTRY_ACCESS_TOKEN }}"}
