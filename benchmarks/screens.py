@@ -141,7 +141,7 @@ def workflows(canvas):
         if "demo" in path.stem:
             entry = canvas.run(600)
             assert entry["status"]["status_str"] == "success", entry["status"]
-            canvas.page.wait_for_timeout(2500)
+            canvas.page.wait_for_timeout(6000)  # until the notice that it is done has gone
         image = picture(canvas, canvas.page.evaluate(_BOX))
         save(image, PICTURES / f"{path.stem}.webp")
 
