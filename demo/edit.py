@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from . import signs
+from .animation import save_animation
 
 MODELS = ("unet", "mmdit")
 EXAMPLES = (("CAFE", "HOTEL"), ("NORTH", "SOUTH"), ("OPEN", "SHUT"))
@@ -119,7 +120,7 @@ def main():
             f"{name}: target prompt in {len(result['layers'])} layers: {done} of {len(words)} edits read as the target's word, "
             f"{kept} keep the source's colours ({result['seconds']} s)."
         )
-    print(f"Look at {a.out / 'sheet.png'}; single pictures and report.json lie beside it.")
+    print(f"Look at {a.out / 'sheet.png'}; animation.gif, single pictures and report.json lie beside it.")
 
 
 def run(words, models, seed, word_only, out):
@@ -142,6 +143,7 @@ def run(words, models, seed, word_only, out):
             rows.append(pictures)
         report["models"][name] = {"layers": list(layers), "pairs": judged, "seconds": round(time.time() - started, 1)}
     sheet(rows).save(out / "sheet.png")
+    save_animation([(source, edit) for source, _, edit in rows], out / "animation.gif", enlarge)
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     return report
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from text_layers.demo import edit
@@ -38,6 +39,12 @@ def test_both_models_draw_read_and_report(tmp_path):
         for kind in ("source", "target", "edit"):
             assert Image.open(out / f"{name}-001-CAFE-HOTEL-{kind}.png").size == (256, 128)
     assert Image.open(out / "sheet.png").width > 3 * 256
+    moving = Image.open(out / "animation.gif")
+    assert moving.n_frames > 10 and moving.width > 2 * 256  # both models' edits beside each other
+    shown = [moving.seek(n) or np.asarray(moving.convert("RGB"), float)[40:160] for n in range(moving.n_frames)]
+    source, edit = (np.asarray(Image.open(out / f"unet-001-CAFE-HOTEL-{kind}.png"), float)[10:120] for kind in ("source", "edit"))
+    nearest = [min(np.abs(frame[:110, 8:264] - picture).mean() for frame in shown) for picture in (source, edit)]
+    assert max(nearest) < 4 < np.abs(source - edit).mean()  # 256 colours are a few levels off
 
 
 def test_word_only_pairs_from_a_file_with_one_model(tmp_path):

@@ -34,7 +34,10 @@ def test_all_nodes_are_there_and_explain_themselves(server):
         for kind in ("required", "optional"):
             for name, spec in info[node]["input"].get(kind, {}).items():
                 assert spec[1].get("tooltip"), f"{node}.{name} has no tooltip"
-        assert server.get(f"/extensions/renamed-by-manager/docs/{node}.md").startswith(b"# " + info[node]["display_name"].encode())
+        help_page = server.get(f"/extensions/renamed-by-manager/docs/{node}.md")
+        assert help_page.startswith(b"# " + info[node]["display_name"].encode())
+        assert f"]({node}.webp)".encode() in help_page
+        assert Image.open(io.BytesIO(server.get(f"/extensions/renamed-by-manager/docs/{node}.webp"))).width > 300
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
