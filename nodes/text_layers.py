@@ -1,12 +1,10 @@
 """Nodes that make, keep and bring back a TEXT_LAYERS value."""
 
-import hashlib
-from pathlib import Path
-
 from comfy_api.latest import io, ui
 
 from ..patching import families, storage
 from ..patching.text_layers import summary
+from .checked import checked
 from .comfy_compat import aliases
 from .live import say
 
@@ -51,6 +49,7 @@ class ChooseTextLayers(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, model, choice, layers):
         chosen = families.preset(model) if choice == _PRESET else families.written(model, layers)
         return io.NodeOutput(chosen, ui=show(cls, summary(chosen, families.layer_names(model))))
@@ -77,6 +76,7 @@ class SaveTextLayers(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, text_layers, filename):
         path = storage.save(text_layers, filename)
         return io.NodeOutput(ui=show(cls, f"Saved as {path.name} in {path.parent}"))
@@ -102,10 +102,10 @@ class LoadTextLayers(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, model, file):
-        path = storage.find(file)
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        return storage.version(file)
 
     @classmethod
+    @checked
     def execute(cls, model, file):
         loaded = families.check(model, storage.load(file))
         return io.NodeOutput(loaded, ui=show(cls, summary(loaded, families.layer_names(model))))

@@ -3,6 +3,7 @@
 write_files    the files that some of them read, into a server's models folder
 of_nodes       {node's class: (prompt, id of the node in it)}
 edit           the edit of a word by a demo model
+words          to draw
 """
 
 import json
@@ -49,6 +50,13 @@ def edit(server, model="mmdit", steps=12, seed=1, source="CAFE", target="HOTEL")
         if "text" in node["inputs"]:
             node["inputs"]["text"] = node["inputs"]["text"].replace('"CAFE"', f'"{source}"').replace('"HOTEL"', f'"{target}"')
     return prompt, _ids(prompt, "SaveImage")
+
+
+def words(count):
+    """Words of 3 to 6 letters that the demo models were not trained on, over and over where there are fewer."""
+    text = (WORKFLOWS.parent / "demo" / "words" / "held_out.txt").read_text("utf-8")
+    known = [word for word in text.split() if 3 <= len(word) <= 6 and word.isascii() and word.isalpha()]
+    return [known[n % len(known)] for n in range(count)]
 
 
 def of_nodes(server):
