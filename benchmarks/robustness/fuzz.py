@@ -46,14 +46,14 @@ class Outcome:
     by: str = ""
 
 
-def cases(prompts, info, count, seed):
+def cases(prompts, info, count, seed, without=()):
     """prompts: of prompts.of_nodes; info: object_info. The same number for each node, in the order of nodes, so that models stay loaded;
-    chosen at random without repetition. The bodies that are no prompts come last."""
+    chosen at random without repetition. The bodies that are no prompts come last. without: names of hostile values."""
     chooser = random.Random(seed)
     share = -(-(count - len(hostile.BODIES)) // len(prompts))
     found = []
     for class_type, (prompt, node) in prompts.items():
-        every = list(_of_node(class_type, prompt, node, info))
+        every = [case for case in _of_node(class_type, prompt, node, info) if case[2] not in without]
         found += sorted(chooser.sample(every, min(share, len(every))), key=every.index)
     found = found[: max(0, count - len(hostile.BODIES))]
     for node, where, what, make in found:

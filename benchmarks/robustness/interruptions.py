@@ -18,7 +18,7 @@ _LATEST = 3  # seconds after the beginning
 def interrupt(server, count, seed):
     """After each the same edit is drawn as before the first; its pictures must be the same to the bit."""
     chooser, kinds = random.Random(seed), _kinds(server)
-    references = {model: prompts.edit(server, model, seed=77) for model in ("unet", "mmdit")}
+    references = {model: prompts.edit(server, model, 4, seed=77) for model in ("unet", "mmdit")}
     before = {model: pixels(server, server.run(prompt)) for model, (prompt, _) in references.items()}
     found = {kind: [] for kind in kinds}
     for number in range(count):
@@ -26,6 +26,9 @@ def interrupt(server, count, seed):
         model, make = kinds[kind]
         stopped = _interrupt(server, make(chooser.randrange(2**32)), chooser.uniform(0, _LATEST))
         prompt, (source, edit) = references[model]
+        for value in prompt.values():
+            if value["class_type"] == "KSampler":
+                value["inputs"]["drawn again"] = number  # no input of that node, so that all it does is to make ComfyUI run it
         entry = server.run(prompt)
         cached = {node for what, data in entry["status"]["messages"] if what == "execution_cached" for node in data["nodes"]}
         stopped["same"] = pixels(server, entry) == before[model] and not {source, edit} & cached

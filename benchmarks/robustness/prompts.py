@@ -11,7 +11,7 @@ from pathlib import Path
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 LORA, LAYERS, UNET_IF = "robustness.safetensors", "robustness.json", "tiny-IF"
-PAIRS = "SHORT, HAPPY\nBIRD, ENTER\nWOOD, TOWN"
+PAIRS = "BIRD, ENTER\nWOOD, TOWN"
 _READER = "RapidOCR"  # the faster one
 
 
@@ -71,7 +71,7 @@ def of_nodes(server):
     _change(photo, "TextLayersInvert", refinements=1)
     _change(trained, "TextLayersDrawTrainingSet", words="AM AN", count=2)
     _change(trained, "TextLayersTrainLora", steps=2, batch_size=2, rank=2, preview_every=1)
-    _change(found, "TextLayersLocalize", word_pairs=PAIRS)
+    _change(found, "TextLayersLocalize", word_pairs=PAIRS, steps=8)
     for prompt in (guarded, photo, found):
         for kind in ("TextLayersCheck", "TextLayersMask", "TextLayersLocalize"):
             _change(prompt, kind, ocr=_READER)

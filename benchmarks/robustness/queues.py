@@ -13,13 +13,16 @@ from . import prompts
 from .interruptions import pixels
 
 _EVERY = 10  # edits between two looks at the memory
+_STEPS = 4  # of a sampler
 _WARM = 0.2  # of the edits, before memory is expected to stay
 
 
 def memory(server, model, count, every=_EVERY):
     """count edits, each with another seed and another word, all queued at once."""
     words = prompts.words(2 * count)
-    numbers = [server.queue(prompts.edit(server, model, seed=n, source=words[2 * n], target=words[2 * n + 1])[0]) for n in range(count)]
+    numbers = [
+        server.queue(prompts.edit(server, model, _STEPS, seed=n, source=words[2 * n], target=words[2 * n + 1])[0]) for n in range(count)
+    ]
     process, seen, good = psutil.Process(server.process.pid), [], 0
     for done, number in enumerate(numbers, 1):
         good += server.wait(number, 300, 0.05)["status"]["status_str"] == "success"
@@ -39,7 +42,9 @@ def clients(server, rounds):
     """Two clients with other words, seeds and models queue at the same time; alone, they got the pictures that are expected."""
     words = prompts.words(4 * rounds)
     orders = {
-        model: [prompts.edit(server, model, seed=n + 1, source=words[4 * n + k], target=words[4 * n + k + 1])[0] for n in range(rounds)]
+        model: [
+            prompts.edit(server, model, _STEPS, seed=n + 1, source=words[4 * n + k], target=words[4 * n + k + 1])[0] for n in range(rounds)
+        ]
         for model, k in (("unet", 0), ("mmdit", 2))
     }
     alone = {model: [pixels(server, server.run(prompt)) for prompt in mine] for model, mine in orders.items()}
