@@ -20,12 +20,11 @@ _WARM = 0.2  # of the edits, before memory is expected to stay
 def memory(server, model, count, every=_EVERY):
     """count edits, each with another seed and another word, all queued at once."""
     words = prompts.words(2 * count)
-    numbers = [
-        server.queue(prompts.edit(server, model, _STEPS, seed=n, source=words[2 * n], target=words[2 * n + 1])[0]) for n in range(count)
-    ]
-    process, seen, good = psutil.Process(server.process.pid), [], 0
-    for done, number in enumerate(numbers, 1):
-        good += server.wait(number, 300, 0.05)["status"]["status_str"] == "success"
+    edits = [prompts.edit(server, model, _STEPS, seed=n, source=words[2 * n], target=words[2 * n + 1])[0] for n in range(count)]
+    process = psutil.Process(server.process.pid)
+    seen, good = [(0, process.memory_info().rss / 2**20)], 0
+    for done, number in enumerate([server.queue(prompt) for prompt in edits], 1):
+        good += server.wait(number, 300, 0.02)["status"]["status_str"] == "success"
         if done % every == 0:
             seen.append((done, process.memory_info().rss / 2**20))
     warm = [(done, size) for done, size in seen if done > _WARM * count]
