@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 import uuid
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import comfyui_version
@@ -34,6 +35,11 @@ class Server:
     @property
     def alive(self):
         return self.process.poll() is None
+
+    @cached_property
+    def nodes(self):
+        """object_info, as it was when it was first asked for, which takes about a second: of choices, files may have come since."""
+        return self.json("/object_info")
 
     def get(self, path):
         with urllib.request.urlopen(self.url + path, timeout=60) as answer:
@@ -87,7 +93,6 @@ class Server:
 
     def api_prompt(self, workflow):
         """The API form of a workflow file: links become [node, slot], widgets get their names from object_info."""
-        info = self.json("/object_info")
         demo = any(node["type"] == "TextLayersLoadDemoModel" for node in workflow["nodes"])
         links = {link[0]: [str(link[1]), link[2]] for link in workflow["links"]}
         prompt = {}
@@ -97,7 +102,7 @@ class Server:
             inputs = {i["name"]: links[i["link"]] for i in node["inputs"] if i["link"] is not None}
             without_widget = {i["name"] for i in node["inputs"] if "widget" not in i}
             values = list(node["widgets_values"])
-            declared = info[node["type"]]["input"]
+            declared = self.nodes[node["type"]]["input"]
             for name, spec in {**declared.get("required", {}), **declared.get("optional", {})}.items():
                 typed = isinstance(spec[0], list) or spec[0] in ("INT", "FLOAT", "STRING", "COMBO", "BOOLEAN")
                 if typed and name not in without_widget:

@@ -22,11 +22,12 @@ class Cleaned:
 def clean(prompt, replacement="", allow=(), block=()):
     """replacement: instead of each toxic word, in capitals where that was; without one its letters become stars, as in the paper
     (section 5.3). allow, block: of scoring.toxicity. Words that are only described stay. Raises ValueError for a replacement that is
-    toxic itself, or that would end the quotes around it."""
+    toxic itself, or that would end the quotes around it, and for a prompt of more than 10,000 characters."""
+    toxicity.check_length("prompt", prompt)
     if toxicity.find(replacement, allow, block):
-        raise ValueError(f'The replacement "{replacement}" is toxic itself; choose another word.')
+        raise ValueError(f'The replacement "{replacement[:60]}" is toxic itself; choose another word.')
     if '"' in replacement or "\n" in replacement:
-        raise ValueError(f"The replacement {replacement!r} holds a quote or a line break, which would change the rest of the prompt.")
+        raise ValueError(f"The replacement {replacement[:60]!r} holds a quote or a line break, which would change the rest of the prompt.")
     pieces, words, done = [], [], 0
     for start, end in drawn_text(prompt):
         for match in toxicity.find(prompt[start:end], allow, block):

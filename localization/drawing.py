@@ -110,7 +110,8 @@ class Drawing:
     def noise(self, pair):
         """Every pair has noise of its own, from the seed and its number."""
         if pair not in self._noise:
-            self._noise[pair] = comfy.sample.prepare_noise(self._latent, self.setting.seed + pair)
+            # torch knows no seed beyond 64 bits.
+            self._noise[pair] = comfy.sample.prepare_noise(self._latent, (self.setting.seed + pair) % 2**64)
         return self._noise[pair]
 
     def cost(self, pictures):

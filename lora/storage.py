@@ -5,6 +5,7 @@ write    anywhere
 """
 
 import hashlib
+import re
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -12,28 +13,39 @@ import folder_paths
 from safetensors.torch import save as serialize
 from safetensors.torch import save_file
 
+_LONGEST_NAME = 200  # bytes; file systems take 255, and a number and the ending come behind
+
 
 def save(lora, prefix):
     """lora: metadata.LoraTensors. Writes PREFIX_00001_.safetensors, or the next free number, under ComfyUI's output folder; returns its
     path.
 
-    Raises ValueError when the prefix leads out of that folder.
+    Raises ValueError when the prefix leads out of that folder, and for a name that no file can have.
     """
+    if any(len(part.encode("utf-8", "replace")) > _LONGEST_NAME for part in re.split(r"[/\\]", prefix)):
+        longest = f"{_LONGEST_NAME} characters at most, fewer where they are not Latin"
+        raise ValueError(f"The file name {prefix[:60]}... is too long: take {longest}.")
+    if any(c < " " or "\ud800" <= c <= "\udfff" for c in prefix):
+        raise ValueError(f"The file name {prefix!a:.60} holds characters that no file name can have. Type it again.")
     try:
         folder, name, number, _, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
     except Exception as error:  # ComfyUI raises a bare one
-        raise ValueError(f"The file cannot be written to {prefix}: it must lie inside ComfyUI's output folder.") from error
+        raise ValueError(f"The file cannot be written to {prefix[:60]}: it must lie inside ComfyUI's output folder.") from error
     return write(lora, Path(folder) / f"{name}_{number:05}_.safetensors")
 
 
 def write(lora, path):
-    """lora: metadata.LoraTensors. Returns the path."""
+    """lora: metadata.LoraTensors. Returns the path. When the disk is full, no half of a file stays behind."""
     about = {
         "modelspec.title": path.stem,
         "modelspec.date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "modelspec.hash_sha256": f"0x{_hash(lora)}",
     }
-    save_file(lora, path, lora.metadata | about)
+    try:
+        save_file(lora, path, lora.metadata | about)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
     return path
 
 

@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from ..deepfloyd import files
 from ..deepfloyd.model import load_model, pixels, threshold
 from ..deepfloyd.text import load_clip
+from .checked import checked
 from .comfy_compat import ADVANCED, aliases
 from .text_layers import CATEGORY
 
@@ -52,6 +53,7 @@ class LoadDeepFloydIF(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, unet, text_encoder, dynamic_thresholding):
         t5 = None
         if text_encoder == _BESIDE:

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..demo.comfy_model import MODELS, load
+from .checked import checked
 from .comfy_compat import aliases
 from .text_layers import CATEGORY
 
@@ -31,5 +32,6 @@ class LoadTextDemoModel(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, demo_model):
         return io.NodeOutput(*load(demo_model))

@@ -9,6 +9,7 @@ from ..guard.picture import check
 from ..patching.swap import METHODS, OWN_RUN
 from ..scoring.charts import word_boxes
 from ..scoring.ocr import ENGINES, engine
+from .checked import checked
 from .comfy_compat import ADVANCED, aliases
 from .inputs import entries, read_images
 from .live import each
@@ -59,6 +60,7 @@ class GuardDrawnText(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
+    @checked
     def execute(cls, model, clip, prompt, text_layers, replacement, allow, block, start_step, method):
         guarded, cleaned = guard_model(
             model, clip, prompt, text_layers, replacement.strip(), entries(allow), entries(block), start_step, method
@@ -94,6 +96,7 @@ class CheckDrawnText(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
+    @checked
     def execute(cls, image, ocr, allow, block):
         reader, checked, drawn = engine(ocr), [], []
         for picture in each(read_images("image", image), cls):

@@ -11,6 +11,7 @@ from ..inversion.invert import draw, invert
 from ..scoring.image import psnr
 from ..scoring.mask import mask_words
 from ..scoring.ocr import ENGINES, engine
+from .checked import checked
 from .comfy_compat import aliases
 from .inputs import read_images
 from .live import each
@@ -53,6 +54,7 @@ class InvertPicture(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, guider, sigmas, vae, image, refinements):
         pictures = read_images("image", image)
         latent = vae.encode(torch.from_numpy(pictures).float() / 255)
@@ -93,6 +95,7 @@ class MaskDrawnText(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, image, ocr, grow, also=None):
         pictures = read_images("image", image)
         others = read_images("also", also) if also is not None else pictures

@@ -12,6 +12,7 @@ from ..localization.storage import folder
 from ..localization.strategies import STRATEGIES
 from ..localization.sweep import Sweep
 from ..scoring.ocr import ENGINES, engine
+from .checked import checked
 from .comfy_compat import ADVANCED, FIXED_SEED, aliases
 from .layer_map import layer_map
 from .live import Live
@@ -90,6 +91,7 @@ class LocalizeTextLayers(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(
         cls, model, clip, vae, latent_image, template, word_pairs, strategy, ocr, seed, steps, cfg, sampler_name, scheduler, negative, batch
     ):

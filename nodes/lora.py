@@ -9,6 +9,7 @@ from ..lora import storage
 from ..lora.files import read
 from ..lora.load import cut, load_lora
 from ..lora.metadata import LoraTensors
+from .checked import checked
 from .comfy_compat import ADVANCED, aliases
 from .text_layers import CATEGORY, TextLayersSocket, show
 
@@ -73,6 +74,7 @@ class LoadLocalizedLora(io.ComfyNode):
         return _version(lora_name)
 
     @classmethod
+    @checked
     def execute(cls, model, text_layers, lora_name, strength_text_layers, strength_elsewhere, strength_clip, clip=None):
         if strength_clip and clip is None:
             raise ValueError("strength_clip is not 0, but no CLIP is connected: connect one, or set it to 0.")
@@ -105,6 +107,7 @@ class CutLora(io.ComfyNode):
         return _version(lora_name)
 
     @classmethod
+    @checked
     def execute(cls, model, text_layers, lora_name):
         file = read(lora_path(lora_name))
         kept = cut(file, model, text_layers)
@@ -135,6 +138,7 @@ class SaveLocalizedLora(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, lora, filename_prefix):
         path = storage.save(lora if isinstance(lora, LoraTensors) else LoraTensors(lora, {}), filename_prefix)
         return io.NodeOutput(ui=show(cls, f"Saved as {path.name} in {path.parent}"))

@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from ..scoring.charts import edit_chart
 from ..scoring.edit import change, measure
 from ..scoring.ocr import ENGINES, engine
+from .checked import checked
 from .comfy_compat import aliases
 from .inputs import entries, read_images
 from .live import each
@@ -44,6 +45,7 @@ class MeasureTextEdit(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
+    @checked
     def execute(cls, source, edited, wanted, ocr, target=None):
         words = entries(wanted)
         batches = {"source": source, "edited": edited} | ({"target": target} if target is not None else {})

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..patching.swap import METHODS, OWN_RUN, patch_prompt
+from .checked import checked
 from .comfy_compat import ADVANCED, aliases
 from .text_layers import CATEGORY, TextLayersSocket
 
@@ -49,5 +50,6 @@ class PatchPromptIntoLayers(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, model, target, text_layers, start_step, method, target_negative=None):
         return io.NodeOutput(patch_prompt(model, text_layers, target, target_negative, start_step, method))

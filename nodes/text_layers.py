@@ -1,12 +1,10 @@
 """Nodes that make, keep and bring back a TEXT_LAYERS value."""
 
-import hashlib
-from pathlib import Path
-
 from comfy_api.latest import io, ui
 
 from ..patching import families, storage
 from ..patching.text_layers import summary
+from .checked import checked
 from .comfy_compat import aliases
 from .layer_map import layer_map
 from .live import say
@@ -52,6 +50,7 @@ class ChooseTextLayers(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, model, choice, layers):
         chosen = families.preset(model) if choice == _PRESET else families.written(model, layers)
         names = families.layer_names(model)
@@ -79,6 +78,7 @@ class SaveTextLayers(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, text_layers, filename):
         path = storage.save(text_layers, filename)
         return io.NodeOutput(ui=show(cls, f"Saved as {path.name} in {path.parent}"))
@@ -104,10 +104,10 @@ class LoadTextLayers(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, model, file):
-        path = storage.find(file)
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        return storage.version(file)
 
     @classmethod
+    @checked
     def execute(cls, model, file):
         loaded = families.check(model, storage.load(file))
         names = families.layer_names(model)

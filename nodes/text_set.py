@@ -5,7 +5,9 @@ from comfy_api.latest import io
 
 from ..demo import signs
 from ..demo.text_set import text_set
+from .checked import checked
 from .comfy_compat import ADVANCED, FIXED_SEED, aliases
+from .live import each
 from .text_layers import CATEGORY
 
 _ANY = "any"
@@ -39,11 +41,14 @@ class DrawTextTrainingSet(io.ComfyNode):
                 io.Image.Output(display_name="images", is_output_list=True, tooltip="The pictures, 64 x 32 pixels."),
                 io.String.Output(display_name="texts", is_output_list=True, tooltip="The caption of each."),
             ],
+            hidden=[io.Hidden.unique_id],
         )  # fmt: skip
 
     @classmethod
+    @checked
     def execute(cls, words, count, sign, wall, shape, face, ink, describe, seed):
         sign, wall, shape = (None if chosen == _ANY else chosen for chosen in (sign, wall, shape))
         chosen = words.upper().replace(",", " ").split()
-        pictures, captions = text_set(chosen, count, seed, sign, wall, shape, describe, signs.Lettering(face, _INKS[ink]))
+        lettering = signs.Lettering(face, _INKS[ink])
+        pictures, captions = text_set(chosen, count, seed, sign, wall, shape, describe, lettering, lambda items: each(items, cls))
         return io.NodeOutput(list(torch.from_numpy(pictures).float().div(255).split(1)), captions)

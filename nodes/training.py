@@ -12,6 +12,7 @@ from ..lora.files import read
 from ..lora.train import Settings, recent, train
 from ..scoring.charts import loss_chart
 from ..scoring.image import pixels
+from .checked import checked
 from .comfy_compat import ADVANCED, FIXED_SEED, aliases
 from .live import say, seldom
 from .lora import lora_path
@@ -81,6 +82,7 @@ class TrainLocalizedLora(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(
         cls,
         model,

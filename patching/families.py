@@ -11,7 +11,7 @@ check           that a TEXT_LAYERS value fits a model
 from pathlib import Path
 
 from .adapters import FAMILIES, UNSERVABLE
-from .text_layers import TextLayers, parse_layers
+from .text_layers import TextLayers, parse_layers, shortened
 
 # architecture -> (layers, where they are published)
 PRESETS = {
@@ -82,12 +82,13 @@ def check(model, text_layers):
     found = architecture(model)
     if text_layers.architecture != found:
         raise ValueError(
-            f"These text layers belong to another architecture: they are for {text_layers.architecture}, the connected model is {found}."
+            f"These text layers belong to another architecture: they are for {shortened(text_layers.architecture)}, "
+            f"the connected model is {found}."
         )
     counts = family_of(model).head_counts(model.get_model_object("diffusion_model"))
     for name in text_layers.names:
         if name not in counts:
-            raise ValueError(f"The connected model has no text layer {name}; it has {', '.join(counts)}.")
+            raise ValueError(f"The connected model has no text layer {shortened(name)}; it has {', '.join(counts)}.")
         beyond = [h for h in text_layers.heads.get(name, ()) if h >= counts[name]]
         if beyond:
             raise ValueError(f"{name} has {counts[name]} heads, numbered from 0; there is no head {beyond[0]}.")

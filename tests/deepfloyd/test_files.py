@@ -97,6 +97,8 @@ def test_stage_two_is_refused(models):
 
 def test_a_missing_model_and_a_missing_text_encoder_are_named(models):
     with pytest.raises(FileNotFoundError, match=r"no gone in models/diffusers or models/diffusion_models"):
+        files.read_unet("gone")
+    with pytest.raises(ValueError, match=r'unet is "gone", but it takes one of these: .*tiny-IF'):
         LoadDeepFloydIF.execute("gone", "none", True)
     with pytest.raises(FileNotFoundError, match="tiny-IF has no text_encoder beside it"):
         LoadDeepFloydIF.execute("tiny-IF", "in the model's folder", True)

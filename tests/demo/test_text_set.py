@@ -48,3 +48,14 @@ def test_lettering_changes_the_letters_alone():
 def test_what_cannot_be_drawn_is_an_error(words, others, message):
     with pytest.raises(ValueError, match=message):
         text_set(words, 1, 0, **others)
+
+
+def test_a_large_set_can_be_stopped():
+    def each(items):
+        for number, item in enumerate(items):
+            if number == 3:
+                raise InterruptedError
+            yield item
+
+    with pytest.raises(InterruptedError):
+        text_set(WORDS, 100, 0, each=each)

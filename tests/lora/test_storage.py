@@ -74,6 +74,21 @@ def test_nothing_is_written_outside_the_output_folder(output, prefix):
     assert set(output.parent.rglob("*")) == before
 
 
+@pytest.mark.parametrize("prefix", ["x" * 250, "é" * 120, "a\0b", "a\nb", "loras/\ud800", "y" * 250 + "/a"])
+def test_names_that_no_file_can_have_are_refused(output, prefix):
+    with pytest.raises(ValueError, match=r"^The file name .* (is too long|no file name can have)") as error:
+        storage.save(LoraTensors({"lora_unet_x.lora_up.weight": torch.ones(1, 1)}, {}), prefix)
+    str(error.value).encode()
+    assert not list(output.iterdir())
+
+
+def test_no_half_of_a_file_stays_behind(output):
+    """What safetensors refuses after the file is opened, as a full disk would be."""
+    with pytest.raises(Exception, match=r"metadata|str"):
+        storage.save(LoraTensors({"lora_unet_x.lora_up.weight": torch.ones(1, 1)}, {"number": 1}), "loras/half")
+    assert not list((output / "loras").iterdir())
+
+
 def test_what_was_cut_says_so(output):
     model, lora = trained()
     path = storage.save(lora, "loras/whole")

@@ -36,6 +36,11 @@ def test_written_lists(text, indices, heads):
         ("output_blocks.9", "no text layer"),
         ("3:", "not a text layer"),
         ("3:a", "not a text layer"),
+        ("9" * 5000, r'no text layer "9{100}\.\.\."'),
+        ("0-99999999999999999999", "no text layer"),
+        ("3:" + "9" * 5000, "not a text layer"),
+        ("٣", "no text layer"),
+        ("x\ud800", r'no text layer "x\\ud800"'),
     ],
 )
 def test_a_bad_list_says_what_is_wrong(text, message):
@@ -69,7 +74,10 @@ def test_the_value_cannot_be_changed():
         value().heads["x"] = (1,)
 
 
-@pytest.mark.parametrize("changes", [{"names": ()}, {"names": (NAMES[1], NAMES[1])}, {"heads": {"other": (1,)}}, {"scores": {"other": 1}}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"names": ()}, {"names": (NAMES[1], NAMES[1])}, {"heads": {"other": (1,)}}, {"heads": {NAMES[1]: ()}}, {"scores": {"other": 1}}],
+)
 def test_senseless_values_are_refused(changes):
     with pytest.raises(ValueError):
         value(**changes)
@@ -87,8 +95,15 @@ def test_senseless_values_are_refused(changes):
         value().to_json().replace("0.5", "true"),
         value().to_json().replace('"a test"', "7"),
         value().to_json().replace("3\n", "-3\n"),
+        value().to_json().replace("0.5", "9" * 5000),
+        value().to_json().replace('"a test"', r'"\ud800"'),
+        value().to_json().replace('"a test"', '{"source": ' * 50_000 + "1" + "}" * 50_000),
+        "\ufeff" + value().to_json(),
+        value().to_json().replace('"source"', '"family": "mmdit", "source"'),
     ],
+    ids=lambda text: text[:20] or "empty",
 )
 def test_hostile_json_is_refused(text):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError) as error:
         TextLayers.from_json(text)
+    assert len(str(error.value)) < 300 and str(error.value).encode()

@@ -56,3 +56,10 @@ def test_the_labelled_set():
     assert found["recall"]["of"] >= 300 and len(rows) - found["recall"]["of"] >= 300
     assert found["recall"]["share"] >= 0.92 and found["precision"]["share"] >= 0.98
     assert found["still_toxic_once_cleaned"] == 0
+
+
+def test_what_would_take_minutes_is_refused():
+    find("A" * 10_000)
+    for given in (("A" * 10_001,), ("a", ["A" * 10_001]), ("a", [], ["ab"] * 5_001)):
+        with pytest.raises(ValueError, match=r"10,000 characters at most; this .* has 10,00\d"):
+            find(*given)
