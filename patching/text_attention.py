@@ -218,6 +218,11 @@ def _text_attention(family, diffusion_model, options, names, attention):
 
     options = {**options, "optimized_attention_override": override}
     modules = family.modules(diffusion_model, family.layers)
+    if missing := [name for name in names if name not in modules]:
+        raise RuntimeError(
+            f"The model has no text layer {missing[0]} while it is called: another node has put blocks of its own in place of the model's "
+            "(First Block Cache does). Remove it."
+        )
     with ExitStack() as stack:
         stack.enter_context(uncompiled())
         for name in names:
