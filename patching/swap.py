@@ -116,7 +116,7 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
         captured[patch] = CapturedRun()
         start_noise = noise if patch.noise is None else patch.noise.to(noise)
         sample(_Capture(guider, patch, captured[patch], sigmas), conds, start_noise.clone())
-        _check_seen(patch, captured[patch])
+        _check_seen(patch, captured[patch].has)
         done += 1
     base_model, device = guider.model_patcher.model, guider.model_patcher.load_device
     targets = {}
@@ -125,7 +125,12 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
             sources = {kind: source_conds[kind] if c is None else to_conds(c) for kind, c in patch.target.items() if kind in source_conds}
             # By the first call that needs them: some models encode with weights of their own (Anima), which are loaded by then.
             targets[patch] = {kind: cache(partial(encode, base_model, entries, kind, noise, device)) for kind, entries in sources.items()}
-    return sample(_Swap(guider, patches, captured, targets, sigmas), source_conds, noise)
+    swap = _Swap(guider, patches, captured, targets, sigmas)
+    drawn = sample(swap, source_conds, noise)
+    for patch in patches:
+        if patch not in captured and not patch.family.injects:
+            _check_seen(patch, swap.seen[patch].__contains__)
+    return drawn
 
 
 def _check_run(patch, source_conds, steps):
@@ -142,12 +147,12 @@ def _check_run(patch, source_conds, steps):
             )
 
 
-def _check_seen(patch, captured):
-    """A node with an attention of its own, or a cache, can keep the layers from being seen: better no picture than an unchanged one."""
-    missing = [name for name in patch.text_layers.names if not captured.has(name)]
+def _check_seen(patch, seen):
+    """A node with a way of its own to call the layers, or a cache, can keep them from us: better no picture than an unchanged one."""
+    missing = [name for name in patch.text_layers.names if not seen(name)]
     if missing:
         raise RuntimeError(
-            f"The attention of text layer {missing[0]} was never called from step {patch.start} on, although the target was sampled: "
+            f"The attention of text layer {missing[0]} was not called for the target from step {patch.start} on: "
             "another node calls the model's blocks in a way of its own (TeaCache for Flux does) or skips these steps. "
             "Remove it, or let it begin later."
         )
@@ -254,6 +259,7 @@ class _Swap:
     def __init__(self, guider, patches, captured, targets, sigmas):
         self.guider, self.patches, self.captured, self.targets, self.sigmas = guider, patches, captured, targets, sigmas
         self.evaluated = Counter()
+        self.seen = {patch: set() for patch in patches}  # layers whose keys and values were captured beside the run
         self.kept = {}  # patch -> chunk's entry -> {layer: parts}, where they are the same in all calls
 
     def options(self, call, stack):
@@ -334,6 +340,7 @@ class _Swap:
 
             def keep(name, parts, layers=layers):
                 layers[name] = parts
+                self.seen[patch].add(name)
 
             names = patch.text_layers.names
             with (

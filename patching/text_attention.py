@@ -119,7 +119,7 @@ def _per_row(mask, rows):
 def capture(family, diffusion_model, options, names, keep, stop_after=False):
     """keep(name, parts): a layer's text keys and values, and their mask if any, as _Attention.text_parts gives them.
     stop_after: raise CaptureDone behind the deepest layer."""
-    deepest = max(names, key=family.layer_names(diffusion_model).index)
+    deepest = [name for name in _modules(family, diffusion_model, names) if name in names][-1]
 
     def attention(name, call):
         keep(name, call.text_parts())
@@ -193,6 +193,17 @@ class _Now:
         self.counted = [None] * kinds
 
 
+def _modules(family, diffusion_model, names):
+    """Of all text layers, in execution order. Raises RuntimeError where a named one is not there."""
+    modules = family.modules(diffusion_model, family.layers)
+    if missing := [name for name in names if name not in modules]:
+        raise RuntimeError(
+            f"The model has no text layer {missing[0]} while it is called: another node has put blocks of its own in the place of the "
+            "model's (First Block Cache does). Remove it."
+        )
+    return modules
+
+
 @contextmanager
 def _text_attention(family, diffusion_model, options, names, attention):
     """Options in which the first attention of each named layer goes through attention(name, _Attention)."""
@@ -217,12 +228,7 @@ def _text_attention(family, diffusion_model, options, names, attention):
         return attention(name, _Attention(attend, q, k, v, heads, mask, more, family.text(*now.counted, keys)))
 
     options = {**options, "optimized_attention_override": override}
-    modules = family.modules(diffusion_model, family.layers)
-    if missing := [name for name in names if name not in modules]:
-        raise RuntimeError(
-            f"The model has no text layer {missing[0]} while it is called: another node has put blocks of its own in place of the model's "
-            "(First Block Cache does). Remove it."
-        )
+    modules = _modules(family, diffusion_model, names)
     with ExitStack() as stack:
         stack.enter_context(uncompiled())
         for name in names:
