@@ -4,6 +4,7 @@ Nodes of ComfyUI are the real ones. Packs that no registry of Python packages ha
 through the same hooks.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -42,13 +43,15 @@ JOINT = (MMDIT, FLUX)
 @dataclass(frozen=True)
 class Other:
     """hook: how it reaches the model. patch(bench): what it makes of bench.model(MODEL): MODEL -> MODEL. on: models on which it does
-    something; elsewhere it must change no bit. fails: models that it cannot be used with, ours or not."""
+    something; elsewhere it must change no bit. fails: models that it cannot be used with, ours or not. own_run: joint attention needs the
+    target's own run, because a call beside the source's would be taken for one of its steps."""
 
     name: str
     hook: str
     patch: Callable
     on: tuple[str, ...] = EVERY
     fails: tuple[str, ...] = ()
+    own_run: bool = False
     needs: str = ""  # ComfyUI's version, if newer than the oldest that is supported
 
 
@@ -245,6 +248,36 @@ def step_cache(model, bench):
     return patched
 
 
+def block_cache(model, bench):
+    """A forward of Flux that gives its blocks no options, and adds what they did the last time when the picture has hardly changed."""
+    patched = model.clone()
+    diffusion_model = model.model.diffusion_model
+    kept = {}
+
+    def cached(*args, **more):
+        given = inspect.signature(type(diffusion_model).forward_orig).bind(diffusion_model, *args, **more)
+        given.arguments["transformer_options"] = {}
+        img, t = given.arguments["img"], float(given.arguments["timesteps"][0])
+        if t > kept.get("t", float("inf")):  # another run has begun
+            kept.clear()
+        if kept and not kept["skipped"] and (img - kept["img"]).abs().mean() < 2 * kept["img"].abs().mean():
+            kept.update(t=t, skipped=True)
+            return kept["out"]
+        out = type(diffusion_model).forward_orig(*given.args, **given.kwargs)
+        kept.update(t=t, img=img, out=out, skipped=False)
+        return out
+
+    def around(apply, args):
+        diffusion_model.forward_orig = cached
+        try:
+            return apply(args["input"], args["timestep"], **args["c"])
+        finally:
+            del diffusion_model.forward_orig
+
+    patched.set_model_unet_function_wrapper(around)
+    return patched
+
+
 WEIGHTS = "patches of weights"
 AFTER_CFG = "a function after CFG"
 BEFORE_CFG = "a function before CFG"
@@ -300,5 +333,7 @@ STAND_INS = [
     Other("Attention Couple (cgem156, ppm, Prompt Control)", "patches of attn2 and of its output", attention_couple, (U_NET,)),
     Other("Layer Diffusion's shared attention", "object patches of attn2", attention_modules, (U_NET,), fails=JOINT),
     Other("SageAttention and other attention functions", "an override of the attention function", attention_function),
+    Other("TeaCache and First Block Cache (WaveSpeed) for Flux", "a forward of its own, around the model's call", block_cache, (FLUX,),
+          fails=(U_NET, MMDIT), own_run=True),
     Other("A step cache around the model's call", "a function around the model's call", step_cache),
 ]  # fmt: skip

@@ -127,9 +127,8 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
             targets[patch] = {kind: cache(partial(encode, base_model, entries, kind, noise, device)) for kind, entries in sources.items()}
     swap = _Swap(guider, patches, captured, targets, sigmas)
     drawn = sample(swap, source_conds, noise)
-    for patch in patches:
-        if patch not in captured and not patch.family.injects:
-            _check_seen(patch, swap.seen[patch].__contains__)
+    for patch, seen in swap.seen.items():
+        _check_seen(patch, seen.__contains__)
     return drawn
 
 
@@ -153,8 +152,7 @@ def _check_seen(patch, seen):
     if missing:
         raise RuntimeError(
             f"The attention of text layer {missing[0]} was not called for the target from step {patch.start} on: "
-            "another node calls the model's blocks in a way of its own (TeaCache for Flux does) or skips these steps. "
-            "Remove it, or let it begin later."
+            "another node leaves the layer out, has an attention of its own there, or skips these steps. Remove it, or let it begin later."
         )
 
 
@@ -259,7 +257,7 @@ class _Swap:
     def __init__(self, guider, patches, captured, targets, sigmas):
         self.guider, self.patches, self.captured, self.targets, self.sigmas = guider, patches, captured, targets, sigmas
         self.evaluated = Counter()
-        self.seen = {patch: set() for patch in patches}  # layers whose keys and values were captured beside the run
+        self.seen = {}  # patch -> layers whose keys and values were captured on the source's latents
         self.kept = {}  # patch -> chunk's entry -> {layer: parts}, where they are the same in all calls
 
     def options(self, call, stack):
@@ -333,14 +331,14 @@ class _Swap:
             shapes = tuple((key, _shape(value.cond)) for key, value in sorted(cond["model_conds"].items()))
             by_shape.setdefault(shapes, []).append((number, cond))
         described = {key for conds in self.guider.conds.values() for cond in conds for key in cond["model_conds"]}
-        rows = []
+        rows, seen = [], self.seen.setdefault(patch, set())
         for group in by_shape.values():
             numbers, conds = zip(*group)
             layers = {}
 
             def keep(name, parts, layers=layers):
                 layers[name] = parts
-                self.seen[patch].add(name)
+                seen.add(name)
 
             names = patch.text_layers.names
             with (

@@ -8,7 +8,7 @@ from text_layers.benchmarks.other_nodes import node
 from text_layers.patching import families
 from text_layers.patching.swap import METHODS
 
-from .beside import INDEX, bench, differs
+from .beside import INDEX, bench, plain
 
 STEPS = 5
 LEFT_OUT = ({1, 3}, {2})  # steps that the target's run and the source's lack
@@ -81,8 +81,17 @@ def test_easy_cache_skips_the_same_steps_as_alone(name, caplog):
         assert skipped(beside.edit(cached, beside.source, beside.everything(), method)) == expected
 
 
-def block_cache(model):
-    """First Block Cache's way: while the model is called, one module that goes through all blocks is in their place."""
+@pytest.mark.parametrize("where", ["DIFFUSION_MODEL", "APPLY_MODEL"])
+def test_a_target_of_which_nothing_was_seen_is_refused(where):
+    beside = bench("flux")
+    cache = Skipping(beside.model, getattr(comfy.patcher_extension.WrappersMP, where))
+    edit = beside.edit(cache.model, start=3)
+    with pytest.raises(RuntimeError, match="not called for the target from step 3 on"):
+        beside.draw(edit, steps=4)
+
+
+def one_module_for_all_blocks(model):
+    """First Block Cache's way with SD3 and most others: while the model is called, one module that goes through the blocks stands there."""
 
     class Blocks(torch.nn.Module):
         def __init__(self, blocks):
@@ -109,32 +118,18 @@ def block_cache(model):
     return patched
 
 
-def forward_without_options(model):
-    """TeaCache's way with Flux: a forward of its own, which does not hand transformer_options to the blocks."""
+def without_the_block(model):
     patched = model.clone()
-    diffusion_model = model.model.diffusion_model
-
-    def around(apply, args):
-        forward = diffusion_model.forward_orig
-        diffusion_model.forward_orig = lambda *given, **named: forward(*given, **named | {"transformer_options": {}})
-        try:
-            return apply(args["input"], args["timestep"], **args["c"])
-        finally:
-            del diffusion_model.forward_orig
-
-    patched.set_model_unet_function_wrapper(around)
+    patched.set_model_patch_replace(lambda args, extra_options: args, "dit", "double_block", INDEX)
     return patched
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(
-    ("name", "other", "message"), [("sd3", block_cache, "blocks of its own"), ("flux", forward_without_options, "way of its own")]
-)
-def test_a_cache_that_hides_the_layers_is_refused(name, other, message, method):
+@pytest.mark.parametrize(("other", "message"), [(one_module_for_all_blocks, "blocks of its own"), (without_the_block, "was not called")])
+def test_hidden_layers_are_refused(other, message, method):
     """Rather than that the picture stays as it was, without a word. Afterwards the model is as before."""
-    beside = bench(name)
-    plain = beside.draw(beside.model)
-    assert not differs(beside.draw(other(beside.model)), plain)
+    beside = bench("sd3")
+    beside.draw(other(beside.model))
     with pytest.raises(RuntimeError, match=message):
         beside.draw(beside.edit(other(beside.model), method=method))
-    assert torch.equal(beside.draw(beside.model), plain)
+    assert torch.equal(beside.draw(beside.model), plain("sd3"))

@@ -6,6 +6,7 @@ import comfy.controlnet
 import comfy.gligen
 import comfy.hooks
 import comfy.model_management
+import comfy.model_patcher
 import comfy.ops
 import comfy.sample
 import pytest
