@@ -1,6 +1,8 @@
 """The places where patching touches ComfyUI's sampling, and versions of ComfyUI differ, in one file.
 
 add_sampling_wrappers   registers our two wrappers on a model, once
+add_weight_hooks        registers a conditioning's hooks (LoRAs that come with it) for the sampling run that goes on
+beside_caches           options for a call of the model that a cache must not count
 add_row_wrapper         registers the wrapper of one batch's rows
 add_counting_wrapper    tells how many rows each call of the model has
 batched                 encoded prompts -> CONDITIONING with a row for each
@@ -17,6 +19,7 @@ import inspect
 from contextlib import nullcontext
 
 import comfy.conds
+import comfy.hooks
 import comfy.ldm.flux.layers
 import comfy.model_management
 import comfy.patcher_extension
@@ -35,6 +38,29 @@ def add_sampling_wrappers(model, around_run, around_call):
     model.remove_wrappers_with_key(wrappers.APPLY_MODEL, _KEY)
     model.add_wrapper_with_key(wrappers.OUTER_SAMPLE, _KEY, around_run)
     model.add_wrapper_with_key(wrappers.APPLY_MODEL, _KEY, around_call)
+    # Around all others, whichever node comes first: what they keep for one sampling run (EasyCache) is for one of ours, too.
+    around = model.wrappers[wrappers.OUTER_SAMPLE]
+    model.wrappers[wrappers.OUTER_SAMPLE] = {_KEY: around.pop(_KEY), **around}
+
+
+def add_weight_hooks(guider, source_conds, conds):
+    """ComfyUI registers the hooks of the source's conditioning when a run begins, and would go on without those of another."""
+    hooks, registered = comfy.hooks.HookGroup(), guider.model_options.get("registered_hooks") or comfy.hooks.HookGroup()
+    for entries in (*source_conds.values(), *conds.values()):
+        comfy.sampler_helpers.get_hooks_from_cond(entries, hooks)
+    if any(hook not in registered.hooks for hook in hooks.get_type(comfy.hooks.EnumHookType.Weight)):
+        target = comfy.hooks.create_target_dict(comfy.hooks.EnumWeightTarget.Model)
+        guider.model_patcher.register_all_hook_patches(hooks, target, guider.model_options, registered)
+        guider.model_options["registered_hooks"] = registered
+    comfy.samplers.filter_registered_hooks_on_conds(conds, guider.model_options)
+
+
+def beside_caches(options):
+    """EasyCache would take such a call for a step of the run, and then skip another."""
+    kind = comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL
+    wrappers = options.get("wrappers", {})
+    others = {key: own for key, own in wrappers.get(kind, {}).items() if key != "easycache"}
+    return {**options, "wrappers": {**wrappers, kind: others}}
 
 
 def add_row_wrapper(model, around_call):

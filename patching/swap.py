@@ -16,7 +16,7 @@ import comfy.model_management
 import torch
 
 from . import families, text_attention
-from .comfy_sampling import add_sampling_wrappers, encode, model_conds, to_conds, uncompiled
+from .comfy_sampling import add_sampling_wrappers, add_weight_hooks, beside_caches, encode, model_conds, to_conds, uncompiled
 from .target_run import CapturedRun
 from .text_attention import CaptureDone
 from .text_layers import TextLayers
@@ -112,9 +112,11 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
     captured = {}
     for patch in own_runs:
         conds = source_conds | {kind: to_conds(c) for kind, c in patch.target.items() if c is not None and kind in source_conds}
+        add_weight_hooks(guider, source_conds, conds)
         captured[patch] = CapturedRun()
         start_noise = noise if patch.noise is None else patch.noise.to(noise)
         sample(_Capture(guider, patch, captured[patch], sigmas), conds, start_noise.clone())
+        _check_seen(patch, captured[patch].has)
         done += 1
     base_model, device = guider.model_patcher.model, guider.model_patcher.load_device
     targets = {}
@@ -123,7 +125,11 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
             sources = {kind: source_conds[kind] if c is None else to_conds(c) for kind, c in patch.target.items() if kind in source_conds}
             # By the first call that needs them: some models encode with weights of their own (Anima), which are loaded by then.
             targets[patch] = {kind: cache(partial(encode, base_model, entries, kind, noise, device)) for kind, entries in sources.items()}
-    return sample(_Swap(guider, patches, captured, targets, sigmas), source_conds, noise)
+    swap = _Swap(guider, patches, captured, targets, sigmas)
+    drawn = sample(swap, source_conds, noise)
+    for patch, seen in swap.seen.items():
+        _check_seen(patch, seen.__contains__)
+    return drawn
 
 
 def _check_run(patch, source_conds, steps):
@@ -138,6 +144,16 @@ def _check_run(patch, source_conds, steps):
                 f"The target's {kind} conditioning has {len(conditioning)} entries, the source's has {len(source_conds[kind])}. "
                 "Give the target one entry, or one for each of the source's."
             )
+
+
+def _check_seen(patch, seen):
+    """A node with a way of its own to call the layers, or a cache, can keep them from us: better no picture than an unchanged one."""
+    missing = [name for name in patch.text_layers.names if not seen(name)]
+    if missing:
+        raise RuntimeError(
+            f"The attention of text layer {missing[0]} was not called for the target from step {patch.start} on: "
+            "another node leaves the layer out, has an attention of its own there, or skips these steps. Remove it, or let it begin later."
+        )
 
 
 def _around_call(executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options={}, **kwargs):
@@ -183,7 +199,7 @@ class _Call:
         for uuid, side in zip(self.options["uuids"], self.options["cond_or_uncond"]):
             # Guiders with more than two sides count them as they like; with two, the positive one comes first.
             by_side = ("positive", "negative")[side] if side < 2 else "positive"
-            at = places.get(uuid, {by_side: 0})  # another node may bring entries of its own
+            at = places.get(uuid, {None: 0})  # another node may bring entries of its own (PerpNeg)
             kind = next(iter(at)) if len(at) == 1 else by_side
             found.append((kind, at[kind]) if kind in ("positive", "negative") else None)
         return found
@@ -203,7 +219,8 @@ class _Call:
             options[key] = [options[key][n] for n in numbers]
         control = self.control and {k: [v if v is None else v[where] for v in values] for k, values in self.control.items()}
         concat = self.c_concat if self.c_concat is None else self.c_concat[where]
-        return self.executor(self.x[where], self.t[where], concat, kwargs.pop("c_crossattn", None), control, options, **kwargs)
+        context = kwargs.pop("c_crossattn", None)
+        return self.executor(self.x[where], self.t[where], concat, context, control, beside_caches(options), **kwargs)
 
 
 def _active(patch, sigma, sigmas):
@@ -240,6 +257,7 @@ class _Swap:
     def __init__(self, guider, patches, captured, targets, sigmas):
         self.guider, self.patches, self.captured, self.targets, self.sigmas = guider, patches, captured, targets, sigmas
         self.evaluated = Counter()
+        self.seen = {}  # patch -> layers whose keys and values were captured on the source's latents
         self.kept = {}  # patch -> chunk's entry -> {layer: parts}, where they are the same in all calls
 
     def options(self, call, stack):
@@ -278,7 +296,7 @@ class _Swap:
                 kind, at = entry
                 given = patch.target[kind]
                 target = (kind, at if given is None or len(given) > 1 else 0)
-                rows.append((call.chunk(number), self.captured[patch].get(target, call.sigma, occurrence)))
+                rows.append((call.chunk(number), self.captured[patch].get(target, call.sigma, occurrence, patch.text_layers.names)))
         return rows
 
     def _target_conds(self, patch, entries):
@@ -313,13 +331,14 @@ class _Swap:
             shapes = tuple((key, _shape(value.cond)) for key, value in sorted(cond["model_conds"].items()))
             by_shape.setdefault(shapes, []).append((number, cond))
         described = {key for conds in self.guider.conds.values() for cond in conds for key in cond["model_conds"]}
-        rows = []
+        rows, seen = [], self.seen.setdefault(patch, set())
         for group in by_shape.values():
             numbers, conds = zip(*group)
             layers = {}
 
             def keep(name, parts, layers=layers):
                 layers[name] = parts
+                seen.add(name)
 
             names = patch.text_layers.names
             with (

@@ -1,7 +1,5 @@
 """What a run of the target prompt leaves for the source's run: text keys and values, call by call."""
 
-import bisect
-
 import comfy.model_management
 import torch
 
@@ -46,12 +44,21 @@ class CapturedRun:
             free.extend(torch.empty((count, *tensor.shape), dtype=tensor.dtype, device=device))
         return free.pop()
 
-    def get(self, entry, sigma, occurrence):
-        """Keys and values of the same call of the target's run; a sampler that chooses its own noise levels (dpm_adaptive)
-        gets the nearest one."""
-        calls = self._calls[entry]
-        if sigma not in calls:
-            levels = sorted(calls)
-            at = bisect.bisect(levels, sigma)
-            sigma = min(levels[max(at - 1, 0) : at + 1], key=lambda level: abs(level - sigma))
-        return calls[sigma][min(occurrence, len(calls[sigma]) - 1)]
+    def has(self, layer):
+        """Whether any call went through the layer."""
+        return any(layer in record for levels in self._calls.values() for calls in levels.values() for record in calls)
+
+    def get(self, entry, sigma, occurrence, layers):
+        """{layer: keys and values} of the same call of the target's run.
+
+        A sampler that chooses its own noise levels (dpm_adaptive) gets the nearest one, and so does a call that a cache left out of
+        the target's run (EasyCache), wholly or from some layer on."""
+        found = {layer: self._nearest(self._calls.get(entry, {}), sigma, occurrence, layer) for layer in layers}
+        return {layer: parts for layer, parts in found.items() if parts is not None}
+
+    def _nearest(self, levels, sigma, occurrence, layer):
+        having = [level for level, calls in levels.items() if any(layer in record for record in calls)]
+        if not having:
+            return None
+        calls = levels[min(having, key=lambda level: abs(level - sigma))]
+        return min((abs(number - occurrence), number, record[layer]) for number, record in enumerate(calls) if layer in record)[2]

@@ -14,7 +14,7 @@ import inspect
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -119,7 +119,7 @@ def _per_row(mask, rows):
 def capture(family, diffusion_model, options, names, keep, stop_after=False):
     """keep(name, parts): a layer's text keys and values, and their mask if any, as _Attention.text_parts gives them.
     stop_after: raise CaptureDone behind the deepest layer."""
-    deepest = max(names, key=family.layer_names(diffusion_model).index)
+    deepest = [name for name in _modules(family, diffusion_model, names) if name in names][-1]
 
     def attention(name, call):
         keep(name, call.text_parts())
@@ -193,6 +193,17 @@ class _Now:
         self.counted = [None] * kinds
 
 
+def _modules(family, diffusion_model, names):
+    """Of all text layers, in execution order. Raises RuntimeError where a named one is not there."""
+    modules = family.modules(diffusion_model, family.layers)
+    if missing := [name for name in names if name not in modules]:
+        raise RuntimeError(
+            f"The model has no text layer {missing[0]} while it is called: another node has put blocks of its own in the place of the "
+            "model's (First Block Cache does). Remove it."
+        )
+    return modules
+
+
 @contextmanager
 def _text_attention(family, diffusion_model, options, names, attention):
     """Options in which the first attention of each named layer goes through attention(name, _Attention)."""
@@ -200,7 +211,7 @@ def _text_attention(family, diffusion_model, options, names, attention):
     now = _Now(len(counted))
     inner = options.get("optimized_attention_override")
 
-    def override(function, q, k, v, heads, *rest, **more):
+    def override(function, q, k, v, heads, *rest, inner=inner, **more):
         if inner is None:
             attend = function
         else:
@@ -217,12 +228,13 @@ def _text_attention(family, diffusion_model, options, names, attention):
         return attention(name, _Attention(attend, q, k, v, heads, mask, more, family.text(*now.counted, keys)))
 
     options = {**options, "optimized_attention_override": override}
-    modules = family.modules(diffusion_model, family.layers)
+    bare = {"optimized_attention_override": partial(override, inner=None)}
+    modules = _modules(family, diffusion_model, names)
     with ExitStack() as stack:
         stack.enter_context(uncompiled())
         for name in names:
             stack.enter_context(
-                _around_forward(modules[name], _noting(now, name, modules[name], None if family.passes_options else options))
+                _around_forward(modules[name], _noting(now, name, modules[name], None if family.passes_options else options, bare))
             )
         for kind, (pattern, argument) in enumerate(c.split(":") for c in counted):
             for module in family.modules(diffusion_model, [pattern]).values():
@@ -230,11 +242,17 @@ def _text_attention(family, diffusion_model, options, names, attention):
         yield options
 
 
-def _noting(now, name, module, options):
-    """options: for layers that do not pass them to the attention function themselves."""
+def _noting(now, name, module, options, bare):
+    """options: for layers that do not pass them to the attention function themselves. bare: for those that are called without ours, as
+    TeaCache and First Block Cache call Flux's."""
+    known = _parameters(type(module))
+    place = known.index("transformer_options") if "transformer_options" in known else None
 
     def around(forward, args, kwargs):
         now.layer = name
+        given = kwargs.get("transformer_options") or {}
+        if place is not None and len(args) <= place and "optimized_attention_override" not in given:
+            kwargs = {**kwargs, "transformer_options": {**given, **bare}}
         try:
             if options is None:
                 return forward(*args, **kwargs)

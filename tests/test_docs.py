@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from text_layers.benchmarks import edit_docs, family_table, guard_docs, localization_docs, lora_docs
+from text_layers.benchmarks import compatibility_docs, edit_docs, family_table, guard_docs, localization_docs, lora_docs
 from text_layers.benchmarks.tiny_models import MODELS
 
 pytestmark = pytest.mark.any_comfyui
@@ -31,6 +31,15 @@ def test_what_was_measured_of_loras_is_what_the_document_says():
 @pytest.mark.parametrize(("name", "docs"), [("guard", guard_docs), ("editing", edit_docs)])
 def test_what_was_measured_of_guard_and_edits_is_what_the_documents_say(name, docs):
     assert (ROOT / "docs" / f"{name}.md").read_text("utf-8") == docs.text(), f"renew it: python dev.py run {docs.__name__[12:]}"
+
+
+def test_the_compatibility_page_is_that_of_the_tests():
+    assert (ROOT / "docs" / "compatibility.md").read_text("utf-8") == compatibility_docs.text(), (
+        "renew it: python dev.py run benchmarks.compatibility_docs"
+    )
+    for *_, test in compatibility_docs.PROMPTS + compatibility_docs.MODELS:
+        file, name = test.split("::")
+        assert f"def {name}(" in (ROOT / "tests" / "patching" / file).read_text("utf-8"), test
 
 
 def test_every_class_was_checked():

@@ -23,7 +23,7 @@ class UNet(Family):
 
     def modules(self, diffusion_model, patterns):
         # In execution order, which is the order of ComfyUI's UNetModel's modules.
-        return {name: module for name, module in diffusion_model.named_modules() if _ATTN2.fullmatch(name)}
+        return {name: _own(module) for name, module in diffusion_model.named_modules() if _ATTN2.fullmatch(name)}
 
     def inject(self, transformer_options, layers, rows):
         return inject(transformer_options, layers, rows)
@@ -41,6 +41,14 @@ FAMILY = UNet(
     kv=lambda attention: parameters(attention.to_k) + parameters(attention.to_v),
     lora=("to_q", "to_k", "to_v", "to_out.0"),
 )
+
+
+def _own(module):
+    """The model's attention, inside of one that another node has put there (Layer Diffusion), which stays while the model is loaded."""
+    if hasattr(module, "to_k"):
+        return module
+    parts = [part for value in vars(module).values() for part in (value if isinstance(value, (list, tuple)) else [value])]
+    return next((part for part in parts if hasattr(part, "to_k")), module)
 
 
 def _place(name):

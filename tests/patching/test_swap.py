@@ -245,6 +245,12 @@ def test_a_second_copy_adds_up(oracle):
     assert torch.equal(draw(oracle, by_head), draw(oracle, patch_prompt(oracle.model, layers(oracle.model, "2, 4:0"), oracle.positive_B)))
 
 
+def test_the_last_of_two_on_a_layer_counts_on_the_sources_latents(sd3):
+    first = patch_prompt(sd3.model, layers(sd3.model, "2"), sd3.positive_B, method=SAME_LATENTS)
+    overruled = patch_prompt(first, layers(sd3.model, "2"), sd3.positive_A, sd3.negative, method=SAME_LATENTS)
+    assert torch.equal(draw(sd3, overruled), draw(sd3))
+
+
 @pytest.mark.parametrize("index", [1, 2])
 def test_all_heads_by_number_are_the_whole_layer(oracle, index):
     name = families.layer_names(oracle.model)[index]

