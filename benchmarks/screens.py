@@ -1,7 +1,7 @@
 """Screenshots of the nodes, the map and the workflows, from a real ComfyUI in a real browser.
 
-    python dev.py run benchmarks.screens              all of them, into web/docs and docs/pictures
-    python dev.py run benchmarks.screens nodes maps   some of them
+python dev.py run benchmarks.screens              all of them, into web/docs and docs/pictures
+python dev.py run benchmarks.screens nodes maps   some of them
 """
 
 import argparse
@@ -24,7 +24,13 @@ _MARGIN, _SPACE = 30, 70  # pixels
 _CHECKPOINT, _LORA, _LAYERS = "sd_xl_base_1.0.safetensors", "my text lora.safetensors", "my text layers.json"
 _VALUES = {"ckpt_name": _CHECKPOINT, "lora_name": _LORA, "file": _LAYERS, "unet": "IF-I-XL-v1.0", "width": 64, "height": 32}
 # Empty ones: they are named in the pictures and never read.
-_FILES = [f"checkpoints/{_CHECKPOINT}", "checkpoints/sd3_medium_incl_clips_t5xxlfp16.safetensors", f"loras/{_LORA}", f"text_layers/{_LAYERS}"]
+_FILES = [
+    f"checkpoints/{_CHECKPOINT}",
+    "checkpoints/sd3_medium_incl_clips_t5xxlfp16.safetensors",
+    f"loras/{_LORA}",
+    "loras/text_lora.safetensors",
+    f"text_layers/{_LAYERS}",
+]
 _DEMO_PROMPT = 'a red round sign on a blue wall that says "CAFE"'
 
 _BUILD = """async ([kind, small, values, maps]) => {
@@ -71,23 +77,21 @@ _BUILD = """async ([kind, small, values, maps]) => {
 }""".replace("SPACE", str(_SPACE))
 
 _BOX = """() => {
-  const boxes = window.app.graph.nodes.map((n) => [n.pos[0], n.pos[1] - 32, n.pos[0] + n.size[0], n.pos[1] + (n.flags.collapsed ? 0 : n.size[1])])
+  const boxes = window.app.graph.nodes.map((n) => [n.pos[0], n.pos[1] - 32, n.pos[0] + n.size[0], n.pos[1] + n.size[1]])
   return [0, 1].map((i) => Math.min(...boxes.map((b) => b[i]))).concat([2, 3].map((i) => Math.max(...boxes.map((b) => b[i]))))
 }"""
 
 
-def picture(canvas, box, scale=None, most=1.0):
-    """PIL's picture of a box [left, top, right, bottom] of the graph, as large as the page lets it be, `most` or `scale` pixels a unit."""
-    left, top, right, bottom = box
+def picture(canvas):
+    """PIL's picture of the graph, a pixel a unit where the page is large enough."""
+    left, top, right, bottom = canvas.page.evaluate(_BOX)
     view = canvas.page.viewport_size
     fits = min((view["width"] - 260) / (right - left + 2 * _MARGIN), (view["height"] - 140) / (bottom - top + 2 * _MARGIN))
-    scale = scale or min(most, fits)
+    scale = min(1.0, fits)
     # Clear of the bar at the left and the tabs above.
     offset = [180 / scale - left + _MARGIN, 100 / scale - top + _MARGIN]
-    canvas.page.evaluate(
-        "([scale, offset]) => { const ds = window.app.canvas.ds; ds.scale = scale; ds.offset = offset; window.app.canvas.setDirty(true, true) }",
-        [scale, offset],
-    )
+    script = "([scale, offset]) => { Object.assign(window.app.canvas.ds, {scale, offset}); window.app.canvas.setDirty(true, true) }"
+    canvas.page.evaluate(script, [scale, offset])
     canvas.page.mouse.move(5, 700)
     canvas.page.wait_for_timeout(800)
     width, height = ((b - a + 2 * _MARGIN) * scale for a, b in ((left, right), (top, bottom)))
@@ -116,7 +120,7 @@ def nodes(canvas):
         values = _VALUES | {"text": _DEMO_PROMPT} if kind != "TextLayersLoadDemoModel" else _VALUES
         canvas.page.evaluate(_BUILD, [kind, vars(small), values, maps])
         canvas.page.wait_for_timeout(700)
-        save(picture(canvas, canvas.page.evaluate(_BOX)), HELP / f"{kind}.webp")
+        save(picture(canvas), HELP / f"{kind}.webp")
 
 
 def maps(canvas):
@@ -125,12 +129,11 @@ def maps(canvas):
         for theme in ("dark", "light"):
             canvas.set("Comfy.ColorPalette", theme)
             for name in MAPS:
-                canvas.page.evaluate(
-                    _BUILD, ["TextLayersChoose", {"before": {}, "after": {}, "values": {}}, {}, {"demo": kept_map(name), "sdxl": kept_map(name)}]
-                )
+                alone = {"before": {}, "after": {}, "values": {}}
+                canvas.page.evaluate(_BUILD, ["TextLayersChoose", alone, {}, {"sdxl": kept_map(name)}])
                 canvas.page.wait_for_timeout(700)
                 renderer = "vue" if vue else "canvas"
-                save(picture(canvas, canvas.page.evaluate(_BOX)), PICTURES / f"map-{name.replace(' ', '-')}-{theme}-{renderer}.webp")
+                save(picture(canvas), PICTURES / f"map-{name.replace(' ', '-')}-{theme}-{renderer}.webp")
     canvas.set("Comfy.ColorPalette", "dark")
     canvas.set("Comfy.VueNodes.Enabled", False)
 
@@ -142,8 +145,7 @@ def workflows(canvas):
             entry = canvas.run(600)
             assert entry["status"]["status_str"] == "success", entry["status"]
             canvas.page.wait_for_timeout(6000)  # until the notice that it is done has gone
-        image = picture(canvas, canvas.page.evaluate(_BOX))
-        save(image, PICTURES / f"{path.stem}.webp")
+        save(picture(canvas), PICTURES / f"{path.stem}.webp")
 
 
 def main():

@@ -34,7 +34,9 @@ GRAPHS = {
         {"model": ("CheckpointLoaderSimple", 0), "clip": ("CheckpointLoaderSimple", 1), "text_layers": ("TextLayersChoose", 0)},
         {0: [_SAMPLER], 1: [("CLIPTextEncode", "clip")]},
     ),
-    "TextLayersCutLora": Small({"model": ("CheckpointLoaderSimple", 0), "text_layers": ("TextLayersChoose", 0)}, {0: [("SaveLoRA", "lora")]}),
+    "TextLayersCutLora": Small(
+        {"model": ("CheckpointLoaderSimple", 0), "text_layers": ("TextLayersChoose", 0)}, {0: [("SaveLoRA", "lora")]}
+    ),
     "TextLayersTrainLora": Small(
         {
             "model": _MODEL,
