@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 from PIL import Image
 
@@ -20,6 +21,7 @@ from .small_graphs import GRAPHS
 HELP, PICTURES = ROOT / "web" / "docs", ROOT / "docs" / "pictures"
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 MAPS = ("SDXL", "SD3", "demo U-Net")
+LOOKS = [f"{theme}-{renderer}" for renderer in ("canvas", "vue") for theme in ("dark", "light")]
 _MARGIN, _SPACE = 30, 70  # pixels
 _CHECKPOINT, _LORA, _LAYERS = "sd_xl_base_1.0.safetensors", "my text lora.safetensors", "my text layers.json"
 _VALUES = {"ckpt_name": _CHECKPOINT, "lora_name": _LORA, "file": _LAYERS, "unet": "IF-I-XL-v1.0", "width": 64, "height": 32}
@@ -124,16 +126,15 @@ def nodes(canvas):
 
 
 def maps(canvas):
-    for vue in (False, True):
-        canvas.set("Comfy.VueNodes.Enabled", vue)
-        for theme in ("dark", "light"):
-            canvas.set("Comfy.ColorPalette", theme)
-            for name in MAPS:
-                alone = {"before": {}, "after": {}, "values": {}}
-                canvas.page.evaluate(_BUILD, ["TextLayersChoose", alone, {}, {"sdxl": kept_map(name)}])
-                canvas.page.wait_for_timeout(700)
-                renderer = "vue" if vue else "canvas"
-                save(picture(canvas), PICTURES / f"map-{name.replace(' ', '-')}-{theme}-{renderer}.webp")
+    for look in LOOKS:
+        theme, renderer = look.split("-")
+        canvas.set("Comfy.VueNodes.Enabled", renderer == "vue")
+        canvas.set("Comfy.ColorPalette", theme)
+        for name in MAPS:
+            alone = {"before": {}, "after": {}, "values": {}}
+            canvas.page.evaluate(_BUILD, ["TextLayersChoose", alone, {}, {"sdxl": kept_map(name)}])
+            canvas.page.wait_for_timeout(700)
+            save(picture(canvas), PICTURES / f"map-{name.replace(' ', '-')}-{look}.webp")
     canvas.set("Comfy.ColorPalette", "dark")
     canvas.set("Comfy.VueNodes.Enabled", False)
 
@@ -146,6 +147,28 @@ def workflows(canvas):
             assert entry["status"]["status_str"] == "success", entry["status"]
             canvas.page.wait_for_timeout(6000)  # until the notice that it is done has gone
         save(picture(canvas), PICTURES / f"{path.stem}.webp")
+
+
+def page():
+    """docs/screens.md"""
+    lines = [
+        "# What it looks like",
+        "",
+        "Made by `python dev.py run benchmarks.screens`, in a real ComfyUI; the demo workflows have run.",
+        "",
+    ]
+    lines += ["## The map of the text layers", "", "On the canvas and as Vue nodes, in the dark and the light theme.", ""]
+    for name in MAPS:
+        stem = f"pictures/map-{name.replace(' ', '-')}"
+        lines += [f"**{name}**", "", " ".join(f"![{name}, {look}]({stem}-{look}.webp)" for look in LOOKS), ""]
+    lines += ["## Workflows", ""]
+    for path in WORKFLOWS:
+        lines += [f"### {path.stem}", "", f"![{path.stem}](pictures/{quote(path.stem)}.webp)", ""]
+    lines += ["## Nodes", ""]
+    for kind in GRAPHS:
+        title = (HELP / f"{kind}.md").read_text("utf-8").splitlines()[0][2:]
+        lines += [f"### {title}", "", f"[Help page](../web/docs/{kind}.md)", "", f"![{title}](../web/docs/{kind}.webp)", ""]
+    return "\n".join(lines)
 
 
 def main():
@@ -165,6 +188,7 @@ def main():
                 canvas.set("Comfy.NodeBadge.NodeSourceBadgeMode", "None")
                 for part in chosen:
                     parts[part](canvas)
+    (ROOT / "docs" / "screens.md").write_text(page(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,21 @@
 """What is generated is up to date."""
 
 import json
+import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
-from text_layers.benchmarks import compatibility_docs, edit_docs, family_table, guard_docs, localization_docs, lora_docs
+from text_layers.benchmarks import (
+    compatibility_docs,
+    edit_docs,
+    family_table,
+    guard_docs,
+    localization_docs,
+    lora_docs,
+    screens,
+    small_graphs,
+)
 from text_layers.benchmarks.tiny_models import MODELS
 
 pytestmark = pytest.mark.any_comfyui
@@ -54,3 +65,14 @@ def test_contributing_shows_a_family_as_it_is():
     for path in ("patching/adapters/krea2.py", "benchmarks/tiny_models/krea2.py"):
         lines = (ROOT / path).read_text("utf-8").splitlines()
         assert "\n".join(lines) in "\n".join(added), f"{path} has changed; CONTRIBUTING.md shows it"
+
+
+def test_every_node_and_workflow_is_shown():
+    """And every picture of a document is there."""
+    text = (ROOT / "docs" / "screens.md").read_text("utf-8")
+    assert text == screens.page(), "renew it: python dev.py run benchmarks.screens"
+    documents = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "web" / "docs").glob("*.md")]
+    for document in documents:
+        for name in re.findall(r"!\[[^]]*\]\(([^)]+)\)", document.read_text("utf-8")):
+            assert (document.parent / unquote(name)).is_file(), (document.name, name)
+    assert set(small_graphs.GRAPHS) == {path.stem for path in (ROOT / "web" / "docs").glob("*.md")}

@@ -74,3 +74,16 @@ def test_training_shows_itself_at_work_and_mends_the_word(server, canvas):
 
 def pixels(server, entry):
     return {node: Image.open(io.BytesIO(data)).tobytes() for node, data in server.pictures(entry).items()}
+
+
+def test_a_help_page_opens_with_its_picture(canvas):
+    canvas.drop(next(w for w in WORKFLOWS if w.name.startswith("Edit") and "demo U-Net" in w.name))
+    canvas.fit()
+    canvas.page.locator(".text-layers-map .count").click()  # somewhere on the node
+    canvas.page.mouse.move(5, 700)
+    canvas.page.wait_for_timeout(1000)
+    canvas.page.get_by_test_id("info-button").click()
+    picture = canvas.page.locator("img[src*='TextLayersChoose.webp']")
+    picture.wait_for(timeout=20_000)
+    canvas.page.wait_for_function("document.querySelector(\"img[src*='TextLayersChoose.webp']\").naturalWidth > 300")
+    canvas.page.screenshot(path=str(canvas.pictures / "help.png"))
