@@ -22,6 +22,7 @@ HELP, PICTURES = ROOT / "web" / "docs", ROOT / "docs" / "pictures"
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 MAPS = ("SDXL", "SD3", "demo U-Net")
 LOOKS = [f"{theme}-{renderer}" for renderer in ("canvas", "vue") for theme in ("dark", "light")]
+EXPLORED = (4, 5, 6)
 _MARGIN, _SPACE = 30, 70  # pixels
 _CHECKPOINT, _LORA, _LAYERS = "sd_xl_base_1.0.safetensors", "my text lora.safetensors", "my text layers.json"
 _VALUES = {"ckpt_name": _CHECKPOINT, "lora_name": _LORA, "file": _LAYERS, "unet": "IF-I-XL-v1.0", "width": 64, "height": 32}
@@ -78,15 +79,16 @@ _BUILD = """async ([kind, small, values, maps]) => {
   app.canvas.setDirty(true, true)
 }""".replace("SPACE", str(_SPACE))
 
-_BOX = """() => {
-  const boxes = window.app.graph.nodes.map((n) => [n.pos[0], n.pos[1] - 32, n.pos[0] + n.size[0], n.pos[1] + n.size[1]])
+_BOX = """(titles) => {
+  const shown = window.app.graph.nodes.filter((n) => !titles || titles.includes(`${n.type} ${n.title}`))
+  const boxes = shown.map((n) => [n.pos[0], n.pos[1] - 32, n.pos[0] + n.size[0], n.pos[1] + n.size[1]])
   return [0, 1].map((i) => Math.min(...boxes.map((b) => b[i]))).concat([2, 3].map((i) => Math.max(...boxes.map((b) => b[i]))))
 }"""
 
 
-def picture(canvas):
-    """PIL's picture of the graph, a pixel a unit where the page is large enough."""
-    left, top, right, bottom = canvas.page.evaluate(_BOX)
+def picture(canvas, node=None):
+    """PIL's picture of the graph, or of a node by its type and title; a pixel a unit where the page is large enough."""
+    left, top, right, bottom = canvas.page.evaluate(_BOX, node and [node])
     view = canvas.page.viewport_size
     fits = min((view["width"] - 260) / (right - left + 2 * _MARGIN), (view["height"] - 140) / (bottom - top + 2 * _MARGIN))
     scale = min(1.0, fits)
@@ -149,6 +151,31 @@ def workflows(canvas):
         save(picture(canvas), PICTURES / f"{path.stem}.webp")
 
 
+def explorer(canvas):
+    """What the map's click shows: three layers of the demo U-Net."""
+    canvas.drop(next(path for path in WORKFLOWS if path.stem == "Explore text layers - demo U-Net"))
+    panels = []
+    for layer in EXPLORED:
+        canvas.fit()
+        with canvas.queued() as found:
+            canvas.page.locator(f".text-layers-map [data-layer='{layer}']").click()
+        assert found[0]["status"]["status_str"] == "success", found[0]["status"]
+        canvas.page.mouse.move(5, 700)
+        canvas.page.evaluate("window.app.canvas.deselectAll()")
+        canvas.page.wait_for_timeout(6000)  # until the notice that it is done has gone
+        chosen = picture(canvas, "TextLayersChoose Click a layer")
+        drawn = picture(canvas, "PreviewImage Source, with the target in the chosen layers")
+        drawn = drawn.resize((chosen.width, round(drawn.height * chosen.width / drawn.width)), Image.LANCZOS)
+        panel = Image.new("RGB", (chosen.width, chosen.height + drawn.height))
+        panel.paste(chosen, (0, 0))
+        panel.paste(drawn, (0, chosen.height))
+        panels.append(panel)
+    sheet = Image.new("RGB", (sum(panel.width for panel in panels), panels[0].height))
+    for number, panel in enumerate(panels):
+        sheet.paste(panel, (number * panel.width, 0))
+    save(sheet, ROOT / "docs" / "explorer.webp")
+
+
 def page():
     """docs/screens.md"""
     lines = [
@@ -172,7 +199,7 @@ def page():
 
 
 def main():
-    parts = {"nodes": nodes, "maps": maps, "workflows": workflows}
+    parts = {"nodes": nodes, "maps": maps, "workflows": workflows, "explorer": explorer}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}; all without one")
     chosen = parser.parse_args().parts or list(parts)
