@@ -28,7 +28,9 @@ PROMPTS = [
     ("DifferentialDiffusion", "a function of the mask", WORKS, WORKS, f"{CONDITIONING}::test_differential_diffusion"),
     ("Set Latent Noise Mask", "a mask", WORKS, WORKS, f"{SAMPLERS}::test_an_inpainting_mask"),
     ("BasicGuider, DualCFGGuider, PerpNegGuider", "other guiders", WORKS, WORKS, f"{SAMPLERS}::test_other_guiders"),
-    ("every sampler and scheduler of KSampler", "", WORKS, WORKS, "test_swap.py::test_every_sampler"),
+    ("every scheduler of KSampler", "noise levels", WORKS, WORKS, "test_swap.py::test_every_scheduler"),
+    ("every sampler of KSampler", "calls the model as often as it likes", "keys and values do not depend on it", WORKS,
+     "test_swap.py::test_every_sampler"),
     ("KSampler (Advanced) in two stages", "", "works", "works", f"{SAMPLERS}::test_two_stages_with_the_sources_own_prompt"),
 ]  # fmt: skip
 MODELS = [
@@ -95,6 +97,9 @@ the same result.
 ## Prompts, samplers, guiders
 
 {table([*head, "test, in `tests/patching`"], rows)}
+
+Hooks other than LoRAs (transformer options, as Prompt Control sets) count where the source's conditioning has them, and are left out of a
+target's own run when only the target's has.
 
 ## Models and caches
 

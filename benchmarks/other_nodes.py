@@ -202,7 +202,7 @@ def attention_couple(model, bench):
 class _Shared(torch.nn.Module):
     def __init__(self, attention):
         super().__init__()
-        self.heads, self.own = attention.heads, [attention]
+        self.own = [attention]
 
     def forward(self, x, context=None, value=None, **kwargs):
         return self.own[0](x, context=context, value=value, **kwargs) + 0.1 * x
@@ -211,7 +211,7 @@ class _Shared(torch.nn.Module):
 def attention_modules(model, bench):
     """An object patch of the text layers' modules themselves."""
     patched = model.clone()
-    for name in ("middle_block.1.transformer_blocks.0.attn2", "output_blocks.0.1.transformer_blocks.0.attn2"):
+    for name in (f"{block}.1.transformer_blocks.0.attn2" for block in ("input_blocks.3", "middle_block", "output_blocks.0")):
         key = f"diffusion_model.{name}"
         patched.add_object_patch(key, _Shared(patched.get_model_object(key)))
     return patched

@@ -49,6 +49,11 @@ def add_weight_hooks(guider, source_conds, conds):
     for entries in (*source_conds.values(), *conds.values()):
         comfy.sampler_helpers.get_hooks_from_cond(entries, hooks)
     if any(hook not in registered.hooks for hook in hooks.get_type(comfy.hooks.EnumHookType.Weight)):
+        if getattr(guider.model_patcher, "is_dynamic", bool)():  # decided by the source's conditioning alone, before we are asked
+            raise ValueError(
+                "The target's conditioning has a LoRA by a hook and the source's has none. Give the source one too (of strength 0 if need "
+                "be), or take a LoRA loader."
+            )
         target = comfy.hooks.create_target_dict(comfy.hooks.EnumWeightTarget.Model)
         guider.model_patcher.register_all_hook_patches(hooks, target, guider.model_options, registered)
         guider.model_options["registered_hooks"] = registered
