@@ -25,8 +25,12 @@ def lora_path(name):
 
 
 def _version(name):
-    """Changes when the file does, so that a new one of the same name is read again."""
-    status = lora_path(name).stat()
+    """Changes when the file does, so that a new one of the same name is read again. None for what is no file: ComfyUI 0.3 writes what is
+    raised here into its log, which half a character ends; the node itself says what is wrong."""
+    path = folder_paths.get_full_path("loras", name) if isinstance(name, str) else None
+    if path is None:
+        return None
+    status = Path(path).stat()
     return f"{name} {status.st_size} {status.st_mtime_ns}"
 
 

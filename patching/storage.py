@@ -31,7 +31,7 @@ def find(name):
     """The path of a file; raises FileNotFoundError for one that is not among names()."""
     if name not in names():
         known = ", ".join(names()) or "none"
-        raise FileNotFoundError(f"There is no text layers file {name} in models/{FOLDER}. There are: {known}.")
+        raise FileNotFoundError(f"There is no text layers file {shortened(name)} in models/{FOLDER}. There are: {known}.")
     return Path(folder_paths.get_full_path_or_raise(FOLDER, name))
 
 
@@ -74,6 +74,8 @@ def load(name):
 
 
 def version(name):
-    """Of a file, whose size does not matter: it is not read."""
+    """Of a file, whose size does not matter: it is not read. None for one that is not there."""
+    if name not in names():
+        return None
     status = find(name).stat()
     return f"{name} {status.st_size} {status.st_mtime_ns}"

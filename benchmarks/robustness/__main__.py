@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from ..comfy_server import running
+from ..comfy_server import ROOT, running
 from ..record import environment
 from . import fuzz, interruptions, layer_files, prompts, queues, written
 
@@ -89,7 +89,7 @@ def main():
         base = Path(folder) / "outer" / "comfyui"
         base.mkdir(parents=True)
         prompts.write_files(base)
-        before = written.snapshot(base, comfyui, [comfyui])
+        before = written.snapshot(base, comfyui, [ROOT, comfyui])
         alone = list(tried(comfyui, base, fuzz.of_core()))
         keep("nodes_of_comfyui_alone", {_name(case): f"{one.kind}: {one.error[:120]}" for case, one in alone if one.kind in _BAD})
         ending = {case.what for case, one in alone if fuzz.ends_the_server(one)}
@@ -105,7 +105,7 @@ def main():
         for model in ("unet", "mmdit"):
             with running(comfyui, base) as server:
                 keep(f"edits, {model}", queues.memory(server, model, a.edits))
-        keep("written_outside", written.outside(before, written.snapshot(base, comfyui, [comfyui]), base))
+        keep("written_outside", written.outside(before, written.snapshot(base, comfyui, [ROOT, comfyui]), base))
 
 
 if __name__ == "__main__":

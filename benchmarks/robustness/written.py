@@ -16,12 +16,12 @@ _NOT_LOOKED_AT = {"__pycache__", ".git", ".dev", ".ruff_cache", "custom_nodes"}
 
 
 def snapshot(base, comfyui, whole=()):
-    """{path: (size, time of change)}: all of the folder around base, of the pack and of the folders `whole`; elsewhere what has a name
-    from the hostile file names."""
+    """{path: (size, time of change)}: all of the folder around base and of the folders `whole`; in others what has a name from the
+    hostile file names."""
     found = {}
-    for folder in (base.parent, ROOT, *whole):
+    for folder in (base.parent, *whole):
         found |= _files(folder)
-    for folder in {*base.parents, comfyui, Path(tempfile.gettempdir()), Path("/tmp"), Path.home(), Path.cwd(), Path("/")}:
+    for folder in {*base.parents, ROOT, comfyui, Path(tempfile.gettempdir()), Path("/tmp"), Path.home(), Path.cwd(), Path("/")}:
         found |= {path: _status(path) for path in _inside(folder) if STOLEN in path.name}
     return found
 

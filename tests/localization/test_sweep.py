@@ -56,6 +56,12 @@ def test_rows_are_the_pictures_of_patch_prompt(demo):
         assert np.abs(drawing.decode(drawn[picture][None])[0].astype(int) - alone).max() <= 8
 
 
+def test_seeds_go_round_where_torch_has_no_more(demo):
+    """The largest seed of the node, and the next pair's."""
+    last, first = (Drawing(*demo[1], PAIRS, setting(seed, 16)) for seed in (2**64 - 1, 0))
+    assert last.noise(1).equal(first.noise(0)) and not last.noise(0).equal(last.noise(1))
+
+
 class Unpadded:
     """A CLIP whose prompts end with their word: the demo's without the tokens of empty slots behind it."""
 

@@ -99,3 +99,13 @@ def test_lists_are_looked_at_one_by_one(demo):
     given = ([model], latents, [prompt], [layers], [2], [2.0], [1e-3], [1], [1], [0], ["fp32"], ["none: begin anew"], [False], [1])
     with pytest.raises(ValueError, match="latents is a value of type dict, but it takes latents"):
         TrainLocalizedLora.execute(*given)
+
+
+@pytest.mark.parametrize("name", ["gone", "", "../gone", "a\0b", "CAFE \ud800", "x" * 100_000, None, 5, ["a"], {}])
+def test_versions_of_what_is_no_file(name):
+    """Asked for before anything is checked; what they raise would end ComfyUI 0.3's worker."""
+    from text_layers.nodes.lora import CutLora, LoadLocalizedLora
+    from text_layers.nodes.text_layers import LoadTextLayers
+
+    assert LoadTextLayers.fingerprint_inputs(None, name) is None
+    assert CutLora.fingerprint_inputs(name) is None and LoadLocalizedLora.fingerprint_inputs(name, model=None) is None

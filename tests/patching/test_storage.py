@@ -57,5 +57,7 @@ def test_a_file_that_has_changed_has_another_version(folder):
     assert storage.version("mine.json") == before
     path.write_text("{}")
     assert storage.version("mine.json") != before
-    with pytest.raises(FileNotFoundError, match=r"There is no text layers file gone\.json"):
-        storage.version("gone.json")
+    assert storage.version("gone.json") is None
+    with pytest.raises(FileNotFoundError, match=r"There is no text layers file gone\.json") as error:
+        storage.load("gone.json\ud800")
+    str(error.value).encode()
