@@ -76,3 +76,12 @@ def test_every_node_and_workflow_is_shown():
         for name in re.findall(r"!\[[^]]*\]\(([^)]+)\)", document.read_text("utf-8")):
             assert (document.parent / unquote(name)).is_file(), (document.name, name)
     assert set(small_graphs.GRAPHS) == {path.stem for path in (ROOT / "web" / "docs").glob("*.md")}
+
+
+def test_what_the_readme_claims_was_measured():
+    readme = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    for claim in quality.claims():
+        assert claim.said in readme, claim.said
+        path = claim.by.split("::")[0]
+        assert claim.file or (ROOT / path).exists()
+    assert (ROOT / "docs" / "quality.md").read_text("utf-8") == quality.text(), "renew it: python dev.py run benchmarks.quality"
