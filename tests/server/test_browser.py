@@ -87,3 +87,19 @@ def test_a_help_page_opens_with_its_picture(canvas):
     picture.wait_for(timeout=20_000)
     canvas.page.wait_for_function("document.querySelector(\"img[src*='TextLayersChoose.webp']\").naturalWidth > 300")
     canvas.page.screenshot(path=str(canvas.pictures / "help.png"))
+
+
+def test_templates_are_offered_with_their_pictures_and_open(canvas):
+    page = canvas.page
+    page.evaluate("window.app.extensionManager.command.execute('Comfy.BrowseTemplates')")
+    page.get_by_text("renamed-by-manager", exact=True).first.click()
+    path = next(w for w in WORKFLOWS if w.name.startswith("Explore") and "U-Net" in w.name)
+    card = page.get_by_text(path.stem, exact=True).first
+    card.scroll_into_view_if_needed()
+    page.wait_for_timeout(1500)
+    page.screenshot(path=str(canvas.pictures / "templates.png"))
+    widths = page.evaluate("[...document.querySelectorAll('[role=dialog] img')].map(i => i.naturalWidth)")
+    assert widths and min(widths) >= 400
+    card.click()
+    page.wait_for_function("n => window.app.graph.nodes.length === n", arg=len(json.loads(path.read_text("utf-8"))["nodes"]))
+    page.locator(".text-layers-map [role='option']").first.wait_for()
