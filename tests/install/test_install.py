@@ -35,9 +35,9 @@ def test_the_zip_has_all_that_runs_and_nothing_of_development(archive):
     assert tops == {
         "__init__.py", "pyproject.toml", "requirements.txt", "README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE",
         "nodes", "localization", "lora", "guard", "inversion", "patching", "scoring", "deepfloyd", "demo",
-        "web", "locales", "workflows", "docs",
+        "web", "locales", "workflows", "subgraphs", "docs",
     }  # fmt: skip
-    for folder in ("nodes", "patching", "web", "locales", "workflows", "demo/weights", "demo/words"):
+    for folder in ("nodes", "patching", "web", "locales", "workflows", "subgraphs", "demo/weights", "demo/words"):
         here = {str(f.relative_to(ROOT)) for f in (ROOT / folder).rglob("*") if f.is_file() and f.suffix != ".pyc"}
         assert here and here <= names, here - names
     shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
@@ -99,6 +99,8 @@ def check_what_is_served(server, name, folder):
     for template in templates:
         assert json.loads(server.get(f"/api/workflow_templates/{quote(name)}/{quote(template)}.json"))["nodes"]
         assert server.get(f"/api/workflow_templates/{quote(name)}/{quote(template)}.jpg")
+    blueprints = [one["name"] for one in server.json("/global_subgraphs").values() if one["info"]["node_pack"] == f"custom_nodes.{name}"]
+    assert set(blueprints) == {path.stem for path in (ROOT / "subgraphs").glob("*.json")}
 
 
 def use(server, prefix):

@@ -1,0 +1,66 @@
+"""What a hand does on ComfyUI's page: opens the search box, puts nodes down, pulls links, writes words and numbers."""
+
+EMPTY = (900, 1200)  # a place on the canvas where no node comes to lie
+
+
+def blank(page):
+    """A new workflow, whose coordinates are those of the screen."""
+    page.evaluate("window.app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
+    page.wait_for_function("window.app.graph.nodes.length === 0")
+    page.evaluate("() => { window.app.canvas.ds.scale = 1; window.app.canvas.ds.offset = [0, 0]; window.app.canvas.setDirty(true, true) }")
+
+
+def place(page, script, *values):
+    """Where something of the graph is on the screen; script: an expression for [x, y] on the canvas."""
+    return page.evaluate(f"v => window.app.canvasPosToClientPos([...({script})(...v)])", list(values))
+
+
+def add(page, search, kind, x, y):
+    """From the search box, which a double click opens; a click then puts the node down. kind: a node's type or a blueprint's name."""
+    page.mouse.dblclick(*EMPTY)
+    page.locator("input:focus").wait_for()
+    page.keyboard.type(search)
+    page.wait_for_timeout(700)
+    page.keyboard.press("Enter")
+    page.wait_for_function("window.app.graph.nodes.some(n => n.flags.ghost)")
+    page.wait_for_timeout(400)
+    page.mouse.move(x, y, steps=5)
+    page.wait_for_timeout(400)  # no hand is quicker, and the page would take this click for another's second
+    page.mouse.click(x, y)
+    page.wait_for_function("!window.app.graph.nodes.some(n => n.flags.ghost)")
+    page.wait_for_timeout(500)
+    newest = "() => window.app.graph.nodes.map(n => [n.id, n.subgraph?.name ?? n.type]).sort((a, b) => b[0] - a[0])[0]"
+    added = page.evaluate(newest)
+    assert added[1] == kind, f"the search box gave {added} for {search}"
+    return added[0]
+
+
+def connect(page, source, output, target, name):
+    slot = "(id, name) => { const n = window.app.graph.getNodeById(id); return n.%s(n.%s.findIndex(s => s.name === name)) }"
+    page.mouse.move(*place(page, slot % ("getOutputPos", "outputs"), source, output))
+    page.mouse.down()
+    page.mouse.move(*place(page, slot % ("getInputPos", "inputs"), target, name), steps=6)
+    page.mouse.up()
+
+
+def write_number(page, node, name, text):
+    at = """(id, name) => {
+      const n = window.app.graph.getNodeById(id)
+      return [n.pos[0] + n.size[0] - 60, n.pos[1] + n.widgets.find(w => w.name === name).y + 10]
+    }"""
+    page.mouse.dblclick(*place(page, at, node, name))
+    dialog = page.locator(".graphdialog input")
+    dialog.fill(text)
+    dialog.press("Enter")
+    page.wait_for_timeout(200)
+
+
+def write_prompt(page, node, name, text):
+    """Over what stands in a text box."""
+    at = """(id, name) => {
+      const n = window.app.graph.getNodeById(id)
+      return [n.pos[0] + 100, n.pos[1] + n.widgets.find(w => w.name === name).y + 30]
+    }"""
+    page.mouse.click(*place(page, at, node, name))
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type(text)
