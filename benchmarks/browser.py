@@ -61,12 +61,12 @@ class Canvas:
         workflow = json.loads(path.read_text("utf-8"))
         self.page.evaluate(_DROP, [path.name, path.read_text("utf-8")])
         self.page.wait_for_function("n => window.app.graph.nodes.length === n", arg=len(workflow["nodes"]), timeout=30_000)
-        self.page.wait_for_timeout(1000)
+        self.page.wait_for_timeout(700)
         return workflow
 
     def set(self, setting, value):
         self.page.evaluate("([s, v]) => window.app.extensionManager.setting.set(s, v)", [setting, value])
-        self.page.wait_for_timeout(1500)
+        self.page.wait_for_timeout(700)  # it is drawn anew
 
     def fit(self):
         self.page.evaluate("window.app.canvas.deselectAll()")  # what is selected would fill the view

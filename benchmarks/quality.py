@@ -74,7 +74,8 @@ def _costs():
     command = "benchmarks.cost --rounds 8 --out benchmarks/results/cost.json"
     ratios = load("cost")["ratios"]
     rows = []
-    for title, unet, mmdit in (("demo models", "demo unet", "demo mmdit"), ("SDXL; Stable Diffusion 3 medium", "SDXL, full size", "SD3-medium, full size")):
+    full_size = "SDXL; Stable Diffusion 3 medium", "SDXL, full size", "SD3-medium, full size"
+    for title, unet, mmdit in (("demo models", "demo unet", "demo mmdit"), full_size):
         own, same = "target's own run", "target on the source's latents"
         cells = [ratios[unet][own], ratios[mmdit][own], ratios[mmdit][same]]
         figures = [f"{c['median']:.2f} ({c['smallest']:.2f} to {c['largest']:.2f})" for c in cells]
@@ -84,7 +85,8 @@ def _costs():
 
 def _oracle():
     worst = {f: max(row["error"] for row in load("oracle") if row["family"] == f) for f in ("sdxl", "sd3")}
-    said = f"Worst error: {_short(worst['sdxl'])} for SDXL (tolerance 1e-2), {_short(worst['sd3'])} for Stable Diffusion 3 (tolerance 5e-4)."
+    sdxl, sd3 = (_short(worst[family]) for family in ("sdxl", "sd3"))
+    said = f"Worst error: {sdxl} for SDXL (tolerance 1e-2), {sd3} for Stable Diffusion 3 (tolerance 5e-4)."
     return Claim(said, "benchmarks.oracle tests/oracle --out benchmarks/results/oracle.json", "oracle")
 
 
@@ -122,7 +124,7 @@ def _robustness():
     command = "benchmarks.robustness --out benchmarks/results/robustness.json"
     found = load("robustness")
     fuzz, stops = found["fuzz"], found["interruptions"]["all"]
-    outcomes, errors = fuzz["outcomes"], fuzz["errors"]
+    outcomes, errors, seconds = fuzz["outcomes"], fuzz["errors"], stops["seconds_to_stop"]
     growth = max(abs(found[f"edits, {name}"]["mb_per_edit"]) for name in ("unet", "mmdit"))
     edits = sum(found[f"edits, {name}"]["succeeded"] for name in ("unet", "mmdit"))
     return [
@@ -132,8 +134,8 @@ def _robustness():
             f"{outcomes['error in a node']:,} by a node, of which {errors['said by the pack']:,} in its own words",
             f"To {outcomes['500']} the server itself answered 500",
             f"{found['layer_files']['refused']} of {found['layer_files']['files']} broken files of text layers were refused",
-            f"{stops['interrupted']} interruptions at random moments: {stops['seconds_to_stop']['median']:.2f} s to stop in the median, "
-            f"{stops['seconds_to_stop']['largest']:.1f} s at most, and {stops['same_pictures_afterwards']} times the same picture afterwards",
+            f"{stops['interrupted']} interruptions at random moments: {seconds['median']:.2f} s to stop in the median, "
+            f"{seconds['largest']:.1f} s at most, and {stops['same_pictures_afterwards']} times the same picture afterwards",
             f"{edits} edits in two queues: {growth:.1f} MB of memory more an edit",
             f"{len(found['written_outside'])} files were written outside of ComfyUI's folders",
         )
@@ -179,7 +181,7 @@ def claims():
 def text():
     """docs/quality.md"""
     dates = json.loads(DATES.read_text("utf-8"))
-    rows = []
+    rows, alone = [], load("robustness")["nodes_of_comfyui_alone"]
     for claim in claims():
         if claim.file:
             result = load(claim.file)
@@ -201,10 +203,10 @@ More figures, with their intervals: [localization](localization.md), [LoRAs](lor
 
 ## What ComfyUI's server does by itself
 
-Prompts that are no prompts make the server of ComfyUI 0.30.0 answer 500, with its own nodes alone, or end its worker. They are counted apart
-and are not the pack's:
+Prompts that are no prompts make the server of ComfyUI 0.30.0 answer 500, with its own nodes alone, or end its worker. They are counted
+apart and are not the pack's:
 
-{table(["sent to ComfyUI's nodes", "what happened"], [[k, f"`{v}`"] for k, v in load("robustness")["nodes_of_comfyui_alone"].items()])}
+{table(["sent to ComfyUI's nodes", "what happened"], [[case, f"`{what}`"] for case, what in alone.items()])}
 
 ## What is not measured
 

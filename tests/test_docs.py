@@ -13,6 +13,7 @@ from text_layers.benchmarks import (
     guard_docs,
     localization_docs,
     lora_docs,
+    quality,
     screens,
     small_graphs,
 )

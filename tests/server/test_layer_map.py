@@ -19,7 +19,7 @@ NAMES = json.loads(EDIT.read_text())["nodes"][6]["properties"]["text layers map"
 PALETTES = ("dark", "light", "solarized", "arc", "nord", "github")
 
 
-@pytest.fixture(params=[False, True], ids=["canvas nodes", "Vue nodes"])
+@pytest.fixture(scope="module", params=[False, True], ids=["canvas nodes", "Vue nodes"])
 def renderer(request, canvas):
     canvas.set("Comfy.VueNodes.Enabled", request.param)
     return request.param
