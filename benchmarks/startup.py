@@ -48,17 +48,19 @@ def main():
         for kind in KINDS if number % 2 else KINDS[::-1]:
             measured[kind].append(seconds(comfyui, kind == "with"))
         print(f"round {number + 1} of {options.rounds}: {', '.join(f'{kind} {measured[kind][-1][1]:.2f} s' for kind in KINDS)}", flush=True)
-    medians = {kind: [statistics.median(column) for column in zip(*rounds)] for kind, rounds in measured.items()}
+    differences = [[w - o for w, o in zip(with_it, without)] for with_it, without in zip(measured["with"], measured["without"])]
+    wall, used = zip(*differences)
     result = {
         **environment(),
         "rounds": options.rounds,
         "wall": {kind: [round(wall, 3) for wall, _ in rounds] for kind, rounds in measured.items()},
         "processor": {kind: [round(used, 3) for _, used in rounds] for kind, rounds in measured.items()},
-        "wall_difference": round(medians["with"][0] - medians["without"][0], 3),
-        "processor_difference": round(medians["with"][1] - medians["without"][1], 3),
+        "wall_difference": round(statistics.median(wall), 3),  # of the two of a round
+        "processor_difference": round(statistics.median(used), 3),
+        "processor_range": [round(min(used), 3), round(max(used), 3)],
     }
     options.out.write_text(json.dumps(result, indent=2) + "\n")
-    print(f"difference of medians: {result['wall_difference']:+.3f} s, processor time {result['processor_difference']:+.3f} s")
+    print(f"median difference: {result['wall_difference']:+.3f} s, processor time {result['processor_difference']:+.3f} s")
 
 
 if __name__ == "__main__":

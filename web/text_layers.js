@@ -13,9 +13,14 @@ const [WIDTH, MARGIN] = [320, 4] // pixels
 const MOST_LAYERS = 1000
 const lastElement = new Map() // by the node's number
 
-/** Whether it is what nodes/layer_map.py says of a run; a workflow may hold anything. */
-function isRun(value) {
-  return Array.isArray(value?.names) && 0 < value.names.length && value.names.length <= MOST_LAYERS && value.names.every((name) => typeof name === "string")
+/** What nodes/layer_map.py said of a run, or a map of no layers for anything else: a workflow may hold anything. */
+function ofRun(value) {
+  const names = value?.names
+  const is = Array.isArray(names) && names.length <= MOST_LAYERS && names.every((name) => typeof name === "string")
+  if (!is) return { names: [], chosen: "", published: "", scores: {} }
+  const text = (list) => (typeof list === "string" ? list : "")
+  const scores = Object.entries(value.scores ?? {}).filter(([layer, score]) => names[layer] !== undefined && Number.isFinite(score))
+  return { names, chosen: text(value.chosen), published: text(value.published), scores: Object.fromEntries(scores) }
 }
 
 function addMap(node) {
@@ -38,12 +43,12 @@ function addMap(node) {
   })
 
   function state() {
-    const run = isRun(node.properties[KEPT]) ? node.properties[KEPT] : { names: [] }
+    const run = ofRun(node.properties[KEPT])
     const editable = list !== undefined && run.names.length > 0 && written()
     const asWritten = editable && choice.value === BY_HAND
-    const { chosen, heads, unknown } = parse(asWritten ? String(list.value) : String((list ? run.published : run.chosen) ?? ""), run.names)
+    const { chosen, heads, unknown } = parse(asWritten ? String(list.value) : list ? run.published : run.chosen, run.names)
     const exploring = editable && node.properties[EXPLORING] === true
-    return { names: run.names, scores: run.scores ?? {}, chosen, heads, unknown, editable, exploring }
+    return { names: run.names, scores: run.scores, chosen, heads, unknown, editable, exploring }
   }
 
   function show() {
@@ -77,7 +82,7 @@ function addMap(node) {
   })
   after(node, "onConnectionsChange", show)
   after(node, "onExecuted", (output) => {
-    if (!isRun(output?.text_layers?.[0])) return
+    if (!output?.text_layers) return
     node.properties[KEPT] = output.text_layers[0]
     show()
   })

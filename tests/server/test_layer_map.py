@@ -164,6 +164,7 @@ def test_hostile_properties_are_not_shown(canvas, renderer, tmp_path):
         {"names": "abc", "chosen": 3, "scores": None},
         {"names": [f"a.{n}" for n in range(100_000)], "chosen": "0-99999"},
         {"names": [["a"]], "scores": 5},
+        {"names": ["a.b", "a.c"], "chosen": {}, "published": 5, "scores": {"0": None, "1": "x", "2": 1, "toString": 3}},
         "text",
         None,
     ):
@@ -174,6 +175,7 @@ def test_hostile_properties_are_not_shown(canvas, renderer, tmp_path):
         canvas.page.locator(".text-layers-map").wait_for()
         assert canvas.page.locator(".text-layers-map img, .text-layers-map b").count() == 0
         assert canvas.page.locator(".text-layers-map [role='option']").count() <= 2
+        assert canvas.page.locator("[role='dialog']").count() == 0  # ComfyUI's, which says that a script has failed
     assert canvas.page.evaluate("window.attacked") is None
 
 
