@@ -1,5 +1,7 @@
 """What a hand does on ComfyUI's page: opens the search box, puts nodes down, pulls links, writes words and numbers."""
 
+from playwright.sync_api import TimeoutError as NothingOpened
+
 EMPTY = (900, 1200)  # a place on the canvas where no node comes to lie
 
 
@@ -15,10 +17,20 @@ def place(page, script, *values):
     return page.evaluate(f"v => window.app.canvasPosToClientPos([...({script})(...v)])", list(values))
 
 
+def double_click(page, x, y, opens):
+    """Opens what a selector finds. On a busy machine the second click may come too late to make a double one: then another try."""
+    for tries_left in (3, 2, 1, 0):
+        page.mouse.dblclick(x, y)
+        try:
+            return page.locator(opens).wait_for(timeout=5000)
+        except NothingOpened:
+            if not tries_left:
+                raise
+
+
 def add(page, search, kind, x, y):
     """From the search box, which a double click opens; a click then puts the node down. kind: a node's type or a blueprint's name."""
-    page.mouse.dblclick(*EMPTY)
-    page.locator("input:focus").wait_for()
+    double_click(page, *EMPTY, "input:focus")
     page.keyboard.type(search)
     page.wait_for_timeout(700)
     page.keyboard.press("Enter")
@@ -48,7 +60,7 @@ def write_number(page, node, name, text):
       const n = window.app.graph.getNodeById(id)
       return [n.pos[0] + n.size[0] - 60, n.pos[1] + n.widgets.find(w => w.name === name).y + 10]
     }"""
-    page.mouse.dblclick(*place(page, at, node, name))
+    double_click(page, *place(page, at, node, name), ".graphdialog input")
     dialog = page.locator(".graphdialog input")
     dialog.fill(text)
     dialog.press("Enter")
