@@ -144,7 +144,7 @@ def _robustness():
 
 def _startup():
     found = load("startup")
-    said = f"ComfyUI starts with {found['processor_difference']:+.2f} s of processor time"
+    said = f"With the pack, ComfyUI starts with {found['processor_difference']:+.2f} s of processor time"
     return Claim(said, f"benchmarks.startup --rounds {found['rounds']} --out benchmarks/results/startup.json", "startup")
 
 
