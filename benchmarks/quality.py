@@ -175,6 +175,7 @@ def claims():
         *_robustness(),
         Claim("English, Chinese, Japanese, Korean, French, German, Spanish and Russian", "tests/server/test_locales.py"),
         Claim("with the mouse or the keyboard alone", "tests/server/test_layer_map.py"),
+        Claim("text has a contrast of 4.5 : 1 and cells of 3 : 1 at least", "tests/server/test_layer_map.py"),
         Claim("in the demo U-Net, layer 5 the word, layer 6 the colours", "tests/server/test_layer_map.py"),
         Claim("*Install via Git URL*", "tests/install"),
         Claim("tested with 0.3.75 and 0.30.0", ""),
