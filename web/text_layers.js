@@ -29,9 +29,10 @@ function addMap(node) {
   const written = () => !node.inputs?.some((input) => ["choice", "layers"].includes(input.widget?.name) && input.link != null)
   const map = new LayerMap({
     change(chosen) {
+      const { heads } = state()
       choice.value = BY_HAND
       choice.callback?.(choice.value)
-      list.value = write(chosen, state().heads)
+      list.value = write(chosen, heads)
       list.callback?.(list.value)
       node.setDirtyCanvas(true, true)
       if (node.properties[EXPLORING]) app.queuePrompt(0)
