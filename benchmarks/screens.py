@@ -8,7 +8,9 @@ import argparse
 import io
 import json
 import os
+import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -141,8 +143,8 @@ def maps(canvas):
     canvas.set("Comfy.VueNodes.Enabled", False)
 
 
-def workflows(canvas):
-    for path in WORKFLOWS:
+def workflows(canvas, paths=WORKFLOWS):
+    for path in paths:
         canvas.drop(path)
         if "demo" in path.stem:
             entry = canvas.run(600)
@@ -199,10 +201,11 @@ def page():
 
 
 def main():
-    parts = {"nodes": nodes, "maps": maps, "workflows": workflows, "explorer": explorer}
+    whole = {"nodes": nodes, "maps": maps, "workflows": workflows, "explorer": explorer}
+    parts = whole | {path.stem: partial(workflows, paths=[path]) for path in WORKFLOWS}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}; all without one")
-    chosen = parser.parse_args().parts or list(parts)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(whole)}, or a workflow; all without one")
+    chosen = parser.parse_args().parts or list(whole)
     if unknown := set(chosen) - set(parts):
         parser.error(f"there is no {', '.join(unknown)}; choose from {', '.join(parts)}")
     with tempfile.TemporaryDirectory() as base:
@@ -210,6 +213,8 @@ def main():
             path = Path(base) / "comfyui" / "models" / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
+        (Path(base) / "comfyui" / "input").mkdir()
+        shutil.copy(ROOT / "docs" / "icon.png", Path(base) / "comfyui" / "input" / "example.png")
         with running(os.environ["COMFYUI_PATH"], Path(base) / "comfyui") as server:
             with browser.opened(server, Path(base) / "profile", Path(base)) as canvas:
                 canvas.set("Comfy.NodeBadge.NodeSourceBadgeMode", "None")
