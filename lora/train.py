@@ -17,6 +17,7 @@ from .adapters import adapters
 from .checkpointing import checkpointed
 from .examples import alike, drawn, encoded, mean_loss
 from .metadata import LoraTensors, of_training
+from .saved_tensors import changes_allowed
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def train(model, latents, prompts, text_layers, settings, start=None, tell=None,
     families.check(model, text_layers)
     _check(latents, prompts, settings, accelerator)
     # Autograd does not take what was made in inference mode, and ComfyUI's blocks add in place to what it has kept.
-    with torch.inference_mode(False), torch.enable_grad(), _in_training(), torch.autograd.graph.allow_mutation_on_saved_tensors():
+    with torch.inference_mode(False), torch.enable_grad(), _in_training(), changes_allowed():
         comfy.model_management.load_models_gpu([model])
         _leave_inference_mode(model.model.diffusion_model)
         _forget_text(model)
