@@ -40,7 +40,9 @@ _DEMO_PROMPT = 'a red round sign on a blue wall that says "CAFE"'
 
 _BUILD = """async ([kind, small, values, maps]) => {
   const app = window.app
+  const last = app.graph.last_node_id
   app.graph.clear()
+  app.graph.last_node_id = last  // by its number the front end would give a node the values of the last one
   const add = (type) => {
     const node = window.LiteGraph.createNode(type)
     app.graph.add(node)
