@@ -5,6 +5,7 @@ started    the same with a Python, a folder and arguments of one's choice
 Server     asks it, queues prompts, brings their pictures
 """
 
+import io
 import json
 import os
 import socket
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import comfyui_version
 import torch
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 FOLDER = "renamed-by-manager"  # the pack's, below custom_nodes: another name than that of its checkout
@@ -90,6 +92,14 @@ class Server:
                 query = f"/view?filename={image['filename']}&subfolder={image['subfolder']}&type={image['type']}"
                 found[node] = self.get(query.replace(" ", "%20"))
         return found
+
+    def images(self, entry):
+        """The same as PIL's pictures."""
+        return {node: Image.open(io.BytesIO(data)) for node, data in self.pictures(entry).items()}
+
+    def pixels(self, entry):
+        """{node id: bytes} of their pixels, without what else is in the files."""
+        return {node: image.tobytes() for node, image in self.images(entry).items()}
 
     def api_prompt(self, workflow):
         """The API form of a workflow file: links become [node, slot], widgets get their names from object_info."""

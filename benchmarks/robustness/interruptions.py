@@ -3,12 +3,9 @@
 interrupt     some of them, one after another -> a dict for the result file
 """
 
-import io
 import random
 import statistics
 import time
-
-from PIL import Image
 
 from . import prompts
 
@@ -19,7 +16,7 @@ def interrupt(server, count, seed):
     """After each the same edit is drawn as before the first; its pictures must be the same to the bit."""
     chooser, kinds = random.Random(seed), _kinds(server)
     references = {model: prompts.edit(server, model, 4, seed=77) for model in ("unet", "mmdit")}
-    before = {model: pixels(server, server.run(prompt)) for model, (prompt, _) in references.items()}
+    before = {model: server.pixels(server.run(prompt)) for model, (prompt, _) in references.items()}
     found = {kind: [] for kind in kinds}
     for number in range(count):
         kind = list(kinds)[number % len(kinds)]
@@ -31,7 +28,7 @@ def interrupt(server, count, seed):
                 value["inputs"]["drawn again"] = number  # no input of that node, so that all it does is to make ComfyUI run it
         entry = server.run(prompt)
         cached = {node for what, data in entry["status"]["messages"] if what == "execution_cached" for node in data["nodes"]}
-        stopped["same"] = pixels(server, entry) == before[model] and not {source, edit} & cached
+        stopped["same"] = server.pixels(entry) == before[model] and not {source, edit} & cached
         found[kind].append(stopped)
     return {kind: _summary(runs) for kind, runs in found.items() if runs} | {
         "all": _summary([run for runs in found.values() for run in runs])
@@ -81,8 +78,3 @@ def _summary(runs):
         "same_pictures_afterwards": sum(run["same"] for run in runs),
         "seconds_to_stop": {"median": round(statistics.median(took), 3), "largest": round(max(took), 3)} if took else None,
     }
-
-
-def pixels(server, entry):
-    """{node: bytes} of the pictures of a history entry, without what else is in their files."""
-    return {node: Image.open(io.BytesIO(data)).tobytes() for node, data in server.pictures(entry).items()}

@@ -10,7 +10,6 @@ import numpy as np
 import psutil
 
 from . import prompts
-from .interruptions import pixels
 
 _EVERY = 10  # edits between two looks at the memory
 _STEPS = 4  # of a sampler
@@ -46,13 +45,13 @@ def clients(server, rounds):
         ]
         for model, k in (("unet", 0), ("mmdit", 2))
     }
-    alone = {model: [pixels(server, server.run(prompt)) for prompt in mine] for model, mine in orders.items()}
+    alone = {model: [server.pixels(server.run(prompt)) for prompt in mine] for model, mine in orders.items()}
     got, start = {}, threading.Barrier(len(orders))
 
     def client(model):
         start.wait()
         numbers = [server.queue(prompt) for prompt in orders[model]]
-        got[model] = [pixels(server, server.wait(number, 300, 0.05)) for number in numbers]
+        got[model] = [server.pixels(server.wait(number, 300, 0.05)) for number in numbers]
 
     threads = [threading.Thread(target=client, args=(model,)) for model in orders]
     for thread in threads:

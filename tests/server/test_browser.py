@@ -1,13 +1,11 @@
 """Workflows in a real browser: dropped on the canvas, queued, and compared with the API's pictures."""
 
-import io
 import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from text_layers.scoring.ocr import engine
 
 pytestmark = pytest.mark.needs_comfyui("0.30")  # whose front end is the one that is installed
@@ -36,7 +34,7 @@ def test_a_queued_demo_workflow_gives_the_apis_pictures(server, canvas, path):
     canvas.wait_for_widgets("TextLayersChoose", r"\d of \d text layers .*\n\d: ", 20)  # says which layers it took
     server.post("/free", {"unload_models": True, "free_memory": True})  # so that the API's pictures are drawn, not remembered
     api = server.run(server.api_prompt(workflow))
-    assert pixels(server, entry) == pixels(server, api)
+    assert server.pixels(entry) == server.pixels(api)
 
 
 def test_localize_shows_itself_at_work_and_its_answer(canvas):
@@ -67,13 +65,9 @@ def test_training_shows_itself_at_work_and_mends_the_word(server, canvas):
     read = {}
     for node in json.loads(path.read_text())["nodes"]:
         if node["type"] == "SaveImage":
-            picture = Image.open(io.BytesIO(server.pictures(entry)[str(node["id"])])).convert("RGB")
+            picture = server.images(entry)[str(node["id"])].convert("RGB")
             read[node["title"]] = engine("EasyOCR").read(np.asarray(picture.resize((256, 128))))
     assert read["After"] == "NO" != read["Before"]
-
-
-def pixels(server, entry):
-    return {node: Image.open(io.BytesIO(data)).tobytes() for node, data in server.pictures(entry).items()}
 
 
 def test_a_help_page_opens_with_its_picture(canvas):

@@ -1,10 +1,7 @@
 """A graph from nothing, as a hand makes it: search box, nodes, links, words, numbers, Run."""
 
-import io
-
 import numpy as np
 import pytest
-from PIL import Image
 from text_layers.scoring.ocr import engine
 
 from .hand import EMPTY, add, blank, connect, write_number, write_prompt
@@ -66,6 +63,6 @@ def test_a_fresh_graph_draws_the_edit(server, canvas):
     assert found[0]["status"]["status_str"] == "success", found[0]["status"]
     page.wait_for_timeout(1500)
     page.screenshot(path=str(canvas.pictures / "by hand - finished.png"))
-    picture = Image.open(io.BytesIO(server.pictures(found[0])[str(ids[PREVIEW])])).convert("RGB")
+    picture = server.images(found[0])[str(ids[PREVIEW])].convert("RGB")
     assert picture.size == (64, 32)
     assert engine("EasyOCR").read(np.asarray(picture), enlarge=4) == "HOTEL"

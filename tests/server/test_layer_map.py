@@ -1,6 +1,5 @@
 """The map of text layers in a real browser: mouse, keyboard, both of the front end's node renderers, all of its palettes."""
 
-import io
 import json
 import random
 import re
@@ -207,7 +206,7 @@ def test_a_click_in_the_explorer_draws_what_the_layer_carries(server, canvas, re
 
 def edited(server, entry, workflow):
     (node,) = (n["id"] for n in workflow["nodes"] if n.get("title", "").startswith("Source, with") and n["type"] == "PreviewImage")
-    return Image.open(io.BytesIO(server.pictures(entry)[str(node)])).convert("RGB")
+    return server.images(entry)[str(node)].convert("RGB")
 
 
 _LOOK = """() => {

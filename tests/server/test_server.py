@@ -152,10 +152,6 @@ def demo_prompt(server, **sampler):
     return prompt
 
 
-def pixels(server, entry):
-    return {node: Image.open(io.BytesIO(data)).tobytes() for node, data in server.pictures(entry).items()}
-
-
 def executed(entry):
     """Ids of the nodes that ran, the cached ones left out."""
     cached = {n for kind, data in entry["status"]["messages"] if kind == "execution_cached" for n in data["nodes"]}
@@ -174,15 +170,15 @@ def test_queueing_again_draws_only_what_changed(server):
     assert source not in executed(second) and edit in executed(second)
     steps = next(n for n in prompt.values() if n["class_type"] == "KSampler")["inputs"]["steps"]
     patch["inputs"]["start_step"] = steps
-    unpatched = pixels(server, server.run(changed))
+    unpatched = server.pixels(server.run(changed))
     assert unpatched[edit] == unpatched[source]
     patch["inputs"]["start_step"] = 0
     third = server.run(changed)
-    assert pixels(server, third)[edit] == pixels(server, first)[edit]
+    assert server.pixels(third)[edit] == server.pixels(first)[edit]
 
 
 def test_interrupting_an_edit_leaves_the_model_as_it_was(server):
-    before = pixels(server, server.run(demo_prompt(server, seed=22)))
+    before = server.pixels(server.run(demo_prompt(server, seed=22)))
     for seconds in (0.5, 1.5, 3):  # in the source's run, the target's own run, or the edit, as it comes
         number = server.post("/prompt", {"prompt": demo_prompt(server, seed=22, steps=3000)})["prompt_id"]
         while number not in [job[1] for job in server.json("/queue")["queue_running"]]:
@@ -191,7 +187,7 @@ def test_interrupting_an_edit_leaves_the_model_as_it_was(server):
         server.post("/interrupt", {})
         entry = server.wait(number, 20)
         assert "execution_interrupted" in [kind for kind, _ in entry["status"]["messages"]]
-    assert pixels(server, server.run(demo_prompt(server, seed=22))) == before
+    assert server.pixels(server.run(demo_prompt(server, seed=22))) == before
 
 
 def test_save_and_load(server):
@@ -272,11 +268,11 @@ def lora_prompt(server):
 
 
 def test_a_lora_in_the_text_layers(server, lora_prompt):
-    plain = pixels(server, server.run(demo_prompt(server, seed=23)))
+    plain = server.pixels(server.run(demo_prompt(server, seed=23)))
     entry = server.run(lora_prompt)
     assert entry["status"]["status_str"] == "success", entry["status"]
     source, edit = edit_nodes(lora_prompt)
-    found = pixels(server, entry)
+    found = server.pixels(entry)
     assert found[source] != plain[source] and found[edit] == plain[edit]
     (report,) = entry["outputs"]["lora"]["text"]
     assert "holds 8 modules of rank 4" in report and "3 of 8 weights (38%), strength 1" in report
@@ -296,10 +292,10 @@ def test_a_lora_cut_down_and_saved_by_comfyui(server, lora_prompt):
     assert entry["status"]["status_str"] == "success", entry["status"]
     (saved,) = (server.base / "output" / "loras").glob("cut*.safetensors")
     saved.rename(server.base / "models" / "loras" / "cut.safetensors")
-    ours = pixels(server, server.run(lora_prompt))
+    ours = server.pixels(server.run(lora_prompt))
     stock = dict(lora_prompt)
     stock["lora"] = {"class_type": "LoraLoaderModelOnly", "inputs": {"model": model, "lora_name": "cut.safetensors", "strength_model": 1.0}}
-    assert pixels(server, server.run(stock)) == ours
+    assert server.pixels(server.run(stock)) == ours
 
 
 @pytest.fixture
@@ -330,17 +326,17 @@ def losses(entry):
 
 
 def test_training_makes_a_file_that_comfyui_loads(server, training_prompt):
-    before = pixels(server, server.run(demo_prompt(server, seed=24)))
+    before = server.pixels(server.run(demo_prompt(server, seed=24)))
     entry = server.run(training_prompt)
     assert entry["status"]["status_str"] == "success", entry["status"]
     (saved,) = (server.base / "output" / "loras").glob("trained_*.safetensors")
     plain = demo_prompt(server, seed=24)
-    assert pixels(server, server.run(plain)) == before
+    assert server.pixels(server.run(plain)) == before
     source, sampler = edit_nodes(plain)[0], source_sampler(plain)
     plain["lora"] = {"class_type": "LoraLoaderModelOnly",
                      "inputs": {"model": sampler["inputs"]["model"], "lora_name": saved.name, "strength_model": 1.0}}  # fmt: skip
     sampler["inputs"]["model"] = ["lora", 0]
-    assert pixels(server, server.run(plain))[source] != before[source]
+    assert server.pixels(server.run(plain))[source] != before[source]
     # And one to go on with.
     training_prompt["train"]["inputs"]["resume"] = saved.name
     again = server.run(training_prompt)
@@ -523,13 +519,13 @@ def test_a_picture_that_was_not_drawn_here_gets_another_word(server):
     prompt["mask picture"] = {"class_type": "MaskToImage", "inputs": {"mask": [mask, 0]}}
     entry = server.run(prompt)
     assert entry["status"]["status_str"] == "success", entry["status"]
-    named = {prompt[node]["inputs"]["filename_prefix"].rsplit("-", 1)[1]: data for node, data in server.pictures(entry).items()}
-    shown = {name: np.asarray(Image.open(io.BytesIO(data)).convert("RGB").resize((256, 128))) for name, data in named.items()}
+    named = {prompt[node]["inputs"]["filename_prefix"].rsplit("-", 1)[1]: image for node, image in server.images(entry).items()}
+    shown = {name: np.asarray(image.convert("RGB").resize((256, 128))) for name, image in named.items()}
     assert [engine("EasyOCR").read(shown[name]) for name in ("picture", "reconstruction", "edited")] == ["CAFE", "CAFE", "HOTEL"]
-    before, after, masked = (np.asarray(Image.open(io.BytesIO(named[name])).convert("RGB")) for name in ("before", "after", "mask"))
+    before, after, masked = (np.asarray(named[name].convert("RGB")) for name in ("before", "after", "mask"))
     outside = masked[..., 0] == 0
     assert 0.2 < outside.mean() < 0.8 and np.array_equal(before[outside], after[outside]), "outside of the mask nothing changes"
-    small = np.asarray(Image.open(io.BytesIO(named["edited"])).convert("RGB").resize((signs.WIDTH, signs.HEIGHT), Image.BOX))
+    small = np.asarray(named["edited"].convert("RGB").resize((signs.WIDTH, signs.HEIGHT), Image.BOX))
     assert signs.read_colours(small) == ("green", "white")
     invert = next(node for node, value in prompt.items() if value["class_type"] == "TextLayersInvert")
     assert re.search(r"drawn again with PSNR \d\d\.\d dB, by the VAE alone exactly", entry["outputs"][invert]["text"][0])

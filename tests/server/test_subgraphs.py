@@ -1,13 +1,11 @@
 """The pack's subgraph blueprints: offered by the server, placed from the search box in a real browser, and run."""
 
-import io
 import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from text_layers.benchmarks.comfy_server import FOLDER
 from text_layers.demo.signs import read_colours
 from text_layers.scoring.ocr import engine
@@ -54,7 +52,7 @@ _BUILD = """([nodes, links]) => {
 
 
 def picture(server, entry, node):
-    return np.asarray(Image.open(io.BytesIO(server.pictures(entry)[str(node)])).convert("RGB"))
+    return np.asarray(server.images(entry)[str(node)].convert("RGB"))
 
 
 def read(image):
