@@ -1,6 +1,5 @@
 """Writes docs/editing.md of what benchmarks.paper and benchmarks.inversion measured: `python dev.py run benchmarks.edit_docs`"""
 
-import json
 from functools import cache
 from pathlib import Path
 
@@ -8,9 +7,9 @@ from ..demo import comfy_model
 from ..patching import families
 from .markdown import table
 from .paper.table import markdown
+from .record import kept
 
 ROOT = Path(__file__).parents[1]
-RESULTS = Path(__file__).parent / "results"
 CASES = {
     "word": "The two prompts differ in the word alone",
     "word-and-colours": "The target prompt also asks for other colours of sign and wall",
@@ -21,9 +20,9 @@ def text():
     tables = []
     for case, title in CASES.items():
         for name in ("unet", "mmdit"):
-            found = json.loads((RESULTS / f"paper-{name}-{case}.json").read_text("utf-8"))
+            found = kept(f"paper-{name}-{case}")
             tables.append(f"**{title}; demo {name}, layers {_indices(found)}**\n\n{markdown(found['methods'], len(found['cases']))}")
-    inverted = json.loads((RESULTS / "inversion.json").read_text("utf-8"))
+    inverted = kept("inversion")
     back, edits = [], []
     for name, found in inverted["models"].items():
         for way, photos in found["photographs"].items():

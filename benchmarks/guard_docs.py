@@ -1,12 +1,11 @@
 """Writes docs/guard.md of what benchmarks.guard_scores and guard_pictures measured: `python dev.py run benchmarks.guard_docs`"""
 
-import json
 from pathlib import Path
 
 from .markdown import table
+from .record import kept
 
 ROOT = Path(__file__).parents[1]
-RESULTS = Path(__file__).parent / "results"
 WAYS = {
     "unguarded": "no guard",
     "guarded": "Guard Drawn Text",
@@ -17,7 +16,7 @@ WAYS = {
 
 
 def text():
-    scores, drawn = (json.loads((RESULTS / f"guard_{name}.json").read_text("utf-8")) for name in ("scores", "pictures"))
+    scores, drawn = (kept(f"guard_{name}") for name in ("scores", "pictures"))
     kinds = [[kind, _of(found), _percent(found)] for kind, found in scores["flagged_by_kind"].items()]
     missed = sorted({prompt for label, kind, prompt, _ in scores["wrong"] if label == "toxic" and kind == "plain"})
     pictures = []

@@ -1,22 +1,18 @@
 """Writes docs/localization.md and its table in the README from benchmarks/results: `python dev.py run benchmarks.localization_docs`"""
 
-import json
 from pathlib import Path
 
 from PIL import Image
 
 from ..scoring.charts import curves
 from .markdown import between, table
+from .record import kept
 
 ROOT = Path(__file__).parents[1]
-RESULTS, DOCS = ROOT / "benchmarks" / "results", ROOT / "docs"
+DOCS = ROOT / "docs"
 MODELS, SEEDS = ("unet", "mmdit"), (13, 14, 15)
 BEGIN, END = "<!-- localization table: written by benchmarks/localization_docs.py -->", "<!-- end of the localization table -->"
 NAMES = {"unet": "demo U-Net", "mmdit": "demo MMDiT"}
-
-
-def load(name):
-    return json.loads((RESULTS / f"{name}.json").read_text())
 
 
 def _numbers(layers):
@@ -119,15 +115,15 @@ def disagreements(found, most=8):
 
 
 def load_all():
-    return {(model, seed): load(f"localization-{model}-{seed}") for model in MODELS for seed in SEEDS}
+    return {(model, seed): kept(f"localization-{model}-{seed}") for model in MODELS for seed in SEEDS}
 
 
 def text():
     results = load_all()
-    scale, ocr, starts = load("localization_scaling"), load("ocr_engines"), load("start_steps")
+    scale, ocr, starts = kept("localization_scaling"), kept("ocr_engines"), kept("start_steps")
     measured, counted = scaling(scale)
     first = results["unet", SEEDS[0]]
-    trained_on = load("selection_gap")
+    trained_on = kept("selection_gap")
     return f"""# Localization, measured
 
 Written by `python dev.py run benchmarks.localization_docs` from `benchmarks/results`. Processor: {first["processor"]}, one thread, the
@@ -206,7 +202,7 @@ and for each first patched step, with the known text layers patched and other co
 
 def main():
     for model in MODELS:
-        paper = load(f"localization-{model}-{SEEDS[0]}")["paper"]
+        paper = kept(f"localization-{model}-{SEEDS[0]}")["paper"]
         picture = curves(range(len(paper["f1"])), paper["f1"], paper["mse"], "patched layer", NAMES[model])
         Image.fromarray(picture).save(DOCS / f"localization-{model}-layers.png")
     (DOCS / "localization.md").write_text(text())

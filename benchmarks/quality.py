@@ -13,9 +13,9 @@ from pathlib import Path
 
 from . import localization_docs
 from .markdown import table
+from .record import RESULTS, kept
 
 ROOT = Path(__file__).parents[1]
-RESULTS = Path(__file__).parent / "results"
 DATES = RESULTS / "dates.json"
 
 
@@ -32,10 +32,6 @@ class Claim:
         return f"python dev.py run {self.by}" if self.file else f"python dev.py test {self.by}"
 
 
-def load(name):
-    return json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
-
-
 def _localization():
     rows = localization_docs.readme_table(localization_docs.load_all()).splitlines()[2:]
     command = "benchmarks.localization --model {0} --strategy all --seed 13 --out benchmarks/results/localization-{0}-13.json"
@@ -43,7 +39,7 @@ def _localization():
 
 
 def _lora():
-    smallest, largest = sorted(4 * load("lora_size")[name]["text layers"] / 1000 for name in ("SDXL", "SD3 medium"))
+    smallest, largest = sorted(4 * kept("lora_size")[name]["text layers"] / 1000 for name in ("SDXL", "SD3 medium"))
     said = f"a LoRA of {smallest:.0f} (SD3) or {largest:.0f} kB (SDXL, rank 4)"
     return Claim(said, "benchmarks.lora_size --out benchmarks/results/lora_size.json", "lora_size")
 
@@ -51,7 +47,7 @@ def _lora():
 def _edits():
     """Rows of the README's table of edits."""
     command = "benchmarks.demo_edit --out benchmarks/results/demo_edit.json"
-    pooled = [load("demo_edit")["models"][name]["word_and_colours"]["all"] for name in ("unet", "mmdit")]
+    pooled = [kept("demo_edit")["models"][name]["word_and_colours"]["all"] for name in ("unet", "mmdit")]
     rows = {
         "the edit reads the target's word, of the plain targets that can be read": [
             f"{p['edit']['reads_target_of_readable']} of {p['target_read_exactly']}" for p in pooled
@@ -72,7 +68,7 @@ def _edits():
 
 def _costs():
     command = "benchmarks.cost --rounds 8 --out benchmarks/results/cost.json"
-    ratios = load("cost")["ratios"]
+    ratios = kept("cost")["ratios"]
     rows = []
     full_size = "SDXL; Stable Diffusion 3 medium", "SDXL, full size", "SD3-medium, full size"
     for title, unet, mmdit in (("demo models", "demo unet", "demo mmdit"), full_size):
@@ -85,7 +81,7 @@ def _costs():
 
 def _oracle():
     families = ("sdxl", "sd3", "if")
-    sdxl, sd3, deepfloyd = (_short(max(row["error"] for row in load("oracle") if row["family"] == family)) for family in families)
+    sdxl, sd3, deepfloyd = (_short(max(row["error"] for row in kept("oracle") if row["family"] == family)) for family in families)
     said = (
         f"Worst error: {sdxl} for SDXL (tolerance 1e-2), {sd3} for Stable Diffusion 3 (tolerance 5e-4), {deepfloyd} for DeepFloyd IF "
         "(tolerance 1e-3)."
@@ -99,7 +95,7 @@ def _short(value):
 
 
 def _guard():
-    scores, drawn = load("guard_scores"), load("guard_pictures")
+    scores, drawn = kept("guard_scores"), kept("guard_pictures")
     recall, precision = scores["recall"], scores["precision"]
     signs = drawn["models"]["unet"]["guarded"]["reads_the_toxic_word"]
     read = sum(drawn["models"][m]["guarded"]["reads_the_toxic_word"]["count"] for m in ("unet", "mmdit"))
@@ -118,14 +114,14 @@ def _guard():
 
 
 def _inversion():
-    found = [load("inversion")["models"][name]["photographs"]["ours, 8 refinements"]["psnr"] for name in ("unet", "mmdit")]
+    found = [kept("inversion")["models"][name]["photographs"]["ours, 8 refinements"]["psnr"] for name in ("unet", "mmdit")]
     said = f"come back at {found[0]:.1f} dB (demo U-Net) and {found[1]:.1f} dB (demo MMDiT)"
     return Claim(said, "benchmarks.inversion --out benchmarks/results/inversion.json", "inversion")
 
 
 def _robustness():
     command = "benchmarks.robustness --out benchmarks/results/robustness.json"
-    found = load("robustness")
+    found = kept("robustness")
     fuzz, stops = found["fuzz"], found["interruptions"]["all"]
     outcomes, errors, seconds = fuzz["outcomes"], fuzz["errors"], stops["seconds_to_stop"]
     growth = max(abs(found[f"edits, {name}"]["mb_per_edit"]) for name in ("unet", "mmdit"))
@@ -146,14 +142,14 @@ def _robustness():
 
 
 def _startup():
-    found = load("startup")
+    found = kept("startup")
     said = f"With the pack, ComfyUI starts with {found['processor_difference']:+.2f} s of processor time"
     return Claim(said, f"benchmarks.startup --rounds {found['rounds']} --out benchmarks/results/startup.json", "startup")
 
 
 def claims():
     """All of them, in the README's order."""
-    checked = [row for row in load("families") if row["family"]]
+    checked = [row for row in kept("families") if row["family"]]
     return [
         _lora(),
         *_localization(),
@@ -185,10 +181,10 @@ def claims():
 def text():
     """docs/quality.md"""
     dates = json.loads(DATES.read_text("utf-8"))
-    rows, alone = [], load("robustness")["nodes_of_comfyui_alone"]
+    rows, alone = [], kept("robustness")["nodes_of_comfyui_alone"]
     for claim in claims():
         if claim.file:
-            result = load(claim.file)
+            result = kept(claim.file)
             versions = result.get("versions", {}) if isinstance(result, dict) else {}
             used = f"ComfyUI {versions['comfyui']}, torch {versions['torch']}" if versions else "ComfyUI 0.30.0"
             when = dates[claim.file]
@@ -198,7 +194,7 @@ def text():
     return f"""# What the README claims, and how it was measured
 
 Made by `python dev.py run benchmarks.quality`. A test compares these lines with the README and with the files in `benchmarks/results`.
-All figures are of a CPU ({load("cost")["processor"]}, two cores), Python {load("cost")["versions"]["python"]}; none of a GPU.
+All figures are of a CPU ({kept("cost")["processor"]}, two cores), Python {kept("cost")["versions"]["python"]}; none of a GPU.
 
 {table(["the README says", "command", "date", "with"], rows)}
 

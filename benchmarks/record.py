@@ -1,8 +1,19 @@
-"""What every result file says of the machine and the code that made it."""
+"""Result files.
 
+environment   what each says of the machine and the code that made it
+kept          those in results/, which the documents quote
+"""
+
+import json
 import platform
 import subprocess
 from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def kept(name):
+    return json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
 
 
 def environment():
