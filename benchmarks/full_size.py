@@ -48,6 +48,16 @@ SD35_MEDIUM = _mmdit(24, num_patches=147456, pos_embed_max_size=384, qk_norm="rm
 SD35_LARGE = _mmdit(38, num_patches=36864, pos_embed_max_size=192, qk_norm="rms")
 
 
+def on_meta(config):
+    """The diffusion model of one of these, without memory for weights."""
+    import comfy.ops
+    from comfy.ldm.modules.diffusionmodules.mmdit import OpenAISignatureMMDITWrapper
+    from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+
+    kind = OpenAISignatureMMDITWrapper if "depth" in config else UNetModel
+    return kind(**config, device="meta", operations=comfy.ops.disable_weight_init)
+
+
 class Looked:
     """What the adapters need of a MODEL to name its layers."""
 

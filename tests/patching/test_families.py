@@ -1,21 +1,14 @@
 """Names, order and parameter share of the text layers at full size, and which architecture is which."""
 
-import comfy.ops
 import comfy.sample
 import comfy.supported_models
 import pytest
 import torch
-from comfy.ldm.modules.diffusionmodules.mmdit import OpenAISignatureMMDITWrapper
-from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from text_layers.benchmarks import full_size
+from text_layers.benchmarks.full_size import on_meta
 from text_layers.patching import families
 from text_layers.patching.adapters import mmdit, unet
 from text_layers.patching.swap import patch_prompt
-
-
-def on_meta(config):
-    kind = OpenAISignatureMMDITWrapper if "depth" in config else UNetModel
-    return kind(**config, device="meta", operations=comfy.ops.disable_weight_init)
 
 
 def parameters(module):

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 from text_layers.patching.text_layers import TextLayers, list_layers, parse_layers
 
+from .workflow_models import model_of
+
 pytestmark = pytest.mark.needs_comfyui("0.30")  # whose front end is the one that is installed
 
 ROOT = Path(__file__).parents[2]
@@ -304,7 +306,6 @@ def test_lists_are_read_and_written_as_the_nodes_do(canvas):
 @pytest.mark.parametrize("path", sorted((ROOT / "workflows").glob("*.json")), ids=lambda p: p.stem)
 def test_maps_of_workflows_are_those_of_the_nodes(server, path):
     """The demo models' here; those of large models against their real architecture."""
-    from text_layers.benchmarks.workflow_models import model_of
     from text_layers.nodes.layer_map import layer_map
     from text_layers.patching import families
 

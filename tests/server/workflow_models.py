@@ -2,26 +2,22 @@
 
 import comfy.ops
 import torch
-from comfy.ldm.modules.diffusionmodules.mmdit import OpenAISignatureMMDITWrapper
-from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
-
-from ..benchmarks import full_size
-from ..deepfloyd.files import IF_I_XL
-from ..deepfloyd.unet import DeepFloydUNet
-from ..demo import comfy_model
+from text_layers.benchmarks import full_size
+from text_layers.deepfloyd.files import IF_I_XL
+from text_layers.deepfloyd.unet import DeepFloydUNet
+from text_layers.demo import comfy_model
 
 
 def model_of(workflow):
     """workflow: a file's name, which ends with the model's."""
-    operations = comfy.ops.disable_weight_init
     match workflow.split(" - ")[1]:
         case "demo U-Net":
             return comfy_model.load("unet")[0]
         case "demo MMDiT":
             return comfy_model.load("mmdit")[0]
         case "SDXL":
-            return full_size.Looked(UNetModel(**full_size.SDXL, device="meta", operations=operations))
+            return full_size.Looked(full_size.on_meta(full_size.SDXL))
         case "SD3":
-            return full_size.Looked(OpenAISignatureMMDITWrapper(**full_size.SD3_MEDIUM, device="meta", operations=operations))
+            return full_size.Looked(full_size.on_meta(full_size.SD3_MEDIUM))
         case "DeepFloyd IF":
-            return full_size.Looked(DeepFloydUNet(torch.float16, "meta", operations, **IF_I_XL))
+            return full_size.Looked(DeepFloydUNet(torch.float16, "meta", comfy.ops.disable_weight_init, **IF_I_XL))
