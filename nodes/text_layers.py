@@ -52,9 +52,12 @@ class ChooseTextLayers(io.ComfyNode):
     @classmethod
     @checked
     def execute(cls, model, choice, layers):
-        chosen = families.preset(model) if choice == _PRESET else families.written(model, layers)
+        if choice == _PRESET:
+            chosen = published = families.preset(model)
+        else:
+            chosen, published = families.written(model, layers), families.known(model)
         names = families.layer_names(model)
-        return io.NodeOutput(chosen, ui=show(cls, summary(chosen, names), layer_map(names, chosen, published=families.known(model))))
+        return io.NodeOutput(chosen, ui=show(cls, summary(chosen, names), layer_map(names, chosen, published=published)))
 
 
 class SaveTextLayers(io.ComfyNode):
