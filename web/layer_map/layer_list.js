@@ -1,6 +1,11 @@
 // The text of a list of text layers, as the nodes read it (patching/text_layers.py): "55-57, 10:0+3".
 
-/** An item's first and last layer, or null where the model has none of that name or number. */
+/** The numbers from first to last. */
+export function range(first, last) {
+  return Array.from({ length: last - first + 1 }, (_, n) => first + n)
+}
+
+/** The layers that an item names, or null where the model has none of that name or number. */
 function find(item, names) {
   const span = item.match(/^(\d+)(?:-(\d+))?$/)
   if (!span) {
@@ -8,7 +13,7 @@ function find(item, names) {
     return named.length ? named : null
   }
   const [first, last] = [Number(span[1]), Number(span[2] ?? span[1])]
-  return first <= last && last < names.length ? Array.from({ length: last - first + 1 }, (_, n) => first + n) : null
+  return first <= last && last < names.length ? range(first, last) : null
 }
 
 /**

@@ -1,4 +1,5 @@
 // The map's element: a listbox with a cell for each text layer. It knows no nodes.
+import { range } from "./layer_list.js"
 import { shape } from "./shape.js"
 import { text } from "./texts.js"
 
@@ -143,7 +144,6 @@ export class LayerMap {
       const found = document.elementFromPoint(event.clientX, event.clientY)?.closest?.("[data-layer]")
       return found && this.cells.contains(found) ? Number(found.dataset.layer) : undefined
     }
-    const numberOf = (event) => Number(event.target.dataset.layer)
     let drag
     this.cells.addEventListener("pointerdown", (event) => {
       const first = at(event)
@@ -172,7 +172,7 @@ export class LayerMap {
       drag = undefined
       this.paint(this.state.chosen)
     })
-    this.cells.addEventListener("focusin", (event) => this.say(numberOf(event)))
+    this.cells.addEventListener("focusin", (event) => this.say(Number(event.target.dataset.layer)))
     this.cells.addEventListener("focusout", () => this.say())
     this.cells.addEventListener("keydown", (event) => this.pressed(event))
   }
@@ -182,10 +182,10 @@ export class LayerMap {
    * Who explores takes them alone, unless Control is held.
    */
   dragged({ first, last, adds }) {
-    const range = span(first, last)
-    if (this.state.exploring && !adds) return new Set(range)
+    const layers = span(first, last)
+    if (this.state.exploring && !adds) return new Set(layers)
     const chosen = new Set(this.state.chosen)
-    for (const layer of range) {
+    for (const layer of layers) {
       if (this.state.chosen.has(first)) chosen.delete(layer)
       else chosen.add(layer)
     }
@@ -251,6 +251,5 @@ function element(tag, className = "") {
 }
 
 function span(a, b) {
-  const [first, last] = a < b ? [a, b] : [b, a]
-  return Array.from({ length: last - first + 1 }, (_, n) => first + n)
+  return range(Math.min(a, b), Math.max(a, b))
 }
