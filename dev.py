@@ -40,6 +40,7 @@ class Release:
     without: str  # the pip option that makes it download this kind of file
 
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 NEWEST, OLDEST = "0.30.0", "0.3.75"
 RELEASES = {
     NEWEST: Release(
@@ -202,7 +203,7 @@ def serve_command(python, comfyui, arguments):
 
 def set_up_browser():
     """The browser tests need a Chromium; where Debian's can be installed, it is."""
-    if any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))):
+    if any(map(shutil.which, BROWSERS)):
         return
     if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
         say("installing chromium for the browser tests ...")

@@ -9,6 +9,8 @@ import contextlib
 import json
 import shutil
 
+from ..dev import BROWSERS
+
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -29,7 +31,7 @@ _DROP = """async ([name, text]) => {
 
 def executable():
     """The path of Debian's Chromium or any Chrome; None where there is none."""
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
 @contextlib.contextmanager
