@@ -13,6 +13,8 @@ import folder_paths
 from safetensors.torch import save as serialize
 from safetensors.torch import save_file
 
+from ..patching.messages import is_broken
+
 _LONGEST_NAME = 200  # bytes; file systems take 255, and a number and the ending come behind
 
 
@@ -25,7 +27,7 @@ def save(lora, prefix):
     if any(len(part.encode("utf-8", "replace")) > _LONGEST_NAME for part in re.split(r"[/\\]", prefix)):
         longest = f"{_LONGEST_NAME} characters at most, fewer where they are not Latin"
         raise ValueError(f"The file name {prefix[:60]}... is too long: take {longest}.")
-    if any(c < " " or "\ud800" <= c <= "\udfff" for c in prefix):
+    if is_broken(prefix) or any(c < " " for c in prefix):
         raise ValueError(f"The file name {prefix!a:.60} holds characters that no file name can have. Type it again.")
     try:
         folder, name, number, _, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())

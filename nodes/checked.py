@@ -15,6 +15,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 
+from ..patching.messages import is_broken, shortened
 from ..patching.text_layers import TextLayers
 
 _LONGEST = 200  # characters of a value in a message
@@ -79,7 +80,7 @@ def _choice(options):
 def _text(value):
     if not isinstance(value, str):
         return "it takes text"
-    if any("\ud800" <= c <= "\udfff" for c in value):
+    if is_broken(value):
         return "this text is broken: it has half a character (a lone surrogate). Type it again"
     return None
 
@@ -134,5 +135,4 @@ def _shown(value):
         return str(value)[:_LONGEST]
     if not isinstance(value, str):
         return f"a value of type {type(value).__name__}"
-    short = value if len(value) <= _LONGEST else f"{value[:_LONGEST]}..."
-    return f'"{short.encode("utf-8", "backslashreplace").decode("utf-8")}"'
+    return f'"{shortened(value, _LONGEST)}"'

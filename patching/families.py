@@ -11,7 +11,8 @@ check           that a TEXT_LAYERS value fits a model
 from pathlib import Path
 
 from .adapters import FAMILIES, UNSERVABLE
-from .text_layers import TextLayers, parse_layers, shortened
+from .messages import shortened
+from .text_layers import TextLayers, parse_layers
 
 # architecture -> (layers, where they are published)
 PRESETS = {

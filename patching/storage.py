@@ -11,7 +11,8 @@ from pathlib import Path
 
 import folder_paths
 
-from .text_layers import TextLayers, shortened
+from .messages import shortened
+from .text_layers import TextLayers
 
 FOLDER = "text_layers"
 _LARGEST = 2**20  # bytes; a real file has a few hundred

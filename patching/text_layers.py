@@ -4,7 +4,6 @@ TextLayers      the frozen value that travels between nodes; JSON in, JSON out
 parse_layers    a hand-written list ("55-57", "10:0+3", a module path) -> names and heads
 list_layers     the other way
 summary         the layers, for people
-shortened       what a user has written, for a message
 """
 
 import json
@@ -12,6 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+
+from .messages import is_broken, shortened
 
 _FORMAT = 1
 
@@ -95,14 +96,8 @@ def _object(pairs):
     return found
 
 
-def shortened(text, length=100):
-    """At most this many characters, and none that no file and no log can take (half characters)."""
-    short = text if len(text) <= length else f"{text[:length]}..."
-    return short.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def _is_text(value):
-    return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
+    return isinstance(value, str) and not is_broken(value)
 
 
 def _is_index(value):
