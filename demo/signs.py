@@ -4,6 +4,7 @@ Sign            what one picture shows; `prompt()` is its prompt
 Lettering       how its word is written
 random_sign     draws one at random
 draw            Signs -> pictures [B, 32, 64, 3] uint8 (the training data; numpy and a seed decide what the prompt leaves open)
+shown           a user's text, for a message
 text_box        where the word of a sign can stand, in pixels
 read_colours    picture -> the names of its wall's and sign's colour, measured from pixels
 read_shape      picture -> the name of the sign's shape, measured from pixels
@@ -19,8 +20,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-
-from ..patching.messages import shortened
 
 WIDTH, HEIGHT = 64, 32
 SLOTS = 6
@@ -77,9 +76,14 @@ PLAIN = Lettering()
 def slots(word):
     """A word's six slots: its letters, about centred, and "_" for the empty ones."""
     if not 1 <= len(word) <= SLOTS or any(c not in LETTERS for c in word):
-        raise ValueError(f'The demo models draw words of 1 to {SLOTS} letters A-Z, not "{shortened(word, 60)}".')
+        raise ValueError(f'The demo models draw words of 1 to {SLOTS} letters A-Z, not "{shown(word)}".')
     left = (SLOTS - len(word)) // 2
     return "_" * left + word + "_" * (SLOTS - len(word) - left)
+
+
+def shown(text):
+    """For a message: 60 characters, and for half characters question marks, which ComfyUI's log cannot write."""
+    return (text if len(text) <= 60 else f"{text[:60]}...").encode("utf-8", "replace").decode("utf-8")
 
 
 def random_sign(rng, word):

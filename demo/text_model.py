@@ -12,8 +12,7 @@ import re
 import torch
 from torch import nn
 
-from ..patching.messages import shortened
-from .signs import LETTERS, PALETTE, SHAPES, SLOTS, slots
+from .signs import LETTERS, PALETTE, SHAPES, SLOTS, shown, slots
 
 LENGTH = 20  # tokens of every prompt, padding included
 WIDTH = 128
@@ -34,13 +33,13 @@ def tokenize(prompt):
             ids.append(_IDS[word.lower()])
         else:
             raise ValueError(
-                f'The text demo models do not know the word "{shortened(word, 60)}". They understand prompts like '
+                f'The text demo models do not know the word "{shown(word)}". They understand prompts like '
                 f'a red round sign on a blue wall that says "CAFE", with the colours {", ".join(PALETTE)} '
                 f"and the shapes {', '.join(SHAPES)}; the word to draw stands in quotes."
             )
     ids.append(_IDS["<end>"])
     if len(ids) > LENGTH:
-        raise ValueError(f"The prompt has {len(ids)} tokens; the text demo models read {LENGTH} at most: {shortened(prompt, 60)}")
+        raise ValueError(f"The prompt has {len(ids)} tokens; the text demo models read {LENGTH} at most: {shown(prompt)}")
     return ids + [_IDS["<pad>"]] * (LENGTH - len(ids))
 
 
