@@ -23,7 +23,8 @@ PALETTES = ("dark", "light", "solarized", "arc", "nord", "github")
 @pytest.fixture(scope="module", params=[False, True], ids=["canvas nodes", "Vue nodes"])
 def renderer(request, canvas):
     canvas.set("Comfy.VueNodes.Enabled", request.param)
-    return request.param
+    yield request.param
+    canvas.set("Comfy.VueNodes.Enabled", False)  # the server keeps it, for the browsers of other tests, too
 
 
 @pytest.fixture
