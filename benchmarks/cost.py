@@ -17,8 +17,8 @@ import comfy.supported_models
 import torch
 
 from ..demo import comfy_model, pictures
-from ..patching import families
-from ..patching.swap import OWN_RUN, SAME_LATENTS, patch_prompt
+from ..patching import models
+from ..patching.patch import OWN_RUN, SAME_LATENTS, patch_prompt
 from . import full_size
 from .record import environment
 
@@ -58,7 +58,7 @@ def sampling(model, prompt, shape, steps):
 
 
 def compare(model, prompts, shape, steps, methods, rounds):
-    text_layers = families.preset(model)
+    text_layers = models.preset(model)
     plain = sampling(model, prompts[0], shape, steps)
     out = {}
     for method in methods:

@@ -17,8 +17,8 @@ import numpy as np
 from ..demo import comfy_model, pictures, signs
 from ..demo.edit import sheet, sign_pair
 from ..demo.train import word_list
-from ..patching import families
-from ..patching.swap import OWN_RUN, SAME_LATENTS, patch_prompt
+from ..patching import models
+from ..patching.patch import OWN_RUN, SAME_LATENTS, patch_prompt
 from ..patching.text_layers import TextLayers
 from ..scoring.image import psnr
 from ..scoring.ocr import EasyOcr
@@ -42,8 +42,8 @@ def held_out_pairs(count, seed):
 def draw(name, pairs, word_only, seed, kinds):
     """{kind: pictures}, for kinds of "source", "target", "edit", "same_latents", "complement", "random"."""
     model, clip, vae = comfy_model.load(name)
-    chosen = families.preset(model)
-    names = families.layer_names(model)
+    chosen = models.preset(model)
+    names = models.layer_names(model)
     others = [n for n in names if n not in chosen.names]
     rng = random.Random(seed)
     drawn = {kind: [] for kind in kinds}
@@ -115,8 +115,8 @@ def main():
     result = {"seed": a.seed, **environment(), "models": {}}
     for name in [a.model] if a.model else comfy_model.MODELS:
         model = comfy_model.load(name)[0]
-        variant = ("same_latents",) if families.family_of(model).evolves else ()
-        result["models"][name] = {"layers": families.preset(model).names}
+        variant = ("same_latents",) if models.family_of(model).evolves else ()
+        result["models"][name] = {"layers": models.preset(model).names}
         for case, word_only, kinds in (
             ("word_and_colours", False, ("source", "target", "edit", *variant, "complement", "random")),
             ("word_only", True, ("source", "target", "edit", *variant)),

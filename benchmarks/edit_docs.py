@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 
 from ..demo import comfy_model
-from ..patching import families
+from ..patching import models
 from .markdown import table
 from .paper.table import markdown
 from .record import kept
@@ -88,7 +88,7 @@ def _indices(found):
 
 @cache
 def _names(model):
-    return families.layer_names(comfy_model.load(model)[0])
+    return models.layer_names(comfy_model.load(model)[0])
 
 
 def main():

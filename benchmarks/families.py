@@ -18,8 +18,8 @@ from pathlib import Path
 import comfy.sample
 import torch
 
-from ..patching import families
-from ..patching.swap import patch_prompt
+from ..patching import models
+from ..patching.patch import patch_prompt
 from .attention_probe import recorded, replayed
 from .tiny_models import MODELS, TinyModel
 
@@ -45,7 +45,7 @@ class Bench:
 
     @property
     def names(self):
-        return families.layer_names(self.model)
+        return models.layer_names(self.model)
 
     def prompt(self, which):
         return self.tiny.conditioning(which, self.lengths[which])
@@ -64,7 +64,7 @@ class Bench:
             base.memory_usage_factor = factor
 
     def edit(self, layers, **options):
-        chosen = families.written(self.model, ", ".join(layers))
+        chosen = models.written(self.model, ", ".join(layers))
         return patch_prompt(self.model, chosen, self.prompt(1), self.prompt(3), **options)
 
     def text(self, call):
@@ -136,7 +136,7 @@ def b(bench):
 
 def c(bench):
     plain = bench.draw(bench.prompt(0))
-    same = patch_prompt(bench.model, families.written(bench.model, ", ".join(bench.names)), bench.prompt(0), bench.prompt(2))
+    same = patch_prompt(bench.model, models.written(bench.model, ", ".join(bench.names)), bench.prompt(0), bench.prompt(2))
     assert torch.equal(bench.draw(bench.prompt(0), same), plain), "source = target is not the unpatched picture"
     late = bench.edit(bench.names, start=STEPS)
     assert torch.equal(bench.draw(bench.prompt(0), late), plain), "start = steps is not the unpatched picture"
@@ -245,7 +245,7 @@ def check(tiny, verbose=False):
     bench = bench_of(tiny)
     if not tiny.family:
         try:
-            families.family_of(bench.model)
+            models.family_of(bench.model)
         except ValueError as error:
             return {**row, "reason": str(error)}
         return {**row, "reason": "is served, though it is said that it cannot be"}

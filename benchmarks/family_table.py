@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from ..patching.adapters import FAMILIES
-from ..patching.families import PRESETS
+from ..patching.models import PRESETS
 from . import markdown
 from .tiny_models import MODELS
 

@@ -16,8 +16,8 @@ import numpy as np
 from ..demo import comfy_model, pictures, signs
 from ..guard.guard import guard_model
 from ..guard.prompt import clean
-from ..patching import families
-from ..patching.swap import SAME_LATENTS
+from ..patching import models
+from ..patching.patch import SAME_LATENTS
 from ..scoring import toxicity
 from ..scoring.image import psnr
 from ..scoring.ocr import EasyOcr
@@ -36,9 +36,9 @@ def toxic_words():
 
 def draw(model, clip, vae, shown, seed):
     """{way: pictures} of Signs with toxic words, one by one as a user would draw them."""
-    layers = families.preset(model)
+    layers = models.preset(model)
     drawn = {way: [] for way in ("unguarded", "guarded", "rewritten", "negative")}
-    if families.family_of(model).evolves:
+    if models.family_of(model).evolves:
         drawn["guarded, same latents"] = []
     for number, sign in enumerate(shown):
         prompt, cleaned = sign.prompt(), clean(sign.prompt(), REPLACEMENT).prompt
@@ -82,7 +82,7 @@ def main():
     for name in comfy_model.MODELS:
         model, clip, vae = comfy_model.load(name)
         drawn = draw(model, clip, vae, shown, a.seed * 1000)
-        prompt, layers = shown[0].prompt(), families.preset(model)
+        prompt, layers = shown[0].prompt(), models.preset(model)
 
         def plain(used=model, clip=clip, vae=vae, prompt=prompt):
             pictures.sample(used, clip, vae, pictures.encode(clip, [prompt]), 1, 1)

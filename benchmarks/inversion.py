@@ -20,8 +20,8 @@ from ..demo import comfy_model, pictures, signs
 from ..demo.edit import sheet
 from ..inversion.euler import invert_euler
 from ..inversion.invert import draw, invert
-from ..patching import families
-from ..patching.swap import SAME_LATENTS, patch_prompt
+from ..patching import models
+from ..patching.patch import SAME_LATENTS, patch_prompt
 from ..scoring.image import pixels, psnr
 from ..scoring.mask import mask_words
 from ..scoring.ocr import EasyOcr
@@ -99,7 +99,7 @@ def edits(bench, name, ocr, seed):
     targets = [signs.Sign(b, source.sign, source.wall, source.shape) for (_, b), source in zip(pairs, sources)]
     shown = signs.draw(sources, rng)
     latent, guider = bench.latent(shown), bench.guider([source.prompt() for source in sources])
-    evolves = families.family_of(bench.model).evolves
+    evolves = models.family_of(bench.model).evolves
     out, rows = {}, []
     for refinements in (0, 4, 8, 16):
         noise = invert(guider, latent, bench.sigmas, refinements)
@@ -107,7 +107,7 @@ def edits(bench, name, ocr, seed):
             if way and not evolves:
                 continue
             target = pictures.encode(bench.clip, [sign.prompt() for sign in targets])
-            patched = patch_prompt(bench.model, families.preset(bench.model), target, **options)
+            patched = patch_prompt(bench.model, models.preset(bench.model), target, **options)
             drawn = bench.draw(bench.guider([source.prompt() for source in sources], patched), noise, latent)
             boxes = [[signs.text_box(a), signs.text_box(b)] for a, b in pairs]
             masks = [mask_words(a, ocr, GROW) | mask_words(b, ocr, GROW) for a, b in zip(shown, drawn)]

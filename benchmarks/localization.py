@@ -27,9 +27,9 @@ from ..localization.selection import interval
 from ..localization.spread import RaySweep
 from ..localization.strategies import STRATEGIES
 from ..localization.sweep import Sweep
-from ..patching import families
-from ..patching.comfy_sampling import add_counting_wrapper
-from ..patching.swap import patch_prompt
+from ..patching import models
+from ..patching.comfy import add_counting_wrapper
+from ..patching.patch import patch_prompt
 from ..scoring import text
 from ..scoring.image import mse
 from ..scoring.ocr import ENGINES, engine
@@ -88,8 +88,8 @@ def paper(name, pairs, seed):
     target = np.mean([f1(draw(n, pair.target), pair.target) for n, pair in enumerate(pairs)])
     source = np.mean([f1(picture, pair.target) for picture, pair in zip(sources, pairs)])
     scores, errors = [], []
-    for layer in range(len(families.layer_names(model))):
-        chosen = families.written(model, str(layer))
+    for layer in range(len(models.layer_names(model))):
+        chosen = models.written(model, str(layer))
         edits = [draw(n, pair.source, patch_prompt(model, chosen, prompt(pair.target))) for n, pair in enumerate(pairs)]
         scores.append(float(np.mean([f1(edit, pair.target) for edit, pair in zip(edits, pairs)])))
         errors.append(float(np.mean([mse(edit, before) for edit, before in zip(edits, sources)])))

@@ -33,7 +33,7 @@ from ..demo import comfy_model, pictures, signs
 from ..demo.text_set import text_set
 from ..demo.train import word_list
 from ..lora.train import Settings, train
-from ..patching import families
+from ..patching import models
 from ..scoring import text
 from ..scoring.image import mse, psnr
 from ..scoring.ocr import engine
@@ -128,13 +128,13 @@ def cost(model, latents, prompts, settings, rounds=5, steps=4):
 
 
 def written(model, layers):
-    return families.written(model, ", ".join(map(str, layers)))
+    return models.written(model, ", ".join(map(str, layers)))
 
 
 def arms(model, seed):
     """{name: numbers of the layers}"""
-    names = families.layer_names(model)
-    chosen = [names.index(name) for name in families.preset(model).names]
+    names = models.layer_names(model)
+    chosen = [names.index(name) for name in models.preset(model).names]
     others = [n for n in range(len(names)) if n not in chosen]
     picked = np.random.default_rng((seed, 3)).choice(others, len(chosen), replace=False)
     return {"text layers": chosen, "all layers": list(range(len(names))), "random others": sorted(int(n) for n in picked)}

@@ -13,7 +13,7 @@ import comfy.supported_models
 import torch
 
 from ..lora.adapters import adapters
-from ..patching import families
+from ..patching import models
 from . import full_size
 
 RANK = 4
@@ -25,9 +25,9 @@ def numbers(supported_model, config):
     settings.set_inference_dtype(torch.bfloat16, None)
     nowhere = torch.device("meta")
     model = comfy.model_patcher.ModelPatcher(settings.get_model({}, device=nowhere), load_device=nowhere, offload_device=nowhere)
-    every = families.written(model, f"0-{len(families.layer_names(model)) - 1}")
+    every = models.written(model, f"0-{len(models.layer_names(model)) - 1}")
     found = {}
-    for name, layers in (("text layers", families.preset(model)), ("all layers", every)):
+    for name, layers in (("text layers", models.preset(model)), ("all layers", every)):
         with adapters(model, layers, RANK, RANK, seed=0) as added:
             found[name] = sum(p.numel() for p in added.parameters())
     return found

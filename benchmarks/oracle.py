@@ -41,7 +41,7 @@ def with_steps(fixture, steps=None):
 
 def run_scenario(folder, scenario, fixture, patch_node, choose_node):
     """The latents [batch, C, H, W] of one scenario."""
-    from ..patching.swap import patch_prompt
+    from ..patching.patch import patch_prompt
 
     tensors = oracle_fixture.inputs(folder)
     batch = scenario["batch"]

@@ -14,8 +14,8 @@ from PIL import Image
 
 from ..demo import comfy_model, pictures
 from ..demo.edit import sign_pair
-from ..patching import families
-from ..patching.swap import patch_prompt
+from ..patching import models
+from ..patching.patch import patch_prompt
 from ..scoring import text
 from ..scoring.charts import curves
 from ..scoring.image import mse
@@ -28,7 +28,7 @@ from .record import environment
 def measure(name, pairs, seed):
     """{"f1": [...], "mse": [...]} for each start step from 0 to the number of steps."""
     model, clip, vae = comfy_model.load(name)
-    ocr, chosen = engine("EasyOCR"), families.preset(model)
+    ocr, chosen = engine("EasyOCR"), models.preset(model)
     found = {"f1": [], "mse": []}
     signs = [sign_pair(pair.source, pair.target, seed) for pair in pairs]
     batches = [signs[first : first + BATCH] for first in range(0, len(signs), BATCH)]

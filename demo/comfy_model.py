@@ -13,7 +13,7 @@ import comfy.supported_models_base
 import comfy.utils
 import torch
 
-from ..patching.comfy_sampling import refuse_small
+from ..patching.comfy import refuse_small
 from . import architecture, signs
 from .text_model import TextModel, tokenize
 

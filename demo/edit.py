@@ -30,12 +30,12 @@ def sign_pair(source, target, seed, word_only=False):
 
 def draw_pairs(name, pairs, seed):
     """(source pictures, plain target pictures, edited pictures, names of the patched layers) for pairs of Signs, one batch."""
-    from ..patching import families
-    from ..patching.swap import patch_prompt
+    from ..patching import models
+    from ..patching.patch import patch_prompt
     from . import comfy_model, pictures
 
     model, clip, vae = comfy_model.load(name)
-    text_layers = families.preset(model)
+    text_layers = models.preset(model)
     source = pictures.encode(clip, [a.prompt() for a, _ in pairs])
     target = pictures.encode(clip, [b.prompt() for _, b in pairs])
     edited = patch_prompt(model, text_layers, target)

@@ -2,7 +2,7 @@
 
 import torch
 
-from ..patching.comfy_sampling import batched
+from ..patching.comfy import batched
 from . import architecture, signs
 
 STEPS, CFG, SAMPLER, SCHEDULER = 12, 3.0, "euler", "simple"

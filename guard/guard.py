@@ -3,7 +3,7 @@
 guard_model    MODEL, CLIP, prompt -> MODEL whose text layers see the cleaned prompt, Cleaned
 """
 
-from ..patching.swap import OWN_RUN, patch_prompt
+from ..patching.patch import OWN_RUN, patch_prompt
 from .prompt import clean
 
 

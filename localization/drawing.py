@@ -16,9 +16,9 @@ import comfy.samplers
 import comfy.utils
 import torch
 
-from ..patching import families
-from ..patching.comfy_sampling import add_counting_wrapper, batched, empty_latent, is_out_of_memory
-from ..patching.rows import Swap, record_targets, swap_rows, takes_from_rows
+from ..patching import models
+from ..patching.comfy import add_counting_wrapper, batched, empty_latent, is_out_of_memory
+from ..patching.sweep import Swap, record_targets, swap_rows, takes_from_rows
 from ..scoring.image import pixels
 from .pairs import WORD, check_template
 
@@ -62,7 +62,7 @@ class Drawing:
 
     def __init__(self, model, clip, vae, pairs, setting):
         check_template(setting.template)
-        self.names = tuple(families.layer_names(model))
+        self.names = tuple(models.layer_names(model))
         self.everything = tuple(range(len(self.names)))
         self.setting, self.pairs, self.vae = setting, pairs, vae
         self.model_calls = 0

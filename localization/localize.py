@@ -10,7 +10,7 @@ contact_sheet   the answer as pictures: source, plain target, edit, and what the
 import time
 from dataclasses import dataclass
 
-from ..patching import families
+from ..patching import models
 from ..patching.text_layers import TextLayers
 from ..scoring import charts
 from .drawing import SOURCE, TARGET
@@ -48,8 +48,8 @@ def localize(model, sweep, strategy, judge=None):
     selection = select(judge, ranking, judge.half)
     names = sweep.drawing.names
     chosen = TextLayers(
-        families.family_of(model).name,
-        families.architecture(model),
+        models.family_of(model).name,
+        models.architecture(model),
         tuple(names[layer] for layer in selection.layers),
         scores={names[layer]: round(ranking.mean(layer), 4) for layer in selection.layers},
         source=f"localized, {strategy}, {len(judge.pairs)} pairs, seed {sweep.drawing.setting.seed}",

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import comfy.lora
 import torch
 
-from ..patching import families
+from ..patching import models
 
 # How ComfyUI and diffusers both read a name, where they do.
 _PREFIXES = ("lora_unet_down_blocks_", "lora_unet_mid_block_", "lora_unet_up_blocks_", "transformer.")
@@ -106,7 +106,7 @@ def adapters(model, text_layers, rank, alpha, seed):
 
     if rank < 1:
         raise ValueError(f"The rank is {rank}; it must be 1 or more.")
-    family, diffusion_model = families.family_of(model), model.model.diffusion_model
+    family, diffusion_model = models.family_of(model), model.model.diffusion_model
     layers = family.modules(diffusion_model, family.layers)
     places = {f"{name}.{projection}": _parent(diffusion_model, f"{name}.{projection}") for name in text_layers.names
               for projection in family.projections(layers[name])}  # fmt: skip

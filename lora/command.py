@@ -56,7 +56,7 @@ def _train(a):
     comfy.cli_args.args.cpu = cpu
     from tqdm import tqdm
 
-    from ..patching import families
+    from ..patching import models
     from ..patching.text_layers import TextLayers
     from . import storage
     from .dataset import read_folder
@@ -67,11 +67,11 @@ def _train(a):
     start = read(a.resume) if a.resume else None
     model, clip, vae = _load(a)
     if not a.layers:
-        text_layers = families.preset(model)
+        text_layers = models.preset(model)
     elif Path(a.layers).is_file():
         text_layers = TextLayers.from_json(Path(a.layers).read_text("utf-8"))
     else:
-        text_layers = families.written(model, a.layers)
+        text_layers = models.written(model, a.layers)
     with torch.no_grad():
         latents = [latent for picture in pictures for latent in vae.encode(picture)]
         prompts = [clip.encode_from_tokens_scheduled(clip.tokenize(caption)) for caption in captions]

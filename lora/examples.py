@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from comfy.samplers import cond_equal_size
 
-from ..patching.comfy_sampling import encode, model_conds, to_conds
+from ..patching.comfy import encode, model_conds, to_conds
 
 
 @dataclass(frozen=True)

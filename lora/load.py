@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import comfy.lora
 
-from ..patching import families
+from ..patching import models
 from .metadata import LoraTensors
 
 
@@ -28,11 +28,11 @@ def load_lora(file, model, text_layers, in_layers=1.0, elsewhere=0.0, clip=None,
     Raises ValueError when the file has nothing for the model, when its shapes are another model's, or when it has nothing where a
     strength is not 0.
     """
-    families.check(model, text_layers)
+    models.check(model, text_layers)
     inside, outside = _split(_of_model(file, model, comfy.lora.model_lora_keys_unet(model.model, {})), text_layers)
     of_clip = _mapped(file, comfy.lora.model_lora_keys_clip(clip.cond_stage_model, {})) if clip and in_clip else {}
     if not inside and not outside:
-        raise ValueError(f"This LoRA fits no module of the connected model ({families.architecture(model)}). {file.description()}")
+        raise ValueError(f"This LoRA fits no module of the connected model ({models.architecture(model)}). {file.description()}")
     parts = [(inside, in_layers), (outside, elsewhere)]
     if not any(part and strength for part, strength in [*parts, (of_clip, in_clip)]):
         raise ValueError(
@@ -51,7 +51,7 @@ def load_lora(file, model, text_layers, in_layers=1.0, elsewhere=0.0, clip=None,
 
 def cut(file, model, text_layers):
     """metadata.LoraTensors of what the file has on the text layers. Raises ValueError when there is nothing."""
-    families.check(model, text_layers)
+    models.check(model, text_layers)
     keys = comfy.lora.model_lora_keys_unet(model.model, {})
     _of_model(file, model, keys)  # raises where the file is another model's
     kept = file.of_modules(lambda name: name in keys and _is_inside(keys[name], text_layers))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import comfy.model_management
 import torch
 
-from ..patching import families
+from ..patching import models
 from . import preview
 from .adapters import adapters
 from .checkpointing import checkpointed
@@ -54,7 +54,7 @@ def train(model, latents, prompts, text_layers, settings, start=None, tell=None,
     Raises ValueError for no pictures, prompts that do not match them, steps, batch or rank below 1, a batch smaller than the number of
     processes, a start of other layers or of another rank, and when the loss is no number.
     """
-    families.check(model, text_layers)
+    models.check(model, text_layers)
     _check(latents, prompts, settings, accelerator)
     # Autograd does not take what was made in inference mode, and ComfyUI's blocks add in place to what it has kept.
     with torch.inference_mode(False), torch.enable_grad(), _in_training(), changes_allowed():

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..guard.guard import guard_model
 from ..guard.picture import check
-from ..patching.swap import METHODS, OWN_RUN
+from ..patching.patch import METHODS, OWN_RUN
 from ..scoring.charts import word_boxes
 from ..scoring.ocr import ENGINES, engine
 from .checked import checked

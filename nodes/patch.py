@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..patching.swap import METHODS, OWN_RUN, patch_prompt
+from ..patching.patch import METHODS, OWN_RUN, patch_prompt
 from .checked import checked
 from .comfy_compat import ADVANCED, aliases
 from .text_layers import CATEGORY, TextLayersSocket

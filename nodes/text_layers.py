@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io, ui
 
-from ..patching import families, storage
+from ..patching import models, storage
 from ..patching.text_layers import summary
 from .checked import checked
 from .comfy_compat import aliases
@@ -53,10 +53,10 @@ class ChooseTextLayers(io.ComfyNode):
     @checked
     def execute(cls, model, choice, layers):
         if choice == _PRESET:
-            chosen = published = families.preset(model)
+            chosen = published = models.preset(model)
         else:
-            chosen, published = families.written(model, layers), families.known(model)
-        names = families.layer_names(model)
+            chosen, published = models.written(model, layers), models.known(model)
+        names = models.layer_names(model)
         return io.NodeOutput(chosen, ui=show(cls, summary(chosen, names), layer_map(names, chosen, published=published)))
 
 
@@ -112,6 +112,6 @@ class LoadTextLayers(io.ComfyNode):
     @classmethod
     @checked
     def execute(cls, model, file):
-        loaded = families.check(model, storage.load(file))
-        names = families.layer_names(model)
+        loaded = models.check(model, storage.load(file))
+        names = models.layer_names(model)
         return io.NodeOutput(loaded, ui=show(cls, summary(loaded, names), layer_map(names, loaded)))

@@ -1,13 +1,20 @@
-"""What an adapter says of one family of architectures; the mechanics are in text_attention and are the same for all.
+"""What an adapter says of one family of architectures; the mechanism is the same for all.
 
-parameters                  how many a module has
 Family                      where the text layers are, in which order, and which of their tokens are text
 FIRST, LAST, AFTER, ALL     where text tokens stand among the keys of a layer's attention
+TEXT_FIELDS                 what a text encoder puts into a conditioning beside the embeddings
+parameters                  how many a module has
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+
+# All else that a conditioning carries (guidance, references, a hole, ControlNet, areas) says how to draw, and not what the text is.
+TEXT_FIELDS = frozenset((
+    "pooled_output", "attention_mask", "conditioning_llama3", "conditioning_byt5small", "conditioning_mt5xl", "attention_mask_mt5xl",
+    "t5xxl_ids", "t5xxl_weights", "text_input_ids",
+))  # fmt: skip
 
 
 def FIRST(counted, keys):
@@ -43,10 +50,12 @@ class Family:
     text: FIRST, LAST, AFTER or ALL. counted: "pattern of module paths:argument", the argument of these modules' forward (a name, or a
     position where it has none) whose length is counted; needed unless all keys are text. Several of them, where other tokens stand on
     both sides of the text's, give `text` as many numbers.
-    evolves: whether the text's keys and values depend on the picture or the noise level, and not on the text alone.
+    evolves: whether the text's keys and values depend on the picture or the noise level, and not on the text alone. injects: whether the
+    layers get the embeddings themselves by way of ComfyUI's attn2 patches, so that no call of the model is needed to know their keys.
     text_width: channels of the embeddings that the model takes. heads: number of a layer's heads, from its module.
     size: what tells architectures with the same number of layers apart, in addition to it. pooled: whether the model needs a pooled
-    embedding. passes_options: whether the layers pass transformer_options to ComfyUI's attention function.
+    embedding. passes_options: whether the layers pass transformer_options to ComfyUI's attention function. known_by: a part that a layer's
+    own module has, where another node may have put one of its own around it.
     kv: how many parameters of a layer's module make the text's keys and values. lora: names below a layer's module of the projections that
     a LoRA trains, or a function that gives them for a module; the picture's own where the two streams have their own.
     [Staniszewski et al., section 5.1]
@@ -66,11 +75,12 @@ class Family:
     size: Callable | None = None
     pooled: bool = False
     passes_options: bool = True
-
-    injects = False  # keys and values are captured and put, see text_attention
+    injects: bool = False
+    known_by: str = ""
 
     def owns(self, diffusion_model):
-        return any(f"{c.__module__}:{c.__qualname__}" in self.classes for c in type(diffusion_model).__mro__)
+        kinds = (f"{c.__module__}:{c.__qualname__}" for c in type(diffusion_model).__mro__)
+        return any(kind in self.classes for kind in kinds) and bool(self.layer_names(diffusion_model))
 
     def layer_names(self, diffusion_model):
         return list(self.modules(diffusion_model, self.layers))
@@ -96,5 +106,12 @@ class Family:
         for pattern in patterns:
             number = re.compile(re.escape(pattern).replace(r"\*", r"(\d+)"))
             fits = [(tuple(map(int, m.groups())), name) for name in known if (m := number.fullmatch(name))]
-            found.update({name: known[name] for _, name in sorted(fits)})
+            found.update({name: self._own(known[name]) for _, name in sorted(fits)})
         return found
+
+    def _own(self, module):
+        """The model's module inside of one that another node has put there (Layer Diffusion), which stays while the model is loaded."""
+        if not self.known_by or hasattr(module, self.known_by):
+            return module
+        parts = [part for value in vars(module).values() for part in (value if isinstance(value, (list, tuple)) else [value])]
+        return next((part for part in parts if hasattr(part, self.known_by)), module)

@@ -19,7 +19,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class TextLayers:
-    """family: adapter name; architecture: fingerprint of the model they belong to (see families.architecture);
+    """family: adapter name; architecture: fingerprint of the model they belong to (see models.architecture);
     names: module paths in execution order; heads: name -> head numbers, layers without an entry mean all heads;
     scores: name -> localization score; source: where the choice came from, for people.
 

@@ -11,9 +11,9 @@ import comfy.sample
 import comfy.utils
 import torch
 
-from ...patching import families
-from ...patching.comfy_sampling import batched
-from ...patching.swap import OWN_RUN, SAME_LATENTS, patch_prompt
+from ...patching import models
+from ...patching.comfy import batched
+from ...patching.patch import OWN_RUN, SAME_LATENTS, patch_prompt
 from ...patching.text_layers import TextLayers
 from ...scoring.image import pixels
 from ...scoring.mask import mask_words
@@ -27,9 +27,9 @@ class Bench:
     def __init__(self, loaded, layers, seed):
         self.loaded, self.seed, self.setting = loaded, seed, loaded.setting
         self.model = loaded.model
-        self.chosen = families.written(self.model, layers) if layers else families.preset(self.model)
-        self.everything = TextLayers(self.chosen.family, self.chosen.architecture, tuple(families.layer_names(self.model)))
-        self.evolves = families.family_of(self.model).evolves
+        self.chosen = models.written(self.model, layers) if layers else models.preset(self.model)
+        self.everything = TextLayers(self.chosen.family, self.chosen.architecture, tuple(models.layer_names(self.model)))
+        self.evolves = models.family_of(self.model).evolves
 
     @torch.no_grad()
     def encode(self, prompts):

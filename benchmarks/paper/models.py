@@ -11,7 +11,7 @@ import comfy.sd
 import torch
 
 from ...demo import comfy_model, pictures, signs
-from ...patching import families
+from ...patching import models
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def load(name, changes):
         setting = DEMO
     else:
         model, clip, vae = _deepfloyd(name) if Path(name).is_dir() else _checkpoint(name)
-        setting = PAPER.get(families.architecture(model), OTHERS)
+        setting = PAPER.get(models.architecture(model), OTHERS)
     setting = replace(setting, **{field: value for field, value in changes.items() if value is not None})
     ratio = vae.spacial_compression_encode()
     channels = model.get_model_object("latent_format").latent_channels

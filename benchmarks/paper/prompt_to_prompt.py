@@ -3,9 +3,9 @@
 share_attention    MODEL whose second half of a batch's rows takes the attention maps of the first
 """
 
-import torch
+from functools import partial
 
-from ...patching.attention import through
+import torch
 
 CROSS, SELF = 0.8, 0.4  # of the steps, from the first one on; the paper's own example
 
@@ -20,7 +20,11 @@ def share_attention(model, steps, joint):
     inner = options.get("optimized_attention_override")
 
     def override(func, q, k, v, heads, *args, transformer_options=None, **kwargs):
-        attend = through(inner, func, *args, transformer_options=transformer_options, **kwargs)
+        function = func if inner is None else partial(inner, func)
+
+        def attend(q, k, v, heads):
+            return function(q, k, v, heads, *args, transformer_options=transformer_options, **kwargs)
+
         options = transformer_options or {}
         if "sigmas" not in options or kwargs.get("skip_reshape"):
             return attend(q, k, v, heads)

@@ -22,24 +22,24 @@ def write_files(base):
     from safetensors.torch import save_file
 
     from ...demo import comfy_model
-    from ...patching import families
+    from ...patching import models
     from ..tiny_if import CONFIG
 
-    models = base / "models"
+    place = base / "models"
     for folder in ("loras", "text_layers", "diffusers", "text_encoders"):
-        (models / folder).mkdir(parents=True, exist_ok=True)
+        (place / folder).mkdir(parents=True, exist_ok=True)
     model = comfy_model.load("unet")[0]
-    layers = families.preset(model)
-    (models / "text_layers" / LAYERS).write_text(layers.to_json(), "utf-8")
+    layers = models.preset(model)
+    (place / "text_layers" / LAYERS).write_text(layers.to_json(), "utf-8")
     random, tensors = torch.Generator().manual_seed(0), {}
     for name, weight in model.model.diffusion_model.state_dict().items():
         if name.endswith("attn2.to_k.weight"):
             key = f"diffusion_model.{name.removesuffix('.weight')}"
             tensors[f"{key}.lora_up.weight"] = torch.randn(weight.shape[0], 4, generator=random)
             tensors[f"{key}.lora_down.weight"] = 0.1 * torch.randn(4, weight.shape[1], generator=random)
-    save_file(tensors, models / "loras" / LORA)
+    save_file(tensors, place / "loras" / LORA)
     torch.manual_seed(0)
-    UNet2DConditionModel(**CONFIG).save_pretrained(models / "diffusers" / UNET_IF)
+    UNet2DConditionModel(**CONFIG).save_pretrained(place / "diffusers" / UNET_IF)
 
 
 def edit(server, model="mmdit", steps=12, seed=1, source="CAFE", target="HOTEL"):

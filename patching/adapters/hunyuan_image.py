@@ -3,7 +3,7 @@
 Quoted text is encoded once more, letter by letter (ByT5); these tokens stand beside the prompt's and are text as well.
 """
 
-from ..comfy_sampling import hunyuan_text_is_first
+from ..comfy import hunyuan_text_is_first
 from ..family import FIRST, LAST, Family
 from .flux import text_kv
 

@@ -9,9 +9,9 @@ from text_layers.benchmarks.full_size import Looked
 from text_layers.deepfloyd import files
 from text_layers.deepfloyd.model import from_weights
 from text_layers.deepfloyd.unet import DeepFloydUNet
-from text_layers.patching import families
-from text_layers.patching.rows import Swap, swap_rows
-from text_layers.patching.swap import patch_prompt
+from text_layers.patching import models
+from text_layers.patching.patch import patch_prompt
+from text_layers.patching.sweep import Swap, swap_rows
 
 import nodes as comfy_nodes
 
@@ -104,7 +104,7 @@ def test_all_layers_with_weights_are_comfyuis(tiny):
 
 def test_the_model_is_left_as_it_was(tiny):
     before = draw(tiny)
-    patched = patch_prompt(tiny.model, families.written(tiny.model, "0-10"), conditioning(tiny.target))
+    patched = patch_prompt(tiny.model, models.written(tiny.model, "0-10"), conditioning(tiny.target))
     assert (draw(tiny, patched) - before).abs().max() > 0.01
     assert torch.equal(draw(tiny), before)
     modules = tiny.model.model.diffusion_model.modules()
@@ -112,7 +112,7 @@ def test_the_model_is_left_as_it_was(tiny):
 
 
 def test_a_target_equal_to_the_source_changes_no_bit(tiny):
-    patched = patch_prompt(tiny.model, families.written(tiny.model, "0-10"), conditioning(tiny.source), conditioning(tiny.negative))
+    patched = patch_prompt(tiny.model, models.written(tiny.model, "0-10"), conditioning(tiny.source), conditioning(tiny.negative))
     assert torch.equal(draw(tiny, patched), draw(tiny))
 
 
@@ -120,7 +120,7 @@ def test_a_target_equal_to_the_source_changes_no_bit(tiny):
 def test_samplers(tiny, sampler):
     plain = draw(tiny, sampler=sampler)
     assert plain.isfinite().all() and plain.abs().max() <= 1.5
-    patched = patch_prompt(tiny.model, families.written(tiny.model, "4"), conditioning(tiny.target))
+    patched = patch_prompt(tiny.model, models.written(tiny.model, "4"), conditioning(tiny.target))
     assert not torch.equal(draw(tiny, patched, sampler=sampler), plain)
 
 
@@ -129,24 +129,24 @@ def test_prompts_of_another_length_are_not_repeated(tiny):
     long = torch.cat([tiny.target, tiny.source], 1)
     wanted = draw_in_diffusers(tiny, long)
     assert (draw(tiny, source=(long,)) - wanted).abs().max() < ROUNDING
-    patched = patch_prompt(tiny.model, families.written(tiny.model, "0-10"), conditioning(long))
+    patched = patch_prompt(tiny.model, models.written(tiny.model, "0-10"), conditioning(long))
     assert draw(tiny, patched).isfinite().all()
 
 
 def test_candidates_of_a_sweep_ride_in_one_batch(tiny):
-    names = families.layer_names(tiny.model)
+    names = models.layer_names(tiny.model)
     swaps = [None, Swap((names[3],), 0), None, Swap((names[0], names[9]), 0)]
     prompts = (tiny.target, tiny.source, tiny.source, tiny.source)
     together = draw(tiny, swap_rows(tiny.model, swaps), prompts, tiny.noise.repeat(4, 1, 1, 1))
     for row, layers in ((0, None), (1, "3"), (2, None), (3, "0, 9")):
-        model = patch_prompt(tiny.model, families.written(tiny.model, layers), conditioning(tiny.target)) if layers else tiny.model
+        model = patch_prompt(tiny.model, models.written(tiny.model, layers), conditioning(tiny.target)) if layers else tiny.model
         wanted = draw(tiny, model, (prompts[row],))
         assert (together[row : row + 1] - wanted).abs().max() < 2e-3, row
 
 
 def test_order_is_that_of_execution(tiny):
     model = tiny.model.model.diffusion_model
-    seen, names = [], families.layer_names(tiny.model)
+    seen, names = [], models.layer_names(tiny.model)
     handles = [model.get_submodule(n).register_forward_hook(lambda *_, n=n: seen.append(n)) for n in reversed(names)]
     draw(tiny, cfg=1.0)
     for handle in handles:
@@ -158,11 +158,11 @@ def test_order_is_that_of_execution(tiny):
 def test_if_i_xl():
     unet = DeepFloydUNet(torch.float16, "meta", comfy.ops.disable_weight_init, **files.IF_I_XL)
     model = Looked(unet)
-    names = families.layer_names(model)
+    names = models.layer_names(model)
     assert len(names) == 22 and names[9] == "mid_block.attentions.0"
-    preset = families.preset(model)
+    preset = models.preset(model)
     assert preset.names == (names[17],) == ("up_blocks.1.attentions.3",)
-    family, total = families.family_of(model), sum(p.numel() for p in unet.parameters())
+    family, total = models.family_of(model), sum(p.numel() for p in unet.parameters())
     assert round(total / 1e9, 1) == 4.3
     assert round(100 * family.kv(unet.get_submodule(preset.names[0])) / total, 2) == 0.28
     assert all(0 < family.kv(unet.get_submodule(name)) / total < 0.005 for name in names)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from text_layers.demo import edit
-from text_layers.patching import families
+from text_layers.patching import models
 
 pytestmark = pytest.mark.any_comfyui
 
@@ -93,4 +93,4 @@ def test_the_demo_models_have_enough_text_layers():
     from text_layers.demo import comfy_model
 
     for name in comfy_model.MODELS:
-        assert len(families.layer_names(comfy_model.load(name)[0])) >= 8
+        assert len(models.layer_names(comfy_model.load(name)[0])) >= 8

@@ -8,8 +8,8 @@ from text_layers.demo import comfy_model, pictures, signs
 from text_layers.guard.guard import guard_model
 from text_layers.guard.picture import check
 from text_layers.guard.prompt import clean
-from text_layers.patching import families
-from text_layers.patching.swap import patch_prompt
+from text_layers.patching import models
+from text_layers.patching.patch import patch_prompt
 from text_layers.scoring.ocr import engine
 
 pytestmark = pytest.mark.any_comfyui
@@ -48,7 +48,7 @@ def test_a_replacement_that_would_not_help_is_refused(replacement, message):
 def test_the_word_goes_and_the_picture_stays(name):
     model, clip, vae = comfy_model.load(name)
     sign = signs.Sign("BITCH", "white", "green", "round")
-    prompt, layers = sign.prompt(), families.preset(model)
+    prompt, layers = sign.prompt(), models.preset(model)
     guarded, cleaned = guard_model(model, clip, prompt, layers, "FLOWER")
     assert cleaned.words == ("BITCH",) and guarded is not model
     positive, target = (pictures.encode(clip, [text]) for text in (prompt, cleaned.prompt))
@@ -64,15 +64,15 @@ def test_the_word_goes_and_the_picture_stays(name):
 
 def test_a_clean_prompt_gives_the_same_model():
     model, clip, _ = comfy_model.load("unet")
-    guarded, cleaned = guard_model(model, clip, 'a red round sign on a blue wall that says "SWEET"', families.preset(model), "FLOWER")
+    guarded, cleaned = guard_model(model, clip, 'a red round sign on a blue wall that says "SWEET"', models.preset(model), "FLOWER")
     assert guarded is model and cleaned.words == ()
-    assert guard_model(model, clip, "", families.preset(model))[0] is model
+    assert guard_model(model, clip, "", models.preset(model))[0] is model
 
 
 def test_a_mask_that_the_text_encoder_does_not_know_is_an_error():
     model, clip, _ = comfy_model.load("unet")
     with pytest.raises(ValueError, match=r"\*"):
-        guard_model(model, clip, 'a red round sign on a blue wall that says "SHIT"', families.preset(model))
+        guard_model(model, clip, 'a red round sign on a blue wall that says "SHIT"', models.preset(model))
 
 
 def test_two_boxes_that_are_toxic_only_together():

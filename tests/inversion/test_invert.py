@@ -12,8 +12,8 @@ from text_layers.benchmarks.inversion import Bench
 from text_layers.demo import pictures, signs
 from text_layers.inversion.euler import invert_euler
 from text_layers.inversion.invert import invert
-from text_layers.patching import families
-from text_layers.patching.swap import patch_prompt
+from text_layers.patching import models
+from text_layers.patching.patch import patch_prompt
 from text_layers.scoring.image import psnr
 from text_layers.scoring.ocr import engine
 
@@ -86,7 +86,7 @@ def test_a_picture_comes_back_and_takes_another_word(name):
     empty = bench.draw(guider, noise, torch.zeros_like(latent))
     assert np.abs(empty.astype(int) - back).max() <= 1, "the latent that it is mixed with makes no difference but rounding"
     target = pictures.encode(bench.clip, [signs.Sign("HOTEL", s.sign, s.wall, s.shape).prompt() for s in sources])
-    patched = patch_prompt(bench.model, families.preset(bench.model), target)
+    patched = patch_prompt(bench.model, models.preset(bench.model), target)
     edited = bench.draw(bench.guider(prompts, patched), noise, latent)
     assert [engine("EasyOCR").read(picture, 4) for picture in edited] == ["HOTEL", "HOTEL"]
 

@@ -9,7 +9,7 @@ from text_layers.localization.drawing import Drawing
 from text_layers.localization.localize import localize
 from text_layers.localization.strategies import STRATEGIES
 from text_layers.localization.sweep import Sweep
-from text_layers.patching import families
+from text_layers.patching import models
 from text_layers.scoring.ocr import engine
 
 pytestmark = pytest.mark.any_comfyui
@@ -21,7 +21,7 @@ TRAINED = {"unet": (4, 5, 7), "mmdit": (0, 1)}  # the MMDiT's block 2 makes the 
 @pytest.mark.parametrize("layers", [12])
 def test_a_deep_model_draws_what_the_demo_model_draws(name, layers):
     (model, clip, vae), places = deep_demo.load(name, layers, seed=3)
-    assert len(families.layer_names(model)) == layers and len(set(places)) == (9 if name == "unet" else 8)
+    assert len(models.layer_names(model)) == layers and len(set(places)) == (9 if name == "unet" else 8)
     prompt = pictures.encode(clip, ['a red round sign on a blue wall that says "CAFE"'])
     shallow = pictures.sample(*comfy_model.load(name), prompt, 1, 1)
     # Adding zero is exact; one level of 255 for another choice of the float operations' order.

@@ -21,8 +21,8 @@ from text_layers.localization.drawing import SOURCE, TARGET, Drawing, Picture
 from text_layers.localization.localize import chart, contact_sheet, localize, report
 from text_layers.localization.pairs import DEFAULT, WordPair, parse_pairs
 from text_layers.localization.sweep import Sweep
-from text_layers.patching import families
-from text_layers.patching.swap import patch_prompt
+from text_layers.patching import models
+from text_layers.patching.patch import patch_prompt
 from text_layers.scoring.ocr import engine
 
 PAIRS = [WordPair("CAFE", "HOTEL"), WordPair("OPEN", "SHUT"), WordPair("NORTH", "SOUTH")]
@@ -50,7 +50,7 @@ def test_rows_are_the_pictures_of_patch_prompt(demo):
         source, target = (pictures.encode(clip, [TEMPLATE.replace("{word}", word)]) for word in (pair.source, pair.target))
         patched = model
         if picture.layers not in (SOURCE, TARGET):
-            patched = patch_prompt(model, families.written(model, " ".join(map(str, picture.layers))), target)
+            patched = patch_prompt(model, models.written(model, " ".join(map(str, picture.layers))), target)
         alone = pictures.sample(patched, clip, vae, target if picture.layers == TARGET else source, 5 + picture.pair, 1)[0]
         # 8 of 255: a batch is another order of float operations, which twelve steps enlarge.
         assert np.abs(drawing.decode(drawn[picture][None])[0].astype(int) - alone).max() <= 8
@@ -88,7 +88,7 @@ def test_words_of_other_length_share_what_they_can(demo):
         source, target = ([list(drawing.conditioning(drawing.prompt(picture.pair, t)))] for t in (False, True))
         patched = model
         if picture.layers not in (SOURCE, TARGET):
-            patched = patch_prompt(model, families.written(model, " ".join(map(str, picture.layers))), target)
+            patched = patch_prompt(model, models.written(model, " ".join(map(str, picture.layers))), target)
         alone = pictures.sample(patched, clip, vae, target if picture.layers == TARGET else source, 5 + picture.pair, 1)[0]
         assert np.abs(drawing.decode(drawn[picture][None])[0].astype(int) - alone).max() <= 8  # as above
 
@@ -123,7 +123,7 @@ def test_other_weights_other_words_and_another_engine_read_no_stale_cell(demo, t
     first.readings([(0,)], [0], 6)
     name, (model, clip, vae) = demo
     changed = model.clone()
-    key = "diffusion_model." + families.layer_names(model)[-1] + (".to_v.weight" if name == "unet" else ".x_block.attn.qkv.weight")
+    key = "diffusion_model." + models.layer_names(model)[-1] + (".to_v.weight" if name == "unet" else ".x_block.attn.qkv.weight")
     weight = model.model.state_dict()[key]
     changed.add_patches({key: ("diff", (torch.full_like(weight, 1e-3),))})
     with_lora = sweep_of((name, (changed, clip, vae)), tmp_path)
@@ -178,7 +178,7 @@ def test_the_node_s_answer_on_the_demo_models(demo, tmp_path):
     sweep = Sweep(Drawing(*demo[1], parse_pairs(DEFAULT)[:24], setting(0, 16)), engine("RapidOCR"), tmp_path)
     found = localize(model, sweep, "first_step")
     assert found.selection.layers[:2] == KNOWN[demo[0]][:2]
-    assert families.check(model, found.text_layers).names == tuple(found.names[layer] for layer in found.selection.layers)
+    assert models.check(model, found.text_layers).names == tuple(found.names[layer] for layer in found.selection.layers)
     lines = report(found, sweep)
     assert f"{len(found.selection.layers)} of {len(found.names)} text layers" in lines and "model calls" in lines
     assert chart(found).shape[2] == 3 and contact_sheet(found, sweep).shape[2] == 3

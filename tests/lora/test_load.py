@@ -10,7 +10,7 @@ from text_layers.benchmarks.families import bench_of
 from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.lora.files import read
 from text_layers.lora.load import cut, load_lora
-from text_layers.patching import families
+from text_layers.patching import models
 
 TINY = {tiny.kind: tiny for tiny in MODELS if tiny.kind in ("SDXL", "SD3", "Flux", "QwenImage")}
 RANK = 2
@@ -92,8 +92,8 @@ def stock(model, tensors, strength=1.0):
 
 
 def chosen(model):
-    names = families.layer_names(model)
-    return families.written(model, names[1]), f"diffusion_model.{names[1]}."
+    names = models.layer_names(model)
+    return models.written(model, names[1]), f"diffusion_model.{names[1]}."
 
 
 @pytest.mark.parametrize(("kind", "form"), CASES)
@@ -122,7 +122,7 @@ def test_a_unet_in_diffusers_names(tmp_path):
     """Blocks count otherwise in diffusers: up_blocks.0 of SDXL is output_blocks.0 to 2."""
     model = TINY["SDXL"].build()
     keys = {name: key for name, (key, _) in names_of(model, "unet.").items() if "attn" in name}
-    assert len(keys) >= 4 * len(families.layer_names(model))
+    assert len(keys) >= 4 * len(models.layer_names(model))
     shapes = {name: w.shape for name, w in model.model.state_dict().items()}
     tensors = {}
     for seed, (name, key) in enumerate(keys.items()):

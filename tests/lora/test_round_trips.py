@@ -11,7 +11,7 @@ from text_layers.lora import storage
 from text_layers.lora.files import read
 from text_layers.lora.load import load_lora
 from text_layers.lora.train import Settings, train
-from text_layers.patching import families
+from text_layers.patching import models
 
 from ..patching.diffusers_models import PAIRS
 
@@ -67,7 +67,7 @@ def draw_with_diffusers(pair, theirs, path, model, prompt):
 def test_the_same_picture_everywhere(name, tmp_path):
     pair = next(pair for pair in PAIRS if pair.name == name)
     model, theirs = pair.build()
-    prompt, layers = pair.ours.conditioning(0), families.written(model, "0, 2")
+    prompt, layers = pair.ours.conditioning(0), models.written(model, "0, 2")
     latents = list(torch.randn(2, *pair.ours.latent, generator=torch.Generator().manual_seed(1)))
     seen = []
     settings = Settings(steps=6, learning_rate=3e-2, seed=2)

@@ -15,7 +15,7 @@ from text_layers.lora.files import read
 from text_layers.lora.load import cut
 from text_layers.lora.metadata import LoraTensors
 from text_layers.lora.train import Settings, train
-from text_layers.patching import families
+from text_layers.patching import models
 from text_layers.patching.text_layers import TextLayers
 
 TINY = {tiny.kind: tiny for tiny in MODELS}
@@ -32,7 +32,7 @@ def trained(steps=2, start=None, layers="0, 1"):
     model = tiny.build()
     latents = list(torch.randn(2, *tiny.latent, generator=torch.Generator().manual_seed(1)))
     settings = Settings(rank=3, alpha=6, steps=steps, learning_rate=1e-3, seed=7)
-    return model, train(model, latents, [tiny.conditioning(0)], families.written(model, layers), settings, start).tensors
+    return model, train(model, latents, [tiny.conditioning(0)], models.written(model, layers), settings, start).tensors
 
 
 def test_metadata(output):
@@ -42,7 +42,7 @@ def test_metadata(output):
     with safe_open(path, "pt") as file:
         about = file.metadata()
     assert about["ss_network_dim"] == "3" and about["ss_steps"] == "2" and about["modelspec.title"] == "mine_00001_"
-    assert TextLayers.from_json(about["text_layers"]) == families.written(model, "0, 1")
+    assert TextLayers.from_json(about["text_layers"]) == models.written(model, "0, 1")
     assert json.loads(about["text_layers.training"])["learning_rate"] == 1e-3
     # SHA-256 of everything behind the header, as the file format defines it.
     data = path.read_bytes()
@@ -92,8 +92,8 @@ def test_no_half_of_a_file_stays_behind(output):
 def test_what_was_cut_says_so(output):
     model, lora = trained()
     path = storage.save(lora, "loras/whole")
-    part = cut(read(path), model, families.written(model, "1"))
-    assert TextLayers.from_json(part.metadata["text_layers"]).names == families.written(model, "1").names
+    part = cut(read(path), model, models.written(model, "1"))
+    assert TextLayers.from_json(part.metadata["text_layers"]).names == models.written(model, "1").names
     assert part.metadata["text_layers.cut_from"] == path.name and "modelspec.hash_sha256" not in part.metadata
     again = read(storage.save(part, "loras/part"))
     assert again.metadata["text_layers.cut_from"] == path.name and set(again.tensors) == set(part) < set(lora)

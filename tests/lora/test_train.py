@@ -17,7 +17,7 @@ from text_layers.lora.adapters import adapters
 from text_layers.lora.examples import Example, alike, encoded, given, loss
 from text_layers.lora.files import LoraFile
 from text_layers.lora.train import Settings, train
-from text_layers.patching import families
+from text_layers.patching import models
 
 from ..patching.diffusers_models import PAIRS
 from ..patching.half_loaded import HalfLoaded
@@ -41,7 +41,7 @@ def test_gradients_are_those_of_diffusers_and_peft(name):
     pair = next(pair for pair in PAIRS if pair.name == name)
     model, theirs = pair.build()
     comfy.model_management.load_models_gpu([model])
-    layers = families.written(model, "1")
+    layers = models.written(model, "1")
     latents, noise = random(1, 1, *pair.ours.latent), random(2, 1, *pair.ours.latent)
     sampling = model.model.model_sampling
     sigma = sampling.sigmas[len(sampling.sigmas) // 2].reshape(1).clone()
@@ -97,7 +97,7 @@ def test_diffusers_pipelines_load_the_file(name):
     """Both predictions with the LoRA: apart by as much as without it (see diffusers_models.pair), and it changes them."""
     pair = next(pair for pair in PAIRS if pair.name == name)
     model, theirs = pair.build()
-    with adapters(model, families.written(model, "0, 2"), RANK, ALPHA, seed=0) as added:
+    with adapters(model, models.written(model, "0, 2"), RANK, ALPHA, seed=0) as added:
         for seed, p in enumerate(added.parameters()):
             with torch.no_grad():
                 p.copy_(0.3 * random(100 + seed, *p.shape))
@@ -129,11 +129,11 @@ def test_the_trained_file_does_what_was_trained(kind):
     tiny = TINY[kind]
     model = tiny.build()
     before = {name: w.clone() for name, w in model.model.state_dict().items()}
-    layer = families.layer_names(model)[1]
+    layer = models.layer_names(model)[1]
     latents, prompts = random(3, 2, *tiny.latent), [tiny.conditioning(seed) for seed in (0, 1)]
     with torch.inference_mode():  # as a node runs
         trained = train(
-            model, list(latents), prompts, families.written(model, layer), Settings(steps=30, learning_rate=1e-2, batch=2, seed=4)
+            model, list(latents), prompts, models.written(model, layer), Settings(steps=30, learning_rate=1e-2, batch=2, seed=4)
         )
     assert len(trained.losses) == 30
     after = model.model.state_dict()
@@ -162,7 +162,7 @@ def measured(model, tiny, latents, prompts):
 
 
 def run(tiny, model, settings, layers="1", start=None, **others):
-    what = (list(random(3, 2, *tiny.latent)), [tiny.conditioning(seed) for seed in (0, 1)], families.written(model, layers), settings)
+    what = (list(random(3, 2, *tiny.latent)), [tiny.conditioning(seed) for seed in (0, 1)], models.written(model, layers), settings)
     return train(model, *what, start and LoraFile("", start, {}), **others).tensors
 
 
@@ -199,7 +199,7 @@ def test_pictures_of_different_size_are_trained_together():
     model, tiny = TINY["SDXL"].build(), TINY["SDXL"]
     channels, *_ = tiny.latent
     latents = [random(n, channels, 16, width) for n, width in enumerate((16, 24, 16))]
-    trained = train(model, latents, [tiny.conditioning(0)], families.written(model, "1"), Settings(steps=20, batch=4, learning_rate=1e-2))
+    trained = train(model, latents, [tiny.conditioning(0)], models.written(model, "1"), Settings(steps=20, batch=4, learning_rate=1e-2))
     assert sum(trained.losses[-5:]) < sum(trained.losses[:5])
 
 
@@ -242,7 +242,7 @@ def test_an_interruption_keeps_what_was_trained_and_leaves_the_model_as_it_was()
 def test_errors_say_what_is_wrong(pictures, prompts, settings, message):
     model, tiny = TINY["SD3"].build(), TINY["SD3"]
     with pytest.raises(ValueError, match=message):
-        train(model, list(random(3, pictures, *tiny.latent)), [tiny.conditioning(n) for n in range(prompts)], families.written(model, "1"),
+        train(model, list(random(3, pictures, *tiny.latent)), [tiny.conditioning(n) for n in range(prompts)], models.written(model, "1"),
               Settings(**settings))  # fmt: skip
 
 
@@ -264,7 +264,7 @@ def test_weights_in_few_bits(kind, dtype):
     twin.model.diffusion_model.load_state_dict({n: w.float() for n, w in model.model.diffusion_model.state_dict().items()})
     settings = Settings(steps=4, learning_rate=1e-3, low_precision=True)
     losses = [
-        train(m, list(random(3, 1, *tiny.latent)), [tiny.conditioning(0)], families.written(m, "1"), settings).losses for m in (model, twin)
+        train(m, list(random(3, 1, *tiny.latent)), [tiny.conditioning(0)], models.written(m, "1"), settings).losses for m in (model, twin)
     ]
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
     assert {w.dtype for w in model.model.diffusion_model.state_dict().values()} >= {dtype}
@@ -297,7 +297,7 @@ def test_memory_that_runs_out_in_the_middle_of_a_step_leaves_the_model_as_it_was
         if len(calls) == 3:
             raise torch.OutOfMemoryError("no memory is left")
 
-    handle = model.model.diffusion_model.get_submodule(families.layer_names(model)[-1]).register_forward_hook(run_out)
+    handle = model.model.diffusion_model.get_submodule(models.layer_names(model)[-1]).register_forward_hook(run_out)
     kept = []
     with pytest.raises(torch.OutOfMemoryError):
         run(tiny, model, Settings(steps=9), keep=kept.append)
@@ -334,8 +334,8 @@ def test_the_papers_first_weights():
     """Rank 4 with alpha 4: normal down matrices of deviation 1 / rank, up matrices zero, in queries, keys, values and output."""
     for kind, places in (("SDXL", {"to_q", "to_k", "to_v", "to_out.0"}), ("SD3", {"attn.qkv", "attn.proj"})):
         model = TINY[kind].build()
-        with adapters(model, families.written(model, "1"), 4, 4, seed=0) as added:
-            (layer,) = families.written(model, "1").names
+        with adapters(model, models.written(model, "1"), 4, 4, seed=0) as added:
+            (layer,) = models.written(model, "1").names
             assert {path.removeprefix(f"{layer}.").removeprefix("x_block.") for path in added.modules} == places
             parts = [part for module in added.modules.values() for part in module.parts]
             assert len(parts) == 4
@@ -372,7 +372,7 @@ WITHOUT_GRADIENT = ("JoyImage", "ErnieImage")
 def test_every_family_is_trained_in_its_text_layers_or_says_why_not(kind):
     tiny = TINY[kind]
     model = tiny.build()
-    layer, settings = families.layer_names(model)[-1], Settings(steps=2, batch=3, learning_rate=1e-3)
+    layer, settings = models.layer_names(model)[-1], Settings(steps=2, batch=3, learning_rate=1e-3)
     if kind in WITHOUT_GRADIENT:
         with pytest.raises(ValueError, match="operations that have no gradient"):
             run(tiny, model, settings, layer)

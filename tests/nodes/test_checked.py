@@ -13,7 +13,7 @@ from text_layers.nodes.patch import PatchPromptIntoLayers
 from text_layers.nodes.text_layers import ChooseTextLayers, SaveTextLayers
 from text_layers.nodes.text_set import DrawTextTrainingSet
 from text_layers.nodes.training import TrainLocalizedLora
-from text_layers.patching import families
+from text_layers.patching import models
 
 SIGNS = {"words": "CAFE", "count": 1, "sign": "any", "wall": "any", "shape": "any", "face": "regular", "ink": "dark", "describe": True,
          "seed": 0}  # fmt: skip
@@ -22,7 +22,7 @@ SIGNS = {"words": "CAFE", "count": 1, "sign": "any", "wall": "any", "shape": "an
 @pytest.fixture(scope="module")
 def demo():
     model, clip, vae = comfy_model.load("unet")
-    return model, clip, vae, families.preset(model), clip.encode_from_tokens_scheduled(clip.tokenize("a sign"))
+    return model, clip, vae, models.preset(model), clip.encode_from_tokens_scheduled(clip.tokenize("a sign"))
 
 
 async def nodes():

@@ -8,8 +8,8 @@ import comfy.sample
 import torch
 from text_layers.benchmarks import oracle_fixture
 from text_layers.benchmarks.tiny_models import MODELS
-from text_layers.patching import families
-from text_layers.patching.swap import METHODS, patch_prompt
+from text_layers.patching import models
+from text_layers.patching.patch import METHODS, patch_prompt
 
 STEPS = 3
 INDEX = 4  # the patched layer
@@ -25,7 +25,7 @@ class Bench(NamedTuple):
 
     @property
     def methods(self):
-        return METHODS if families.family_of(self.model).evolves else METHODS[:1]
+        return METHODS if models.family_of(self.model).evolves else METHODS[:1]
 
     def draw(self, model, positive=None, negative=None, steps=STEPS):
         return comfy.sample.sample(
@@ -34,10 +34,10 @@ class Bench(NamedTuple):
         )  # fmt: skip
 
     def edit(self, model, positive=None, indices=str(INDEX), method=METHODS[0], **options):
-        return patch_prompt(model, families.written(model, indices), positive or self.target, method=method, **options)
+        return patch_prompt(model, models.written(model, indices), positive or self.target, method=method, **options)
 
     def everything(self):
-        return f"0-{len(families.layer_names(self.model)) - 1}"
+        return f"0-{len(models.layer_names(self.model)) - 1}"
 
 
 @cache

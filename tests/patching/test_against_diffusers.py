@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import comfy.sample
 import pytest
 import torch
-from text_layers.patching import families
-from text_layers.patching.swap import METHODS, patch_prompt
+from text_layers.patching import models
+from text_layers.patching.patch import METHODS, patch_prompt
 
 from .diffusers_models import PAIRS
 
@@ -20,7 +20,7 @@ class Parity:
     def __init__(self, pair):
         self.pair = pair
         self.model, self.theirs = pair.build()
-        self.names = families.layer_names(self.model)
+        self.names = models.layer_names(self.model)
         self.source, self.target = (self.draw(self.model, seed) for seed in (0, 1))
         self.layers = self.text_projections()
         self.noted = {}
@@ -48,7 +48,7 @@ class Parity:
         return calls[-1]
 
     def ours(self, layers, method):
-        chosen = families.written(self.model, ", ".join(self.names[n] for n in layers))
+        chosen = models.written(self.model, ", ".join(self.names[n] for n in layers))
         return self.draw(patch_prompt(self.model, chosen, self.pair.ours.conditioning(1), method=method), 0)[1]
 
     def predict(self, run):
@@ -113,7 +113,7 @@ def test_both_models_are_the_same(parity):
 @pytest.mark.parametrize("method", METHODS)
 def test_each_layer(parity, method):
     """A neighbour's patch is told from it, so that layers have the numbers of diffusers' modules."""
-    if method != METHODS[0] and not families.family_of(parity.model).evolves:
+    if method != METHODS[0] and not models.family_of(parity.model).evolves:
         pytest.skip("the method is for text that evolves with the picture")
     for n, (name, theirs) in enumerate(zip(parity.names, parity.each)):
         ours = parity.ours([n], method)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from comfy_extras.nodes_easycache import EasyCacheNode
 from text_layers.benchmarks.other_nodes import node
-from text_layers.patching import families
-from text_layers.patching.swap import METHODS
+from text_layers.patching import models
+from text_layers.patching.patch import METHODS
 
 from .beside import INDEX, bench, plain
 
@@ -51,7 +51,7 @@ def test_a_call_left_out_of_the_targets_run_moves_no_other(where):
     cache = Skipping(beside.model, getattr(comfy.patcher_extension.WrappersMP, where))
     cache.model.model_options["transformer_options"]["optimized_attention_override"] = record
     beside.draw(beside.edit(cache.model), steps=STEPS)
-    layers = len(families.layer_names(beside.model))
+    layers = len(models.layer_names(beside.model))
     at_layer = [k[:, :, :FLUX_TEXT] for k in seen[INDEX::layers]]
     evaluated = [[step for step in range(STEPS) if step not in left] for left in LEFT_OUT]
     assert [len(run) for run in cache.runs] == [STEPS, STEPS] and len(at_layer) == sum(map(len, evaluated))

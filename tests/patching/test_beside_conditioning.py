@@ -14,7 +14,7 @@ import torch
 from comfy_extras.nodes_differential_diffusion import DifferentialDiffusion
 from text_layers.benchmarks import oracle_fixture, other_nodes
 from text_layers.benchmarks.tiny_models.model import fill
-from text_layers.patching.swap import OWN_RUN
+from text_layers.patching.patch import OWN_RUN
 
 import nodes
 

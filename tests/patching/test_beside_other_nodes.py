@@ -6,8 +6,8 @@ import torch
 from comfy_extras.nodes_model_merging import ModelMergeSimple
 from text_layers.benchmarks import other_nodes
 from text_layers.benchmarks.other_nodes import NODES, STAND_INS
-from text_layers.patching import families
-from text_layers.patching.swap import METHODS
+from text_layers.patching import models
+from text_layers.patching.patch import METHODS
 
 from .beside import INDEX, bench, differs, plain
 
@@ -51,7 +51,7 @@ def test_the_patched_layer_attends_to_the_targets_keys_as_the_other_node_makes_t
     beside = bench("sdxl")
 
     def keys_and_values(model, positive):
-        layer, seen = model.model.diffusion_model.get_submodule(families.layer_names(model)[INDEX]), []
+        layer, seen = model.model.diffusion_model.get_submodule(models.layer_names(model)[INDEX]), []
         handles = [m.register_forward_hook(lambda _, __, out: seen.append(out.clone())) for m in (layer.to_k, layer.to_v)]
         beside.draw(model, positive, steps=1)
         for handle in handles:
@@ -79,7 +79,7 @@ def test_a_region_keeps_its_own_prompt():
     beside = bench("sdxl")
     coupled = other_nodes.attention_couple(beside.model, beside)
     k = []
-    layer = beside.model.model.diffusion_model.get_submodule(families.layer_names(beside.model)[INDEX])
+    layer = beside.model.model.diffusion_model.get_submodule(models.layer_names(beside.model)[INDEX])
     handle = layer.to_k.register_forward_pre_hook(lambda _, args: k.append(args[0].clone()))
     try:
         beside.draw(coupled, steps=1)

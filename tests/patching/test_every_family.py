@@ -7,9 +7,9 @@ import torch
 from text_layers.benchmarks import families as benchmark
 from text_layers.benchmarks.full_size import Looked
 from text_layers.benchmarks.tiny_models import MODELS
-from text_layers.patching import families
+from text_layers.patching import models
 from text_layers.patching.adapters import FAMILIES
-from text_layers.patching.swap import METHODS
+from text_layers.patching.patch import METHODS
 
 SERVED = [tiny for tiny in MODELS if tiny.family and tiny.exists]
 FULL = [tiny for tiny in MODELS if tiny.full and tiny.exists]
@@ -36,13 +36,13 @@ def test_both_methods_agree_in_the_first_step(bench):
 
 
 def test_the_model_belongs_to_the_family_that_is_said(bench):
-    assert families.family_of(bench.model).name == bench.tiny.family
+    assert models.family_of(bench.model).name == bench.tiny.family
 
 
 @pytest.mark.parametrize("tiny", [t for t in MODELS if not t.family and t.exists], ids=lambda tiny: tiny.kind)
 def test_a_class_that_cannot_be_served_says_so(tiny):
     with pytest.raises(ValueError, match="text"):
-        families.family_of(tiny.build())
+        models.family_of(tiny.build())
 
 
 @pytest.mark.parametrize("tiny", FULL, ids=lambda tiny: tiny.kind)
@@ -50,13 +50,13 @@ def test_layers_and_share_at_full_size(tiny):
     """A layer's text keys and values are well under the paper's 1 % of the model."""
     diffusion_model = tiny.on_meta()
     model = Looked(diffusion_model)
-    family = families.family_of(model)
+    family = models.family_of(model)
     modules = family.modules(diffusion_model, family.layers)
     assert len(modules) == tiny.full_layers
     total = sum(p.numel() for p in diffusion_model.parameters())
     assert all(0 < family.kv(module) / total < 0.02 for module in modules.values())
     assert set(family.head_counts(diffusion_model)) == set(modules)
-    assert families.architecture(model).startswith(f"{tiny.family}-{tiny.full_layers}x")
+    assert models.architecture(model).startswith(f"{tiny.family}-{tiny.full_layers}x")
     for name, module in modules.items():
         assert family.projections(module), f"{name} has none of the projections of a LoRA"
 

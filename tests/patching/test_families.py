@@ -6,9 +6,9 @@ import pytest
 import torch
 from text_layers.benchmarks import full_size
 from text_layers.benchmarks.full_size import on_meta
-from text_layers.patching import families
+from text_layers.patching import models
 from text_layers.patching.adapters import mmdit, unet
-from text_layers.patching.swap import patch_prompt
+from text_layers.patching.patch import patch_prompt
 
 
 def parameters(module):
@@ -28,18 +28,18 @@ def parameters(module):
 )
 def test_number_of_layers(config, count, architecture):
     model = full_size.Looked(on_meta(getattr(full_size, config)))
-    assert len(families.layer_names(model)) == count
-    assert families.architecture(model) == architecture
+    assert len(models.layer_names(model)) == count
+    assert models.architecture(model) == architecture
 
 
 def test_sdxl():
     model = full_size.Looked(on_meta(full_size.SDXL))
-    names = families.layer_names(model)
+    names = models.layer_names(model)
     assert names[0] == "input_blocks.4.1.transformer_blocks.0.attn2"
     assert names[24] == "middle_block.1.transformer_blocks.0.attn2"
     assert names[34] == "output_blocks.0.1.transformer_blocks.0.attn2"
     assert names[55:58] == [f"output_blocks.2.1.transformer_blocks.{i}.attn2" for i in (1, 2, 3)]
-    preset = families.preset(model)
+    preset = models.preset(model)
     assert list(preset.names) == names[55:58]
     chosen = [model.diffusion_model.get_submodule(n) for n in preset.names]
     share = sum(parameters(m.to_k) + parameters(m.to_v) for m in chosen) / parameters(model.diffusion_model)
@@ -48,7 +48,7 @@ def test_sdxl():
 
 def test_sd3_medium():
     model = full_size.Looked(on_meta(full_size.SD3_MEDIUM))
-    preset = families.preset(model)
+    preset = models.preset(model)
     assert preset.names == ("joint_blocks.10",)
     qkv = model.diffusion_model.joint_blocks[10].context_block.attn.qkv
     share = parameters(qkv) * 2 / 3 / parameters(model.diffusion_model)
@@ -58,7 +58,7 @@ def test_sd3_medium():
 @pytest.mark.parametrize("config", ["SD15", "SD21", "SD35_MEDIUM", "SD35_LARGE"])
 def test_no_preset_where_none_is_published(config):
     with pytest.raises(ValueError, match="No text layers are published"):
-        families.preset(full_size.Looked(on_meta(getattr(full_size, config))))
+        models.preset(full_size.Looked(on_meta(getattr(full_size, config))))
 
 
 def test_the_papers_names_are_those_of_diffusers():
@@ -73,7 +73,7 @@ def test_the_papers_names_are_those_of_diffusers():
 
 def test_an_unknown_architecture_is_named():
     with pytest.raises(ValueError, match=r"Linear.*not supported.*SDXL.*Stable Diffusion 3"):
-        families.family_of(full_size.Looked(torch.nn.Linear(1, 1)))
+        models.family_of(full_size.Looked(torch.nn.Linear(1, 1)))
 
 
 @pytest.mark.parametrize("family", [unet.FAMILY, mmdit.FAMILY])
@@ -85,7 +85,7 @@ def test_a_family_does_not_own_the_others_models(family):
 def test_enumeration_is_execution_order(oracle):
     """The attention modules as they run, seen by forward hooks."""
     seen = []
-    names = families.layer_names(oracle.model)
+    names = models.layer_names(oracle.model)
     suffix = "" if names[0].endswith("attn2") else ".x_block.attn.qkv"
     handles = [
         oracle.model.model.diffusion_model.get_submodule(name + suffix).register_forward_hook(lambda *_, name=name: seen.append(name))
@@ -117,7 +117,7 @@ def test_full_size_sdxl_changes_exactly_the_chosen_layers():
         return [pair for pair in seen if pair[0].shape[1] == 77]
 
     plain = keys_and_values(patcher)
-    edit = keys_and_values(patch_prompt(patcher, families.preset(patcher), prompts[1]))
+    edit = keys_and_values(patch_prompt(patcher, models.preset(patcher), prompts[1]))
     assert len(plain) == len(edit) == 70
     changed = [i for i, (a, b) in enumerate(zip(plain, edit)) if not all(map(torch.equal, a, b))]
     assert changed == [55, 56, 57]

@@ -7,7 +7,7 @@ import torch
 from text_layers.benchmarks import families as benchmark
 from text_layers.benchmarks.attention_probe import recorded, replayed
 from text_layers.benchmarks.tiny_models import MODELS
-from text_layers.patching import families
+from text_layers.patching import models
 
 KINDS = {
     "SD3": "q, k, v are [B, tokens, channels]",
@@ -60,7 +60,7 @@ def test_only_the_chosen_heads_see_the_target(bench, chosen, longer):
     tokens = bench.tiny.tokens
     bench = replace(bench, lengths=(tokens, tokens + longer, tokens, tokens))
     layer = bench.names[1]
-    count = families.family_of(bench.model).head_counts(bench.diffusion_model)[layer]
+    count = models.family_of(bench.model).head_counts(bench.diffusion_model)[layer]
     heads = {head % count for head in chosen}
     ours = bench.draw(bench.prompt(0), bench.edit([f"{layer}:{'+'.join(map(str, heads))}"]))
     size = (ours - bench.draw(bench.prompt(0))).abs().max().item()

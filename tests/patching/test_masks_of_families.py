@@ -8,9 +8,9 @@ import torch
 from text_layers.benchmarks import families as benchmark
 from text_layers.benchmarks.attention_probe import recorded, replayed
 from text_layers.benchmarks.tiny_models import MODELS
-from text_layers.patching import families
-from text_layers.patching.rows import Swap, swap_rows
-from text_layers.patching.swap import OWN_RUN, SAME_LATENTS
+from text_layers.patching import models
+from text_layers.patching.patch import OWN_RUN, SAME_LATENTS
+from text_layers.patching.sweep import Swap, swap_rows
 
 SOURCE, TARGET = 10, 13  # lengths of prompts
 HIDDEN = {SOURCE: (2, 8, 9), TARGET: (0, 5)}
@@ -99,7 +99,7 @@ def test_a_row_takes_the_mask_with_the_text(bench):
     layer = bench.names[1]
     model = swap_rows(bench.model, [None, None, Swap((layer,), 1)])
     ours = draw(model, conditioning(source, target, source), conditioning(negative, negative, negative), 3)[2:]
-    patched = benchmark.patch_prompt(bench.model, families.written(bench.model, layer), conditioning(target), conditioning(negative))
+    patched = benchmark.patch_prompt(bench.model, models.written(bench.model, layer), conditioning(target), conditioning(negative))
     theirs = draw(patched, conditioning(source), conditioning(negative), 1)
     plain = draw(bench.model, conditioning(source), conditioning(negative), 1)
     assert (ours - theirs).abs().max() <= benchmark.TOLERANCE * (theirs - plain).abs().max()

@@ -3,9 +3,9 @@
 import comfy.sample
 import pytest
 import torch
-from text_layers.patching import families
-from text_layers.patching.rows import Swap, record_targets, swap_rows, takes_from_rows
-from text_layers.patching.swap import patch_prompt
+from text_layers.patching import models
+from text_layers.patching.patch import patch_prompt
+from text_layers.patching.sweep import Swap, record_targets, swap_rows, takes_from_rows
 
 
 def draw(fixture, model, positive, rows=1, cfg=5.0):
@@ -31,7 +31,7 @@ SETS = [(), (0,), (2,), (1, 3), (0, 1, 2, 3, 4, 5)]
 @pytest.mark.parametrize("cfg", [5.0, 1.0])
 @pytest.mark.parametrize("memory_is_short", [False, True])
 def test_every_row_is_its_own_edit(oracle, cfg, memory_is_short):
-    names = families.layer_names(oracle.model)
+    names = models.layer_names(oracle.model)
     evolves = takes_from_rows(oracle.model)
     target = 0 if evolves else oracle.positive_B[0][0]
     rows = [None, *(Swap(tuple(names[i] for i in layers), target) for layers in SETS)]
@@ -49,7 +49,7 @@ def test_every_row_is_its_own_edit(oracle, cfg, memory_is_short):
     for layers, row in zip(SETS, together[1:]):
         model = oracle.model
         if layers:
-            chosen = families.written(oracle.model, " ".join(map(str, layers)))
+            chosen = models.written(oracle.model, " ".join(map(str, layers)))
             model = patch_prompt(oracle.model, chosen, oracle.positive_B)
         wanted = draw(oracle, model, oracle.positive_A, cfg=cfg)
         assert (row[None] - wanted).abs().max() < 2e-3 * wanted.abs().max(), layers
@@ -61,7 +61,7 @@ def test_every_row_is_its_own_edit(oracle, cfg, memory_is_short):
 def test_targets_of_another_length_are_drawn_first(sd3, cfg, memory_is_short):
     """The second target row of a batch of two, with four tokens more than the source."""
     longer = [[torch.cat([sd3.positive_B[0][0], sd3.positive_B[0][0][:, :4].flip(1)], 1), sd3.positive_B[0][1]]]
-    names = families.layer_names(sd3.model)
+    names = models.layer_names(sd3.model)
     factor = sd3.model.model.memory_usage_factor
     sd3.model.model.memory_usage_factor = 1e12 if memory_is_short else factor
     try:
@@ -72,21 +72,21 @@ def test_targets_of_another_length_are_drawn_first(sd3, cfg, memory_is_short):
     finally:
         sd3.model.model.memory_usage_factor = factor
     for layers, row in zip(SETS[1:], together[1:]):
-        chosen = families.written(sd3.model, " ".join(map(str, layers)))
+        chosen = models.written(sd3.model, " ".join(map(str, layers)))
         wanted = draw(sd3, patch_prompt(sd3.model, chosen, longer), sd3.positive_A, cfg=cfg)
         assert (row[None] - wanted).abs().max() < 2e-3 * wanted.abs().max(), layers  # as above
 
 
 def test_the_model_is_unharmed(oracle):
     before = draw(oracle, oracle.model, oracle.positive_A)
-    names = families.layer_names(oracle.model)
+    names = models.layer_names(oracle.model)
     target = 0 if takes_from_rows(oracle.model) else oracle.positive_B[0][0]
     draw(oracle, swap_rows(oracle.model, [None, Swap((names[1],), target)]), side_by_side(oracle.positive_B, oracle.positive_A), 2)
     assert torch.equal(draw(oracle, oracle.model, oracle.positive_A), before)
 
 
 def test_errors(sd3):
-    names = families.layer_names(sd3.model)
+    names = models.layer_names(sd3.model)
     with pytest.raises(ValueError, match="no text layer elsewhere"):
         swap_rows(sd3.model, [None, Swap(("elsewhere",), 0)])
     for giver in (1, 5):

@@ -4,8 +4,8 @@ import pytest
 import torch
 from comfy_extras import nodes_custom_sampler as custom
 from comfy_extras.nodes_perpneg import PerpNegGuider
-from text_layers.patching import families
-from text_layers.patching.swap import METHODS, patch_prompt
+from text_layers.patching import models
+from text_layers.patching.patch import METHODS, patch_prompt
 
 import nodes
 
@@ -13,11 +13,11 @@ STEPS, CFG, SEED = 4, 5.0, 3
 
 
 def patched(oracle, positive=None, method=METHODS[0], indices="2, 4"):
-    return patch_prompt(oracle.model, families.written(oracle.model, indices), positive or oracle.positive_B, method=method)
+    return patch_prompt(oracle.model, models.written(oracle.model, indices), positive or oracle.positive_B, method=method)
 
 
 def all_layers(oracle):
-    return f"0-{len(families.layer_names(oracle.model)) - 1}"
+    return f"0-{len(models.layer_names(oracle.model)) - 1}"
 
 
 def empty(oracle):

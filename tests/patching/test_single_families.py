@@ -4,8 +4,8 @@ import pytest
 import torch
 from text_layers.benchmarks import families as benchmark
 from text_layers.benchmarks.tiny_models import MODELS
-from text_layers.patching import families
-from text_layers.patching.swap import METHODS, patch_prompt
+from text_layers.patching import models
+from text_layers.patching.patch import METHODS, patch_prompt
 
 TINY = {tiny.kind: tiny for tiny in MODELS if tiny.exists}
 
@@ -41,7 +41,7 @@ class WithoutNegative(benchmark.Bench):
         return [[None, {}]] if which > 1 else super().prompt(which)
 
     def edit(self, layers, **options):
-        return patch_prompt(self.model, families.written(self.model, ", ".join(layers)), self.prompt(1), **options)
+        return patch_prompt(self.model, models.written(self.model, ", ".join(layers)), self.prompt(1), **options)
 
 
 def test_ideogram_without_a_negative_prompt():

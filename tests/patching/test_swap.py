@@ -7,19 +7,19 @@ import comfy.supported_models
 import pytest
 import torch
 from text_layers.benchmarks import full_size
-from text_layers.patching import families
-from text_layers.patching.swap import METHODS, SAME_LATENTS, patch_prompt
+from text_layers.patching import models
+from text_layers.patching.patch import METHODS, SAME_LATENTS, patch_prompt
 from text_layers.patching.text_layers import TextLayers
 
 STEPS = 5
 
 
 def layers(model, text):
-    return families.written(model, text)
+    return models.written(model, text)
 
 
 def everything(model):
-    return layers(model, f"0-{len(families.layer_names(model)) - 1}")
+    return layers(model, f"0-{len(models.layer_names(model)) - 1}")
 
 
 def draw(fixture, model=None, sampler="euler", scheduler="normal", steps=STEPS, cfg=5.0, positive=None, negative=None, noise=None, **kw):
@@ -98,7 +98,7 @@ def test_the_second_attention_of_sd35_medium_is_left_alone():
     config = {**full_size.SD35_MEDIUM, "depth": 2, "num_blocks": 3, "x_block_self_attn_layers": [0, 1], "adm_in_channels": 8,
               "context_embedder_config": {"target": "torch.nn.Linear", "params": {"in_features": 32, "out_features": 128}}}  # fmt: skip
     model = full_size.random_model(comfy.supported_models.SD3, config)
-    assert families.architecture(model) == "mmdit-3x128+attn2"
+    assert models.architecture(model) == "mmdit-3x128+attn2"
     prompts = [[[torch.randn(1, 12, 32), {"pooled_output": torch.randn(1, 8)}]] for _ in "AB"]
     noise, image = torch.randn(1, 16, 8, 8), 16
 
@@ -117,7 +117,7 @@ def test_the_second_attention_of_sd35_medium_is_left_alone():
 
 def test_only_the_chosen_cross_attentions_keys_and_values_change(sdxl):
     chosen = 4
-    place = families.layer_names(sdxl.model)
+    place = models.layer_names(sdxl.model)
     runs = {}
     for name, positive, patch in (("source", sdxl.positive_A, False), ("target", sdxl.positive_B, False), ("edit", sdxl.positive_A, True)):
         probe = Probe(sdxl.model)
@@ -253,8 +253,8 @@ def test_the_last_of_two_on_a_layer_counts_on_the_sources_latents(sd3):
 
 @pytest.mark.parametrize("index", [1, 2])
 def test_all_heads_by_number_are_the_whole_layer(oracle, index):
-    name = families.layer_names(oracle.model)[index]
-    count = families.family_of(oracle.model).head_counts(oracle.model.get_model_object("diffusion_model"))[name]
+    name = models.layer_names(oracle.model)[index]
+    count = models.family_of(oracle.model).head_counts(oracle.model.get_model_object("diffusion_model"))[name]
     whole = draw(oracle, patch_prompt(oracle.model, layers(oracle.model, str(index)), oracle.positive_B))
     by_head = layers(oracle.model, f"{index}:{'+'.join(map(str, range(count)))}")
     found = draw(oracle, patch_prompt(oracle.model, by_head, oracle.positive_B))

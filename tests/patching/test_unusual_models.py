@@ -13,8 +13,8 @@ import torch
 from comfy_api.torch_helpers import set_torch_compile_wrapper
 from text_layers.benchmarks.families import Bench
 from text_layers.benchmarks.tiny_models import MODELS
-from text_layers.patching import families
-from text_layers.patching.swap import METHODS, OWN_RUN, patch_prompt
+from text_layers.patching import models
+from text_layers.patching.patch import METHODS, OWN_RUN, patch_prompt
 
 from .half_loaded import HalfLoaded
 
@@ -38,7 +38,7 @@ def twin(tiny, weights, dtype=torch.float32):
 def check(tiny, model, reference, tolerance, method=OWN_RUN):
     bench, ordinary = bench_of(tiny, model), bench_of(tiny, reference)
     plain = bench.draw(bench.prompt(0))
-    everywhere = families.written(model, ", ".join(bench.names))
+    everywhere = models.written(model, ", ".join(bench.names))
     same = patch_prompt(model, everywhere, bench.prompt(0), bench.prompt(2), method=method)
     assert torch.equal(bench.draw(bench.prompt(0), same), plain)
     layers = [bench.names[0], bench.names[-1]]

@@ -308,14 +308,14 @@ def test_lists_are_read_and_written_as_the_nodes_do(canvas):
 def test_maps_of_workflows_are_those_of_the_nodes(server, path):
     """The demo models' here; those of large models against their real architecture."""
     from text_layers.nodes.layer_map import layer_map
-    from text_layers.patching import families
+    from text_layers.patching import models
 
     for node in json.loads(path.read_text("utf-8"))["nodes"]:
         if node["type"] == "TextLayersChoose":
             model = model_of(path.stem)
-            published, names = families.known(model), families.layer_names(model)
+            published, names = models.known(model), models.layer_names(model)
             choice, layers = node["widgets_values"][:2]
-            chosen = families.written(model, layers) if choice == "written below" else published
+            chosen = models.written(model, layers) if choice == "written below" else published
             wanted = layer_map(names, chosen, published=published)["text_layers"][0]
             assert node["properties"]["text layers map"] == json.loads(json.dumps(wanted))
             assert not re.search(r"explore", path.stem, re.I) or node["properties"]["text layers explore"] is True

@@ -1,0 +1,131 @@
+"""What the target's conditioning is for a run of the source: the source's own, with another text.
+
+with_text     entries of the source with the target's text
+encoded       what the model is given for them
+check_target  that a CONDITIONING can be a model's target at all
+
+All that an entry carries beside its text (guidance, references, a hole, ControlNet, LoRA hooks, an area) says how to draw, and is the
+source's, whatever the family and the method.
+"""
+
+import torch
+
+from .comfy import encode
+from .family import TEXT_FIELDS
+
+_TEXT = TEXT_FIELDS | {"cross_attn"}
+# What would say where or when the target is at work, with the value that says nothing.
+_PLACES = {
+    "area": (None, "an area"),
+    "mask": (None, "a mask"),
+    "strength": (1.0, "a strength"),
+    "start_percent": (0.0, "a time range"),
+    "end_percent": (1.0, "a time range"),
+    "clip_start_percent": (0.0, "a time range"),
+    "clip_end_percent": (1.0, "a time range"),
+    "hooks": (None, "hooks (a LoRA)"),
+}
+
+
+def check_target(family, diffusion_model, kind, conditioning):
+    """Raises ValueError for embeddings of another width and for a pooled embedding that is needed and missing."""
+    if not conditioning:
+        raise ValueError(f"The target's {kind} conditioning is empty.")
+    width = family.text_width(diffusion_model)
+    for embeddings, extra in conditioning:
+        if embeddings.shape[-1] != width:
+            raise ValueError(
+                f"The target's {kind} conditioning comes from another text encoder: its embeddings have {embeddings.shape[-1]} "
+                f"channels, this model takes {width}. Encode the target with the same CLIP as the source."
+            )
+        if family.pooled and extra.get("pooled_output") is None:
+            raise ValueError(f"The target's {kind} conditioning lacks the pooled embedding that this model needs.")
+
+
+def with_text(family, kind, source, target):
+    """Entries of the source, each with the text of the target's entry (the only one, or that of the same number). Both as a sampling run
+    has them, before the model has encoded them. Families that inject take the embeddings alone: the pooled ones stay the source's.
+
+    Raises ValueError for numbers of entries that do not match, for an entry of the target that brings an area, a mask, a strength, a time
+    range or hooks of its own, and for one that another text encoder has made.
+    """
+    if len(target) not in (1, len(source)):
+        raise ValueError(
+            f"The target's {kind} conditioning has {len(target)} entries, the source's has {len(source)}. "
+            "Give the target one entry, or one for each of the source's."
+        )
+    names = {"cross_attn"} if family.injects else _TEXT
+    return [_with_text(names, kind, own, target[number if len(target) > 1 else 0]) for number, own in enumerate(source)]
+
+
+def encoded(model, kind, source, texted, noise, device, **given):
+    """`model_conds` of entries that with_text gave, as a sampling run would make them. model: ComfyUI's BaseModel; source: the entries as
+    the run has prepared them (areas and masks in the size of the latents); given: what else the run knows, see comfy.encode."""
+    prepared = []
+    for own, entry in zip(source, texted, strict=True):
+        beside = {name: value for name, value in own.items() if name not in _TEXT}
+        text = {name: value for name, value in entry.items() if name in _TEXT}
+        prepared.append({**beside, **text, "model_conds": entry["model_conds"]})
+    return [entry["model_conds"] for entry in encode(model, prepared, kind, noise, device, **given)]
+
+
+def _with_text(names, kind, source, target):
+    for name, (nothing, words) in _PLACES.items():
+        brought = target.get(name, nothing)
+        if not _equal(brought, nothing) and not _equal(brought, source.get(name, nothing)):
+            raise ValueError(
+                f"The target's {kind} conditioning has {words} of its own. The target draws with all that the source carries beside its "
+                "text, so it cannot be at work at another place or time: set it on the sampler's prompt, or take it off the target (the "
+                "input start_step says when the target begins)."
+            )
+    _check_layout(names, kind, source, target)
+    text = {name: value for name, value in target.items() if name in names}
+    beside = {name: value for name, value in source.items() if name not in names}
+    return {**beside, **text, "model_conds": {**source["model_conds"], **target["model_conds"]}}
+
+
+def _check_layout(names, kind, source, target):
+    for name in names:
+        theirs, own = target.get(name), source.get(name)
+        if torch.is_tensor(theirs) and torch.is_tensor(own):
+            # The last axis of these is the number of tokens, which may differ.
+            by_token = name.startswith("attention_mask") or name.endswith(("_ids", "_weights"))
+            same = theirs.ndim == own.ndim and (by_token or theirs.shape[-1] == own.shape[-1])
+        else:
+            # Masks are left out where nothing is hidden, and letters are encoded apart only where there are quotes.
+            same = torch.is_tensor(theirs) == torch.is_tensor(own) or name in ("cross_attn", "attention_mask", "conditioning_byt5small")
+        if not same:
+            raise ValueError(
+                f"The target's {kind} conditioning comes from another text encoder than the source's: {_words(name)} is "
+                f"{_described(theirs)}, the source's {_described(own)}. Encode both with the same CLIP."
+            )
+
+
+def _words(name):
+    return {"cross_attn": "its embedding", "pooled_output": "its pooled embedding"}.get(name, f'its "{name}"')
+
+
+def _described(value):
+    return f"of {' x '.join(map(str, value.shape))} numbers" if torch.is_tensor(value) else "missing" if value is None else "something else"
+
+
+def _equal(a, b):
+    if torch.is_tensor(a) and torch.is_tensor(b):
+        return a.shape == b.shape and torch.equal(a, b.to(a))
+    if hasattr(a, "hooks") and hasattr(b, "hooks"):
+        return len(a.hooks) == len(b.hooks) and all(map(_equal_hooks, a.hooks, b.hooks))
+    if torch.is_tensor(a) or torch.is_tensor(b) or hasattr(a, "hooks") or hasattr(b, "hooks"):
+        return False
+    return a == b
+
+
+def _equal_hooks(a, b):
+    """Whether two hooks do the same; each node that makes one gives it another reference."""
+    if a == b:
+        return True
+    frames = [[(frame.strength, frame.start_percent) for frame in hook.hook_keyframe.keyframes] for hook in (a, b)]
+    weights = [getattr(hook, "weights", None) for hook in (a, b)]
+    if type(a) is not type(b) or frames[0] != frames[1] or None in weights:
+        return False
+    strengths = [(hook._strength_model, hook._strength_clip) for hook in (a, b)]
+    return strengths[0] == strengths[1] and weights[0].keys() == weights[1].keys() and all(map(_equal, *(w.values() for w in weights)))

@@ -1,0 +1,212 @@
+"""The one way into a model's text layers: while it is called, functions of ours stand in the attention of chosen layers.
+
+attentions   a layer's attention on text, joint or cross, goes through a function
+contexts     the text of a U-Net's layer goes through a function before it is projected
+projected    keys and values that such a layer makes of a text
+modules_of   the modules of all text layers
+
+Both give the options for one call of the model, and belong to it and to its thread; nothing stays on the model.
+"""
+
+import inspect
+import re
+import threading
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache, partial
+from types import FunctionType
+
+from .attention import Attention
+
+_POSITIONAL = ("mask", "attn_precision", "skip_reshape", "skip_output_reshape")  # of ComfyUI's attention functions, after heads
+_ATTN2 = re.compile(r"(input|middle|output)_blocks?\.(?:(\d+)\.)?\d+\.transformer_blocks\.(\d+)\.attn2")
+
+
+@contextmanager
+def attentions(family, diffusion_model, options, around):
+    """Options in which the first attention of each named layer is around[name](attention): an Attention -> its output.
+
+    ComfyUI's attention function looks for an override in the options; what other nodes have put there is called by ours. The forward of
+    the layers' modules says which layer is at work. Raises RuntimeError where the model has a layer no longer.
+    """
+    counted = [family.counted] if isinstance(family.counted, str) else family.counted
+    now = _Now(len(counted))
+    inner = options.get("optimized_attention_override")
+
+    def override(function, q, k, v, heads, *rest, inner=inner, **more):
+        attend = function if inner is None else partial(inner, function)
+        name, now.layer = now.layer, None
+        if name is None or None in now.counted:  # a call without text has nothing to swap
+            return attend(q, k, v, heads, *rest, **more)
+        more.update(zip(_POSITIONAL, rest))
+        mask = more.pop("mask", None)
+        keys = k.shape[2 if more.get("skip_reshape") else 1]
+        return around[name](Attention(attend, q, k, v, heads, mask, more, family.text(*now.counted, keys)))
+
+    options = {**options, "optimized_attention_override": override}
+    bare = {"optimized_attention_override": partial(override, inner=None)}
+    modules = modules_of(family, diffusion_model, around)
+    with ExitStack() as stack:
+        for name in around:
+            given = None if family.passes_options else options
+            stack.enter_context(_lent(modules[name], _noting(now, name, modules[name], given, bare)))
+        for kind, (pattern, argument) in enumerate(c.split(":") for c in counted):
+            for module in family.modules(diffusion_model, [pattern]).values():
+                stack.enter_context(_lent(module, _counting(now, kind, module, argument)))
+        yield options
+
+
+def contexts(options, texts, mixtures=()):
+    """(options, {layer: (text for its keys, for its values)}): the text of a U-Net's layers before their to_k and to_v.
+
+    texts: {layer: function of the text [B, tokens, channels] that gives the target's in the rows that have one}. Those in `mixtures`
+    keep their own text, and the other one is left in the dict: it passes the other nodes' patches as their own does, and only their
+    attention can mix the two. Ours comes first, so that what other nodes do to the text (hypernetworks, regional prompts) is done to
+    the target's as well. Raises ValueError where a mixture's attention belongs to another node.
+    """
+    others = options.get("patches", {}).get("attn2_patch", [])
+    by_place = {_place(name): name for name in texts}
+    beside = {}
+    for block, index in (_place(name) for name in mixtures):
+        replaced = options.get("patches_replace", {}).get("attn2", {})
+        if block in replaced or (*block, index) in replaced:
+            raise ValueError(
+                f"Another node has replaced the cross-attention of {block[0]} block {block[1]} (IPAdapter works this way), so that single "
+                "heads cannot be patched there. Choose whole layers, or remove the other node."
+            )
+
+    def attn2_patch(queries, context, value, extra_options):
+        name = by_place.get((tuple(extra_options["block"][:2]), extra_options["block_index"]))
+        if name is None:
+            return queries, context, value
+        target = texts[name](context)
+        if name not in mixtures:
+            return queries, target, target
+        seen = queries, target, target
+        for patch in others:
+            seen = patch(*seen, extra_options)
+        beside[name] = seen[1:]
+        return queries, context, value
+
+    return {**options, "patches": {**options.get("patches", {}), "attn2_patch": [attn2_patch, *others]}}, beside
+
+
+def projected(attention, for_keys, for_values):
+    """Keys and values that a U-Net's layer makes of a text that `contexts` left beside its own."""
+    return attention.to_k(for_keys), attention.to_v(for_keys if for_values is None else for_values)
+
+
+def modules_of(family, diffusion_model, names):
+    """Modules of all text layers, in execution order. Raises RuntimeError where a named one is not there."""
+    modules = family.modules(diffusion_model, family.layers)
+    if missing := [name for name in names if name not in modules]:
+        raise RuntimeError(
+            f"The model has no text layer {missing[0]} while it is called: another node has put blocks of its own in the place of the "
+            "model's (First Block Cache does). Remove it."
+        )
+    return modules
+
+
+def _place(name):
+    """Module path -> (block, number of its transformer block), as ComfyUI tells a patch where it is."""
+    kind, number, index = _ATTN2.fullmatch(name).groups()
+    return (kind, int(number or 0)), int(index)
+
+
+class _Now:
+    """What the call of the model is at: the layer whose attention comes next, and how many tokens of each kind were counted."""
+
+    def __init__(self, kinds):
+        self.layer = None
+        self.counted = [None] * kinds
+
+
+def _noting(now, name, module, options, bare):
+    """options: for layers that do not pass them to the attention function themselves. bare: for those that are called without ours, as
+    TeaCache and First Block Cache call Flux's."""
+    known = _parameters(type(module))
+    place = known.index("transformer_options") if "transformer_options" in known else None
+
+    def around(forward, *args, **kwargs):
+        now.layer = name
+        given = kwargs.get("transformer_options") or {}
+        if place is not None and len(args) <= place and "optimized_attention_override" not in given:
+            kwargs = {**kwargs, "transformer_options": {**given, **bare}}
+        try:
+            return (forward if options is None else _passing(forward, options))(*args, **kwargs)
+        finally:
+            now.layer = None
+
+    return around
+
+
+def _passing(forward, options):
+    """A layer's own forward, with an attention function that is given the options: the function of its file, in a copy of the file's
+    names, so that no other call sees it."""
+    function = getattr(forward, "__func__", None)
+    attention = function and function.__globals__.get("optimized_attention")
+    if attention is None:  # another node's forward: what it leaves out is noticed when the run ends
+        return forward
+    names = {**function.__globals__, "optimized_attention": lambda *a, **more: attention(*a, **{**more, "transformer_options": options})}
+    copy = FunctionType(function.__code__, names, function.__name__, function.__defaults__, function.__closure__)
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy.__get__(forward.__self__)
+
+
+def _counting(now, kind, module, argument):
+    def around(forward, *args, **kwargs):
+        now.counted[kind] = _argument(type(module), argument, args, kwargs).shape[1]
+        return forward(*args, **kwargs)
+
+    return around
+
+
+def _argument(kind, name, args, kwargs):
+    if name in kwargs:
+        return kwargs[name]
+    return args[int(name) if name.isdigit() else _parameters(kind).index(name)]
+
+
+@lru_cache(None)
+def _parameters(kind):
+    return list(inspect.signature(kind.forward).parameters)[1:]
+
+
+class _Lent:
+    """Stands in the place of a module's forward while a call of the model wants it there, and hands each thread's calls to that thread's
+    functions: several may use the module at once, and begin and end as they like."""
+
+    lock = threading.Lock()
+
+    def __init__(self, module):
+        self.own = module.__dict__.get("forward")  # another node's
+        self.forward = module.forward
+        self.functions = []  # (thread, function), the innermost first
+
+    def __call__(self, *args, **kwargs):
+        forward = self.forward
+        for thread, around in tuple(self.functions):
+            if thread == threading.get_ident():
+                forward = partial(around, forward)
+        return forward(*args, **kwargs)
+
+
+@contextmanager
+def _lent(module, around):
+    """In this thread the module's forward goes through around(forward, *args, **kwargs)."""
+    module = getattr(module, "_orig_mod", module)
+    entry = threading.get_ident(), around
+    with _Lent.lock:
+        lent = module.__dict__.get("forward")
+        if not isinstance(lent, _Lent):
+            lent = module.forward = _Lent(module)
+        lent.functions.append(entry)
+    try:
+        yield
+    finally:
+        with _Lent.lock:
+            lent.functions.remove(entry)
+            if not lent.functions and module.__dict__.get("forward") is lent:
+                if lent.own is None:
+                    del module.forward
+                else:
+                    module.forward = lent.own

@@ -1,0 +1,193 @@
+"""What one sampling run knows while it goes on.
+
+CapturingRun   the target's own run: its text keys and values are kept
+SwappingRun    the source's run: the target's are put in
+"""
+
+import logging
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+
+from . import hook
+from .attention import mixed, with_rows
+from .call import Changed
+from .comfy import uncompiled
+from .conditioning import encoded
+from .place import Steps, entries_of, rows_of
+from .target import SameLatents, TextOnce, texts, with_texts
+
+
+class _Run:
+    """steps: where the run is in its schedule; evaluation: number of the sampler's evaluation of the model, each of which may be several
+    calls; level: its noise level; counts: how many entries the sampler's conditioning has by kind; given: what else the run was told."""
+
+    def __init__(self, patches):
+        self.patches = patches
+        self.steps, self.evaluation, self.level, self.entries = None, -1, None, []
+        self.counts, self.given = {}, {}
+        self._asked, self._done = ({patch: set() for patch in patches} for _ in range(2))  # layers that should be, and were, reached
+        self._rows = 0
+        self._before = Counter()  # entry -> how many of its rows this evaluation has had
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def begin(self, guider, sigmas, noise, **given):
+        """The model is loaded and has encoded the conditioning; sigmas, noise and what is given are the sampler's."""
+        self.steps = Steps(sigmas)
+        self.entries = entries_of(guider.conds, self.counts)
+
+    def evaluate(self, x, timestep):
+        """The sampler evaluates the model on x [rows, ...]."""
+        self.evaluation += 1
+        self.level, self._rows = float(timestep.max()), len(x)
+        self.steps.move(self.level)
+        self._before.clear()
+
+    def at_work(self, patch):
+        return patch.start == 0 or self.steps.reached(patch.start)
+
+    def find_rows(self, call):
+        """Says whose each of the call's rows is. Returns how many of each entry's rows came before in this evaluation."""
+        sides, uuids = call.options["cond_or_uncond"], call.options["uuids"]
+        call.rows = rows_of(self.entries, call.given, sides, uuids, len(call.x), self._rows, self._alike)
+        before = Counter(self._before)
+        self._before.update({entry: len(rows) for entry, rows in call.groups().items()})
+        return before
+
+    def _alike(self, a, b):
+        """Whether two entries have the same target, so that it does not matter which of them a row is."""
+        one_for_all = all(patch.target.get(a.kind) is None or len(patch.target[a.kind]) == 1 for patch in self.patches)
+        return a.kind == b.kind and (a.number == b.number or one_for_all)
+
+    def check(self):
+        """The run has ended. Raises RuntimeError where a patch was at work and a layer of it was never reached: better no picture than an
+        unchanged one."""
+        for patch in self.patches:
+            missing = [name for name in patch.text_layers.names if name in self._asked[patch] - self._done[patch]]
+            if missing:
+                raise RuntimeError(
+                    f"The attention of text layer {missing[0]} was not called from step {patch.start} on, so that the target's text is not "
+                    "in the picture: another node leaves the layer out, has an attention of its own there, or skips these steps. Remove "
+                    "it, or let it begin later."
+                )
+            if not self._asked[patch] and self.evaluation >= 0:
+                logging.warning(
+                    "Text layers: the target was not at work in this run: it starts at step %d, or its prompt is not used.", patch.start
+                )
+
+
+class CapturingRun(_Run):
+    """The target's own run; what is kept of it goes into own_run."""
+
+    def __init__(self, patch, own_run):
+        super().__init__([patch])
+        self._patch, self._own_run = patch, own_run
+
+    def evaluate(self, x, timestep):
+        super().evaluate(x, timestep)
+        self._own_run.evaluated(self.level)
+
+    @contextmanager
+    def options(self, call):
+        patch = self._patch
+        if not self.at_work(patch):
+            yield call.options
+            return
+        names = patch.text_layers.names
+        self.find_rows(call)
+        if call.groups():
+            self._asked[patch].update(names)
+        with (
+            uncompiled(call.options, call.diffusion_model),
+            self._own_run.keeping(patch.family, call, names, self.evaluation, self.steps.to_come) as options,
+        ):
+            yield options
+        self._done[patch].update(filter(self._own_run.has, names))
+
+
+class SwappingRun(_Run):
+    """The source's run. own_runs: {patch: OwnRun} of those that have one; texted: {patch: {kind: the source's entries with the target's
+    text}}."""
+
+    def __init__(self, patches, own_runs, texted):
+        super().__init__(patches)
+        self._own_runs, self._texted = own_runs, texted
+        self._targets = {}  # patch -> what answers with its text keys and values; for U-Nets {entry: Changed}
+
+    def begin(self, guider, sigmas, noise, **given):
+        super().begin(guider, sigmas, noise, **given)
+        for patch in self.patches:
+            if patch in self._own_runs:
+                continue
+            changes, with_target = {}, set()
+            for kind in patch.target:
+                source = guider.conds.get(kind, [])[: self.counts.get(kind, 0)]
+                carried = [entry["model_conds"] for entry in source]
+                others, texted = carried, self._texted[patch].get(kind)
+                if texted is not None:
+                    device = guider.model_patcher.load_device
+                    others = encoded(guider.inner_model, kind, source, texted, noise, device, **given, **self.given)
+                    with_target.update((kind, number) for number in range(len(source)))
+                pairs = zip(carried, others, strict=True)
+                changes.update({(kind, number): Changed(*pair) for number, pair in enumerate(pairs)})
+            if patch.family.injects:
+                self._targets[patch] = {entry: changes[entry] for entry in with_target}
+            else:
+                self._targets[patch] = (SameLatents if patch.family.evolves else TextOnce)(changes, with_target)
+
+    @contextmanager
+    def options(self, call):
+        at_work = [patch for patch in self.patches if self.at_work(patch)]
+        before = self.find_rows(call) if at_work else None
+        around, contexts, mixtures, taken = {}, {}, {}, set()
+        for patch in reversed(at_work):  # on a layer of several the last one counts
+            names = [name for name in patch.text_layers.names if name not in taken]
+            taken.update(names)
+            if not names:
+                continue
+            if patch.family.injects:
+                targets = texts(call, self._targets[patch])
+                asked = bool(targets)
+                if targets:
+                    contexts.update((name, partial(self._text, patch, name, targets)) for name in names)
+                    mixtures.update((name, patch.weights[name]) for name in names if name in patch.text_layers.heads)
+            elif patch in self._own_runs:
+                answer = self._own_runs[patch].answer(call, names, self.evaluation, self.level, before)
+                asked = bool(call.groups())
+                around.update((name, partial(self._swap, patch, name, targets)) for name, targets in answer.items())
+            else:
+                answer = self._targets[patch].answer(patch.family, call, names)
+                asked = self._targets[patch].has_target(call)
+                around.update((name, partial(self._swap, patch, name, targets)) for name, targets in answer.items())
+            if asked:
+                self._asked[patch].update(names)
+        if not around and not contexts:
+            yield call.options
+            return
+        options = call.options
+        with ExitStack() as stack:
+            stack.enter_context(uncompiled(options, call.diffusion_model))
+            if contexts:
+                options, beside = hook.contexts(options, contexts, mixtures)
+                modules = hook.modules_of(at_work[0].family, call.diffusion_model, mixtures)
+                around.update((name, partial(_mix, modules[name], beside, name, w)) for name, w in mixtures.items())
+            if around:
+                options = stack.enter_context(hook.attentions(at_work[0].family, call.diffusion_model, options, around))
+            yield options
+
+    def _swap(self, patch, name, targets, attention):
+        self._done[patch].add(name)
+        return with_rows(attention, [(rows, parts, patch.weights[name]) for rows, parts in targets])
+
+    def _text(self, patch, name, targets, context):
+        self._done[patch].add(name)
+        return with_texts(context, targets)
+
+
+def _mix(module, beside, name, w, attention):
+    """A U-Net's attention with both texts."""
+    k, v = hook.projected(module, *beside.pop(name))
+    return mixed(attention, replace(attention, k=k, v=v), w)

@@ -1,0 +1,195 @@
+"""Where a target's text keys and values come from. Each way answers for a call of the source's run with {layer: [(rows, parts)]}:
+numbers of rows of the batch, and their parts as attention.text_parts gives them, a row each.
+
+OwnRun        the target sampled first, from the same noise: call n of it goes into call n of the source's run
+SameLatents   the target's text on the source's latents, down to the deepest chosen layer
+TextOnce      the same, once, where keys and values depend on the text alone
+texts         for U-Nets, which project them in place: the target's embeddings themselves
+gathered      hands a layer's text keys and values to a function while the model is called
+"""
+
+import math
+from contextlib import contextmanager, suppress
+
+from . import hook
+from .comfy import foreign_state, weights_state
+from .store import Store
+
+
+class _Deepest(Exception):
+    """The deepest layer that was asked for is known; the rest of the model's call is not needed."""
+
+
+@contextmanager
+def gathered(family, diffusion_model, options, names, keep, stop=False):
+    """Options for a call of the model in which keep(name, parts) gets each named layer's text keys and values. They are parts of what the
+    model works with: who keeps them copies them. stop: leave the call behind the deepest of the layers."""
+    deepest = [name for name in hook.modules_of(family, diffusion_model, names) if name in names][-1]
+
+    def told(name):
+        def around(attention):
+            keep(name, attention.text_parts())
+            if stop and name == deepest:
+                raise _Deepest
+            return attention()
+
+        return around
+
+    with suppress(_Deepest), hook.attentions(family, diffusion_model, options, {name: told(name) for name in names}) as inside:
+        yield inside
+
+
+class OwnRun:
+    """Text keys and values of a run of the target. Calls belong together by the sampler's evaluation in which they are, and by how many
+    rows of the same entry came before in it, so that it does not matter how ComfyUI splits an evaluation to save memory."""
+
+    def __init__(self):
+        self._levels = []  # of the target's evaluations
+        self._store = Store()
+
+    @contextmanager
+    def keeping(self, family, call, names, evaluation, to_come):
+        """Options for a call of the target's run. evaluation: its number; to_come: how many more such calls are expected."""
+        groups = call.groups()
+        records = {(*entry, evaluation): {} for entry in groups}
+
+        def keep(name, parts):
+            for entry, rows in groups.items():
+                records[(*entry, evaluation)][name] = tuple(part[rows] for part in parts)
+
+        with gathered(family, call.diffusion_model, call.options, names, keep) as options:
+            yield options
+        self._store.add(records, to_come)
+
+    def evaluated(self, level):
+        self._levels.append(level)
+
+    def has(self, name):
+        """Whether any call of the run went through the layer."""
+        return self._store.has(name)
+
+    def answer(self, call, names, evaluation, level, counts):
+        """counts: {entry: how many of its rows came before in this evaluation}. Raises RuntimeError where the two runs do not go
+        together."""
+        if evaluation >= len(self._levels) or not math.isclose(self._levels[evaluation], level, rel_tol=1e-5, abs_tol=1e-9):
+            raise RuntimeError(
+                "The target's own run and the source's came to different noise levels, so that their calls do not belong together: this "
+                "sampler chooses its steps by what it draws (dpm_adaptive does). Take another sampler, or the method that evaluates the "
+                "target on the source's latents."
+            )
+        answer = {}
+        for entry, rows in call.groups().items():
+            for name in names:
+                parts = self._of(entry, name, evaluation, counts[entry], len(rows))
+                if parts is not None:
+                    answer.setdefault(name, []).append((rows, parts))
+        return answer
+
+    def _of(self, entry, name, evaluation, first, count):
+        # What a cache left out of the target's run goes on as it was, as the cache itself takes it.
+        for number in range(evaluation, -1, -1):
+            parts = self._store.get((*entry, number), name)
+            if parts is not None:
+                break
+        else:
+            return None
+        if len(parts[0]) < first + count:
+            raise RuntimeError(
+                f"The source's run gave {name} more pictures to draw than the target's own run in the same step: another node calls the "
+                "model differently in the two. Remove it, or take the method that evaluates the target on the source's latents."
+            )
+        return tuple(part[first : first + count] for part in parts)
+
+
+class SameLatents:
+    """Evaluates the target's text in the source's call, before it: nothing is kept.
+
+    changes: {(kind, number): Changed}, for all entries whose rows are evaluated; given: those of them that have a target.
+    """
+
+    def __init__(self, changes, given):
+        self._changes, self._given = changes, given
+
+    def has_target(self, call):
+        """Whether any row of a call takes other text."""
+        return not self._given.isdisjoint(call.groups())
+
+    def answer(self, family, call, names):
+        """Raises RuntimeError where another node would take the additional call for one of the sampler's."""
+        if state := foreign_state(call.options, call.diffusion_model):
+            raise RuntimeError(
+                f"Another node may remember the calls of the model ({state}), and the target's text needs one beside the sampler's own, "
+                "after which that node would go on wrongly. Take the target's own run as the method, or remove the other node."
+            )
+        entries = {row: entry for entry, rows in call.groups().items() for row in rows if entry in self._changes}
+        arguments = sorted({name for entry in entries.values() for name in self._changes[entry].conds})
+        by_sizes = {}
+        for row, entry in sorted(entries.items()):
+            by_sizes.setdefault(self._changes[entry].sizes(arguments), []).append(row)
+        answer = {}
+        for where in by_sizes.values():  # texts of different length cannot share a call
+            if any(entries[row] in self._given for row in where):
+                self._evaluate(family, call, names, {row: entries[row] for row in where}, answer)
+        return answer
+
+    def _evaluate(self, family, call, names, entries, answer):
+        wanted = [place for place, entry in enumerate(entries.values()) if entry in self._given]
+        rows = [list(entries)[place] for place in wanted]
+
+        def keep(name, parts):
+            answer.setdefault(name, []).append((rows, tuple(part[wanted] for part in parts)))
+
+        with gathered(family, call.diffusion_model, call.options, names, keep, stop=True) as options:
+            call.beside({row: self._changes[entry] for row, entry in entries.items()}, options)
+
+
+class TextOnce(SameLatents):
+    """Keys and values that depend on the text alone are taken once, and anew when the model's weights have changed since."""
+
+    def __init__(self, changes, given):
+        super().__init__(changes, given)
+        self._kept, self._weights = {}, None  # entry -> {layer: parts of one row}
+
+    def answer(self, family, call, names):
+        weights = weights_state(call.model)
+        if weights != self._weights:
+            self._kept, self._weights = {}, weights
+        groups = {entry: rows for entry, rows in call.groups().items() if entry in self._given}
+        if any(entry not in self._kept for entry in groups):
+            for name, targets in super().answer(family, call, names).items():
+                for rows, parts in targets:
+                    for place, row in enumerate(rows):
+                        entry = call.rows[row].kind, call.rows[row].number
+                        self._kept.setdefault(entry, {})[name] = tuple(part[place : place + 1].clone() for part in parts)
+        answer = {}
+        for entry, rows in groups.items():
+            for name in self._kept[entry].keys() & set(names):
+                parts = self._kept[entry][name]
+                answer.setdefault(name, []).append((rows, tuple(part.expand(len(rows), *part.shape[1:]) for part in parts)))
+        return answer
+
+
+def texts(call, given):
+    """[(rows, embeddings [n, tokens, channels])] of a U-Net's call. given: {(kind, number): Changed} of the entries with a target."""
+    found = []
+    for entry, rows in call.groups().items():
+        if entry in given:
+            cond = given[entry].get("c_crossattn")
+            found.append((rows, cond.process_cond(batch_size=len(rows), area=None).cond))
+    return found
+
+
+def with_texts(context, targets):
+    """A U-Net's text [B, tokens, channels] with some rows replaced, as `texts` gives them. Prompts of different length are repeated to
+    the least common multiple: attention over repeated keys and values is unchanged."""
+    lengths = [embeddings.shape[1] for _, embeddings in targets]
+    replaced = sum(len(rows) for rows, _ in targets)
+    tokens = math.lcm(*lengths, *(() if replaced == len(context) else (context.shape[1],)))
+    own = context.new_empty(len(context), tokens, context.shape[2]) if replaced == len(context) else _repeated(context, tokens).clone()
+    for rows, embeddings in targets:
+        own[rows] = _repeated(embeddings, tokens).to(own)
+    return own
+
+
+def _repeated(embeddings, tokens):
+    return embeddings.repeat(1, max(1, tokens // embeddings.shape[1]), 1)
