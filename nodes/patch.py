@@ -1,11 +1,14 @@
 """The node that swaps a prompt in the text layers."""
 
+from functools import partial
+
 from comfy_api.latest import io
 
 from ..patching.patch import METHODS, OWN_RUN, patch_prompt
 from .checked import checked
 from .comfy_compat import ADVANCED, aliases
-from .text_layers import CATEGORY, TextLayersSocket
+from .live import say
+from .text_layers import CATEGORY, TextLayersSocket, show
 
 
 class PatchPromptIntoLayers(io.ComfyNode):
@@ -47,9 +50,13 @@ class PatchPromptIntoLayers(io.ComfyNode):
                 ),
             ],
             outputs=[io.Model.Output(tooltip="The patched model, for KSampler.")],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
     @checked
     def execute(cls, model, target, text_layers, start_step, method, target_negative=None):
-        return io.NodeOutput(patch_prompt(model, text_layers, target, target_negative, start_step, method))
+        if not target:
+            return io.NodeOutput(model, ui=show(cls, "The target is empty: the model is not patched."))
+        notice = partial(say, cls.hidden and cls.hidden.unique_id)
+        return io.NodeOutput(patch_prompt(model, text_layers, target, target_negative, start_step, method, notice=notice))

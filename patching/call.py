@@ -2,6 +2,7 @@
 
 Call      its arguments and whose rows they are
 Changed   what a target's text changes among the arguments of its source
+equal     whether two such values are the same
 """
 
 import torch
@@ -93,12 +94,13 @@ def _size(value):
 
 
 def _same(a, b):
-    return a is b or (a is not None and b is not None and type(a) is type(b) and _equal(a.cond, b.cond))
+    return a is b or (a is not None and b is not None and type(a) is type(b) and equal(a.cond, b.cond))
 
 
-def _equal(a, b):
+def equal(a, b):
+    """Of tensors, or lists of them, by value."""
     if torch.is_tensor(a) and torch.is_tensor(b):
         return a.shape == b.shape and torch.equal(a, b.to(a.device))
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        return len(a) == len(b) and all(map(_equal, a, b))
+        return len(a) == len(b) and all(map(equal, a, b))
     return not torch.is_tensor(a) and not torch.is_tensor(b) and a == b

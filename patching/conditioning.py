@@ -1,6 +1,7 @@
 """What the target's conditioning is for a run of the source: the source's own, with another text.
 
 with_text     entries of the source with the target's text
+same_text     whether it is the source's
 encoded       what the model is given for them
 check_target  that a CONDITIONING can be a model's target at all
 
@@ -10,6 +11,7 @@ source's, whatever the family and the method.
 
 import torch
 
+from .call import equal
 from .comfy import encode
 from .family import TEXT_FIELDS
 
@@ -56,6 +58,11 @@ def with_text(family, kind, source, target):
         )
     names = {"cross_attn"} if family.injects else _TEXT
     return [_with_text(names, kind, own, target[number if len(target) > 1 else 0]) for number, own in enumerate(source)]
+
+
+def same_text(source, texted):
+    """Whether entries that with_text gave have the source's text after all."""
+    return all(_equal(own.get(name), entry.get(name)) for own, entry in zip(source, texted, strict=True) for name in _TEXT)
 
 
 def encoded(model, kind, source, texted, noise, device, **given):
@@ -110,13 +117,9 @@ def _described(value):
 
 
 def _equal(a, b):
-    if torch.is_tensor(a) and torch.is_tensor(b):
-        return a.shape == b.shape and torch.equal(a, b.to(a))
     if hasattr(a, "hooks") and hasattr(b, "hooks"):
         return len(a.hooks) == len(b.hooks) and all(map(_equal_hooks, a.hooks, b.hooks))
-    if torch.is_tensor(a) or torch.is_tensor(b) or hasattr(a, "hooks") or hasattr(b, "hooks"):
-        return False
-    return a == b
+    return equal(a, b)
 
 
 def _equal_hooks(a, b):
@@ -128,4 +131,4 @@ def _equal_hooks(a, b):
     if type(a) is not type(b) or frames[0] != frames[1] or None in weights:
         return False
     strengths = [(hook._strength_model, hook._strength_clip) for hook in (a, b)]
-    return strengths[0] == strengths[1] and weights[0].keys() == weights[1].keys() and all(map(_equal, *(w.values() for w in weights)))
+    return strengths[0] == strengths[1] and weights[0].keys() == weights[1].keys() and all(map(equal, *(w.values() for w in weights)))

@@ -6,6 +6,8 @@ METHODS        how joint attention gets the target's keys and values
 Nothing is kept on the model: what a sampling run knows lives in a Run, which ends with it.
 """
 
+import logging
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +20,7 @@ import torch
 from . import models
 from .call import Call
 from .comfy import add_wrappers, random_state, to_conds
-from .conditioning import check_target, with_text
+from .conditioning import check_target, same_text, with_text
 from .run import CapturingRun, SwappingRun
 from .target import OwnRun
 from .text_layers import TextLayers
@@ -41,6 +43,7 @@ class Patch:
     start: int
     own_run: bool
     noise: torch.Tensor | None
+    notice: Callable  # gets a text for the user when a run finds that it has nothing to change
 
     def __deepcopy__(self, memo):
         """ComfyUI 0.3 copies everything in a model's options when it clones the model; nothing of this one ever changes."""
@@ -61,7 +64,7 @@ class Patch:
         return {kind: with_text(self.family, kind, conds[kind], target) for kind, target in sides.items()}
 
 
-def patch_prompt(model, text_layers, positive, negative=None, start=0, method=OWN_RUN, target_noise=None):
+def patch_prompt(model, text_layers, positive, negative=None, start=0, method=OWN_RUN, target_noise=None, notice=logging.warning):
     """A clone of MODEL that, when sampled, draws its prompt's picture with the target's text in the chosen layers.
 
     positive, negative: the target's CONDITIONING, of which the text counts: all that it carries beside it is the source's; without a
@@ -69,7 +72,7 @@ def patch_prompt(model, text_layers, positive, negative=None, start=0, method=OW
     many as it runs means none. method: for families whose text stream evolves with the picture (METHODS). OWN_RUN samples the target
     first, from the same noise: twice the time, the paper's way. SAME_LATENTS evaluates the target on the source's latents down to the
     deepest chosen layer. Families whose keys and values depend on the text alone need neither. target_noise: [B, C, H, W], where the
-    target's own run starts instead.
+    target's own run starts instead. notice: gets a text when a run has nothing to change (the target's text is the source's).
 
     A conditioning of several entries (areas, masks, time ranges) swaps entry by entry; a target with one entry serves all.
     Chained calls add up; on a layer that both patch the last one counts.
@@ -88,7 +91,7 @@ def patch_prompt(model, text_layers, positive, negative=None, start=0, method=OW
             check_target(family, diffusion_model, kind, conditioning)
             target[kind] = to_conds(conditioning)
     own_run = family.evolves and method == OWN_RUN
-    patch = Patch(family, text_layers, family.head_counts(diffusion_model), target, start, own_run, target_noise)
+    patch = Patch(family, text_layers, family.head_counts(diffusion_model), target, start, own_run, target_noise, notice)
     patched = model.clone()
     options = patched.model_options["transformer_options"]
     options[_PATCHES] = (*options.get(_PATCHES, ()), patch)
@@ -113,6 +116,9 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
                 f"Choose 0 to {steps - 1}, or {steps} for the unchanged picture."
             )
     texted = {patch: patch.texted(source) for patch in patches}
+    for patch, entries in texted.items():
+        if entries and all(same_text(source[kind], others) for kind, others in entries.items()):
+            patch.notice("The target's text is the sampler's own: the picture stays as it is.")
     at_work = [patch for patch in patches if patch.start < steps]
     own_runs = {patch: OwnRun() for patch in at_work if patch.own_run}
     runs = [CapturingRun(patch, own_run) for patch, own_run in own_runs.items()]

@@ -4,7 +4,6 @@ CapturingRun   the target's own run: its text keys and values are kept
 SwappingRun    the source's run: the target's are put in
 """
 
-import logging
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -28,6 +27,7 @@ class _Run:
         self.steps, self.evaluation, self.level, self.entries = None, -1, None, []
         self.counts, self.given = {}, {}
         self._asked, self._done = ({patch: set() for patch in patches} for _ in range(2))  # layers that should be, and were, reached
+        self._expected, self._met = set(), set()  # patches that were at work, and those that had a prompt to work on
         self._rows = 0
         self._before = Counter()  # entry -> how many of its rows this evaluation has had
 
@@ -44,6 +44,7 @@ class _Run:
         self.evaluation += 1
         self.level, self._rows = float(timestep.max()), len(x)
         self.steps.move(self.level)
+        self._expected.update(filter(self.at_work, self.patches))
         self._before.clear()
 
     def at_work(self, patch):
@@ -63,19 +64,22 @@ class _Run:
         return a.kind == b.kind and (a.number == b.number or one_for_all)
 
     def check(self):
-        """The run has ended. Raises RuntimeError where a patch was at work and a layer of it was never reached: better no picture than an
-        unchanged one."""
+        """The run has ended. Raises RuntimeError where a patch was at work and has changed nothing, wholly or in a layer: better no picture
+        than an unchanged one."""
         for patch in self.patches:
             missing = [name for name in patch.text_layers.names if name in self._asked[patch] - self._done[patch]]
             if missing:
                 raise RuntimeError(
-                    f"The attention of text layer {missing[0]} was not called from step {patch.start} on, so that the target's text is not "
-                    "in the picture: another node leaves the layer out, has an attention of its own there, or skips these steps. Remove "
-                    "it, or let it begin later."
+                    f"The attention of text layer {missing[0]} was not called for the target from step {patch.start} on: another node "
+                    "leaves the layer out, has an attention of its own there, or skips these steps. Remove it, or let it begin later."
                 )
-            if not self._asked[patch] and self.evaluation >= 0:
-                logging.warning(
-                    "Text layers: the target was not at work in this run: it starts at step %d, or its prompt is not used.", patch.start
+            if patch not in self._expected:
+                patch.notice(f"The run ended before step {patch.start}, from which on the target is at work: nothing was changed.")
+            elif patch not in self._met:
+                raise RuntimeError(
+                    f"The target's text is not in the picture: from step {patch.start} on no call of the model carried the sampler's "
+                    "positive or negative prompt. Another node calls the model in its own way, gives it prompts of its own, or skips these "
+                    "steps; or the prompt has a time range that ends before. Remove the node, or begin at an earlier step."
                 )
 
 
@@ -99,6 +103,7 @@ class CapturingRun(_Run):
         names = patch.text_layers.names
         self.find_rows(call)
         if call.groups():
+            self._met.add(patch)
             self._asked[patch].update(names)
         with (
             uncompiled(call.options, call.diffusion_model),
@@ -147,6 +152,7 @@ class SwappingRun(_Run):
             names = [name for name in patch.text_layers.names if name not in taken]
             taken.update(names)
             if not names:
+                self._met.add(patch)
                 continue
             if patch.family.injects:
                 targets = texts(call, self._targets[patch])
@@ -163,6 +169,7 @@ class SwappingRun(_Run):
                 asked = self._targets[patch].has_target(call)
                 around.update((name, partial(self._swap, patch, name, targets)) for name, targets in answer.items())
             if asked:
+                self._met.add(patch)
                 self._asked[patch].update(names)
         if not around and not contexts:
             yield call.options

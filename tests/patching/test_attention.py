@@ -1,0 +1,134 @@
+"""The mixture of two texts in one attention, against softmax attention written out in float64."""
+
+import pytest
+import torch
+from comfy.ldm.modules.attention import attention_pytorch
+from text_layers.patching.attention import Attention, mixed, share, with_rows, with_tokens
+
+B, HEADS, D, PICTURE = 3, 4, 8, 6
+
+
+def random(*shape, seed):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def attention(source=5, joint=True, apart=False, mask=False, seed=0):
+    """apart: [B, heads, tokens, d] as models with skip_reshape have it."""
+    queries = PICTURE + (source if joint else 0)
+    keys = queries if joint else source
+    q, k, v = (random(B, HEADS, n, D, seed=seed + i) for i, n in enumerate((queries, keys, keys)))
+    seen = None
+    if mask:
+        seen = torch.zeros(B, 1, 1, keys, dtype=torch.float64)
+        seen[1, ..., source - 1] = float("-inf")
+    more = {"skip_reshape": True} if apart else {}
+    parts = (q, k, v) if apart else (x.transpose(1, 2).flatten(2) for x in (q, k, v))
+    return Attention(attention_pytorch, *parts, HEADS, seen, more, slice(0, source))
+
+
+def target_of(source, tokens, seed=10):
+    """k and v of another text."""
+    shape = (B, HEADS, tokens, D)
+    k, v = (random(*shape, seed=seed + i) for i in range(2))
+    k, v = (k, v) if source.axis == 2 else (x.transpose(1, 2).flatten(2) for x in (k, v))
+    return source.with_text(k, v)
+
+
+def by_hand(call, heads=slice(None)):
+    """[B, heads, queries, d]"""
+    q, k, v = (x if call.axis == 2 else x.unflatten(2, (HEADS, D)).transpose(1, 2) for x in (call.q, call.k, call.v))
+    logits = q @ k.transpose(2, 3) / D**0.5
+    if call.mask is not None:
+        logits = logits + call.mask
+    return (logits.softmax(-1) @ v)[:, heads]
+
+
+def flat(out):
+    return out.transpose(1, 2).flatten(2)
+
+
+CASES = [{"joint": joint, "apart": apart, "mask": mask} for joint in (True, False) for apart in (True, False) for mask in (True, False)]
+
+
+@pytest.mark.parametrize("tokens", [5, 3, 8])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(name for name, on in case.items() if on) or "cross")
+def test_mixed(case, tokens):
+    source = attention(**case)
+    target = target_of(source, tokens)
+    for w in (0, 1, 0.3):
+        wanted = (1 - w) * by_hand(source) + w * by_hand(target)
+        assert torch.allclose(mixed(source, target, w), flat(wanted), atol=1e-12)
+    heads = torch.tensor([1.0, 0.0, 0.25, 1.0])
+    by_head = heads.double()[:, None, None]
+    assert torch.allclose(mixed(source, target, heads), flat(torch.lerp(by_hand(source), by_hand(target), by_head)), atol=1e-12)
+
+
+def test_whole_weights_cost_one_attention():
+    source = attention()
+    calls = []
+
+    def counted(q, k, v, heads, **more):
+        calls.append(heads)
+        return attention_pytorch(q, k, v, heads, **more)
+
+    source = Attention(counted, source.q, source.k, source.v, HEADS, None, {}, source.text)
+    target = target_of(source, 5)
+    for w, wanted in ((1, [4]), (0, [4]), (torch.tensor([1.0, 0, 0, 1]), [2, 2]), (0.5, [4, 4]), (torch.ones(4), [4])):
+        calls.clear()
+        mixed(source, target, w)
+        assert calls == wanted
+
+
+@pytest.mark.parametrize("shape", [(), (HEADS,)])
+def test_the_gradient_of_w_is_a_finite_difference(shape):
+    source = attention()
+    target = target_of(source, 3)
+    for value in (0.0, 0.5, 1.0):
+        w = torch.full(shape, value, dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(lambda w: mixed(source, target, w).sin().sum(), (w,))
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_single_tokens(apart):
+    """Where only some tokens are the target's, keys and values are picked token by token."""
+    source = attention(apart=apart)
+    target = target_of(source, 5)
+    w = torch.tensor([0.0, 1, 0, 0.5, 1])
+    mixture = source.with_text(*with_tokens(source, target.text_parts(), w))
+
+    def picked(own, other):
+        by_token = torch.cat([w.double(), torch.zeros(PICTURE)])
+        return torch.lerp(own, other, by_token[:, None] if apart else by_token[:, None].expand(-1, HEADS * D))
+
+    assert torch.allclose(mixture.k, picked(source.k, target.k)) and torch.allclose(mixture.v, picked(source.v, target.v))
+    whole = source.with_text(*with_tokens(source, target.text_parts(), torch.ones(5)))
+    assert torch.equal(whole.k, target.k) and torch.equal(whole.v, target.v)
+    with pytest.raises(ValueError, match="same length"):
+        with_tokens(source, target_of(source, 4).text_parts(), torch.ones(4))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(name for name, on in case.items() if on) or "cross")
+def test_rows_have_targets_of_their_own(case):
+    """Whether they are as long as the source's text or not, in any order, and whatever mask they bring; other rows keep their text."""
+    source = attention(**case)
+    for tokens, weights in ((5, (1, 1)), (3, (1, 1)), (5, (1, torch.tensor([1.0, 0, 0, 1]))), (7, (0.5, 1))):
+        first, second = target_of(source, tokens, seed=20), target_of(source, tokens, seed=30)
+        targets = [
+            ([2], tuple(part[2:] for part in first.text_parts()), weights[0]),
+            ([0], tuple(part[:1] for part in second.text_parts()), weights[1]),
+        ]
+        out = with_rows(source, targets)
+        wanted = torch.stack([mixed(source, second, weights[1])[0], source()[1], mixed(source, first, weights[0])[2]])
+        assert torch.allclose(out, wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(name for name, on in case.items() if on) or "cross")
+def test_share(case):
+    """The softmax itself, of the picture's queries and some tokens, in chunks of any size."""
+    call = attention(**case)
+    q, k = (x if call.axis == 2 else x.unflatten(2, (HEADS, D)).transpose(1, 2) for x in (call.q, call.k))
+    logits = q @ k.transpose(2, 3) / D**0.5
+    whole = (logits if call.mask is None else logits + call.mask).softmax(-1)
+    wanted = whole[:, :, -PICTURE:][..., [1, 3]].sum(-1).mean(1)
+    for chunk in (1, 4, 1000):
+        assert torch.allclose(share(call, [1, 3], chunk).double(), wanted, atol=1e-6)  # computed in float32
