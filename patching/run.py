@@ -100,17 +100,16 @@ class CapturingRun(_Run):
         if not self.at_work(patch):
             yield call.options
             return
-        names = patch.text_layers.names
-        self.find_rows(call)
+        names, before = patch.text_layers.names, self.find_rows(call)
         if call.groups():
             self._met.add(patch)
             self._asked[patch].update(names)
         with (
             uncompiled(call.options, call.diffusion_model),
-            self._own_run.keeping(patch.family, call, names, self.evaluation, self.steps.to_come) as options,
+            self._own_run.keeping(patch.family, call, names, self.evaluation, before, self.steps.to_come) as options,
         ):
             yield options
-        self._done[patch].update(filter(self._own_run.has, names))
+        self._done[patch].update(self._own_run.layers)
 
 
 class SwappingRun(_Run):
@@ -161,13 +160,15 @@ class SwappingRun(_Run):
                     contexts.update((name, partial(self._text, patch, name, targets)) for name in names)
                     mixtures.update((name, patch.weights[name]) for name in names if name in patch.text_layers.heads)
             elif patch in self._own_runs:
-                answer = self._own_runs[patch].answer(call, names, self.evaluation, self.level, before)
-                asked = bool(call.groups())
-                around.update((name, partial(self._swap, patch, name, targets)) for name, targets in answer.items())
+                own_run, groups = self._own_runs[patch], call.groups()
+                own_run.check(self.evaluation, self.level)
+                asked = bool(groups)
+                for name in names if groups else ():
+                    around[name] = partial(self._swap, patch, name, partial(own_run.targets, groups, name, self.evaluation, before))
             else:
                 answer = self._targets[patch].answer(patch.family, call, names)
                 asked = self._targets[patch].has_target(call)
-                around.update((name, partial(self._swap, patch, name, targets)) for name, targets in answer.items())
+                around.update((name, partial(self._swap, patch, name, partial(answer.get, name))) for name in answer)
             if asked:
                 self._met.add(patch)
                 self._asked[patch].update(names)
@@ -187,7 +188,7 @@ class SwappingRun(_Run):
 
     def _swap(self, patch, name, targets, attention):
         self._done[patch].add(name)
-        return with_rows(attention, [(rows, parts, patch.weights[name]) for rows, parts in targets])
+        return with_rows(attention, [(rows, parts, patch.weights[name]) for rows, parts in targets()])
 
     def _text(self, patch, name, targets, context):
         self._done[patch].add(name)

@@ -17,36 +17,28 @@ class Store:
     """
 
     def __init__(self):
-        self._calls = {}  # key -> {layer: [parts, ...]}
+        self._kept = {}  # all of a key but its last part -> [(last part, parts)]
         self._said = False
         self._lock = threading.Lock()  # ComfyUI calls the model in a thread for each card
 
+    def pieces(self, key):
+        """[(last part of the key, parts)] of what was added under keys that begin so."""
+        return self._kept.get(key, ())
+
     def add(self, records, to_come):
-        """records: {key: {layer: parts}} of one call; a key's rows are added to those it has. to_come: how many more such calls are
-        expected. Raises RuntimeError, before anything is taken, where they would need more memory than is free."""
+        """records: {key: parts} of one call, keys being tuples; to_come: how many more such calls are expected. Raises RuntimeError, before
+        anything is taken, where they would need more memory than is free."""
+        size = sum(_room(part) for parts in records.values() for part in parts)
         with self._lock:
-            tensors = [part for layers in records.values() for parts in layers.values() for part in parts]
-            size = sum(map(_room, tensors))
             self._check(size, to_come)
             piece, used = torch.empty(size, dtype=torch.uint8), 0
-            for key, layers in records.items():
-                for name, parts in layers.items():
-                    copies = []
-                    for part in parts:
-                        bytes_ = piece[used : used + part.numel() * part.element_size()]
-                        copies.append(bytes_.view(part.dtype).view(part.shape).copy_(part.detach()))
-                        used += _room(part)
-                    self._calls.setdefault(key, {}).setdefault(name, []).append(tuple(copies))
-
-    def get(self, key, layer):
-        """The parts of all rows that were added under a key, or None."""
-        pieces = self._calls.get(key, {}).get(layer)
-        if pieces is None or len(pieces) == 1:
-            return pieces and pieces[0]
-        return tuple(map(torch.cat, zip(*pieces, strict=True)))
-
-    def has(self, layer):
-        return any(layer in layers for layers in self._calls.values())
+            for key, parts in records.items():
+                copies = []
+                for part in parts:
+                    room = piece[used : used + part.numel() * part.element_size()]
+                    copies.append(room.view(part.dtype).view(part.shape).copy_(part.detach()))
+                    used += _room(part)
+                self._kept.setdefault(key[:-1], []).append((key[-1], tuple(copies)))
 
     def _check(self, size, to_come):
         needed, free = size * (1 + to_come), comfy.model_management.get_free_memory(_CPU)

@@ -31,12 +31,13 @@ class TargetRuns:
     def __init__(self):
         self._store = Store()
 
-    def add(self, calls):
-        """calls: {(side, number of the call): {layer: parts}} of one call of the model."""
-        self._store.add(calls, to_come=0)
+    def add(self, records):
+        """records: {(side, number of the call, layer, 0): parts} of one call of the model."""
+        self._store.add(records, to_come=0)
 
     def get(self, side, number, name, row):
-        return tuple(part[row : row + 1] for part in self._store.get((side, number), name))
+        ((_, parts),) = self._store.pieces((side, number, name))
+        return tuple(part[row : row + 1] for part in parts)
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,12 @@ def record_targets(model, names):
         comfy.model_management.throw_exception_if_processing_interrupted()
         sides = transformer_options["cond_or_uncond"]
         rows = len(x) // len(sides)
-        kept = {(side, called[side]): {} for side in sides}
+        numbers, records = {side: called[side] for side in sides}, {}
         called.update(sides)
 
         def keep(name, parts):
-            for chunk, layers in enumerate(kept.values()):
-                layers[name] = tuple(part[chunk * rows : (chunk + 1) * rows].clone() for part in parts)
+            for chunk, (side, number) in enumerate(numbers.items()):
+                records[side, number, name, 0] = tuple(part[chunk * rows : (chunk + 1) * rows].clone() for part in parts)
 
         diffusion_model = executor.class_obj.diffusion_model
         with (
@@ -113,7 +114,7 @@ def record_targets(model, names):
             gathered(family, diffusion_model, transformer_options, names, keep) as options,
         ):
             drawn = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
-        runs.add(kept)
+        runs.add(records)
         return drawn
 
     recording = model.clone()

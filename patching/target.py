@@ -11,6 +11,8 @@ gathered      hands a layer's text keys and values to a function while the model
 import math
 from contextlib import contextmanager, suppress
 
+import torch
+
 from . import hook
 from .comfy import foreign_state, weights_state
 from .store import Store
@@ -44,18 +46,20 @@ class OwnRun:
     rows of the same entry came before in it, so that it does not matter how ComfyUI splits an evaluation to save memory."""
 
     def __init__(self):
+        self.layers = set()  # those that any call of the run went through
         self._levels = []  # of the target's evaluations
         self._store = Store()
 
     @contextmanager
-    def keeping(self, family, call, names, evaluation, to_come):
-        """Options for a call of the target's run. evaluation: its number; to_come: how many more such calls are expected."""
-        groups = call.groups()
-        records = {(*entry, evaluation): {} for entry in groups}
+    def keeping(self, family, call, names, evaluation, counts, to_come):
+        """Options for a call of the target's run. evaluation: its number; counts: {entry: how many of its rows came before in this
+        evaluation}; to_come: how many more such calls are expected."""
+        groups, records = call.groups(), {}
 
         def keep(name, parts):
+            self.layers.add(name)
             for entry, rows in groups.items():
-                records[(*entry, evaluation)][name] = tuple(part[rows] for part in parts)
+                records[(*entry, evaluation, name, counts[entry])] = tuple(part[rows] for part in parts)
 
         with gathered(family, call.diffusion_model, call.options, names, keep) as options:
             yield options
@@ -64,41 +68,42 @@ class OwnRun:
     def evaluated(self, level):
         self._levels.append(level)
 
-    def has(self, name):
-        """Whether any call of the run went through the layer."""
-        return self._store.has(name)
-
-    def answer(self, call, names, evaluation, level, counts):
-        """counts: {entry: how many of its rows came before in this evaluation}. Raises RuntimeError where the two runs do not go
-        together."""
+    def check(self, evaluation, level):
+        """Raises RuntimeError where this evaluation of the source's run is none of the target's."""
         if evaluation >= len(self._levels) or not math.isclose(self._levels[evaluation], level, rel_tol=1e-5, abs_tol=1e-9):
             raise RuntimeError(
                 "The target's own run and the source's came to different noise levels, so that their calls do not belong together: this "
                 "sampler chooses its steps by what it draws (dpm_adaptive does). Take another sampler, or the method that evaluates the "
                 "target on the source's latents."
             )
-        answer = {}
-        for entry, rows in call.groups().items():
-            for name in names:
-                parts = self._of(entry, name, evaluation, counts[entry], len(rows))
-                if parts is not None:
-                    answer.setdefault(name, []).append((rows, parts))
-        return answer
 
-    def _of(self, entry, name, evaluation, first, count):
-        # What a cache left out of the target's run goes on as it was, as the cache itself takes it.
-        for number in range(evaluation, -1, -1):
-            parts = self._store.get((*entry, number), name)
-            if parts is not None:
-                break
-        else:
-            return None
-        if len(parts[0]) < first + count:
-            raise RuntimeError(
-                f"The source's run gave {name} more pictures to draw than the target's own run in the same step: another node calls the "
-                "model differently in the two. Remove it, or take the method that evaluates the target on the source's latents."
-            )
-        return tuple(part[first : first + count] for part in parts)
+    def targets(self, groups, name, evaluation, counts):
+        """[(rows, parts)] of a layer in a call of the source's run, whose rows are in groups."""
+        return [(rows, self._rows((*entry, evaluation, name), counts[entry], len(rows))) for entry, rows in groups.items()]
+
+    def _rows(self, key, first, count):
+        kind, number, evaluation, name = key
+        for before in range(evaluation, -1, -1):  # what a cache left out of the target's run goes on as it was, as in the cache itself
+            found = self._in((kind, number, before, name), first, count)
+            if found is not None:
+                return found
+        raise RuntimeError(
+            f"The source's run asks text layer {name} for keys and values of the target that its own run has not had: another node leaves "
+            "out calls of the model (a cache does), or calls it differently in the two runs. Remove it, let it begin later, or take the "
+            "method that evaluates the target on the source's latents."
+        )
+
+    def _in(self, key, first, count):
+        """Rows `first` and on of one entry, evaluation and layer: of one call, or of several one after another."""
+        found = []
+        while count:
+            start, parts = next(((n, p) for n, p in self._store.pieces(key) if n <= first < n + len(p[0])), (0, None))
+            if parts is None:
+                return None
+            taken = min(count, start + len(parts[0]) - first)
+            found.append(tuple(part[first - start : first - start + taken] for part in parts))
+            first, count = first + taken, count - taken
+        return found[0] if len(found) == 1 else tuple(map(torch.cat, zip(*found, strict=True)))
 
 
 class SameLatents:
