@@ -1,0 +1,178 @@
+"""Other nodes send the rows of a call in another order, number or size than ComfyUI makes them, and say so nowhere: each row still takes
+its own text's target. Judged by the same rows sent as ComfyUI sends them, or one at a time."""
+
+import pytest
+import torch
+
+from .small import CASES, again, assert_same, small
+
+HALVES = ("left", "right")
+REFUSED = r"(?i)rows|prompt"
+
+
+def sent(model, send):
+    """A function around the call of the model. send(x, call): call(x, rows) calls the model, each row with the text that ComfyUI's row of
+    this number has."""
+    patched = model.clone()
+
+    def around(apply, args):
+        count = len(args["input"])
+
+        def call(x, rows):
+            c = {k: v[rows] if torch.is_tensor(v) and len(v) == count else v for k, v in args["c"].items()}
+            return apply(x, args["timestep"][rows], **c)
+
+        return send(args["input"], call)
+
+    patched.set_model_unet_function_wrapper(around)
+    return patched
+
+
+def rows_in_reverse(x, call):
+    rows = list(reversed(range(len(x))))
+    return call(x[rows], rows)[rows]
+
+
+def rows_doubled(x, call):
+    rows = 2 * list(range(len(x)))
+    return sum(call(x[rows], rows).chunk(2)) / 2
+
+
+def rows_one_by_one(x, call):
+    return torch.cat([call(x[[row]], [row]) for row in range(len(x))])
+
+
+def tiled(x, call, send):
+    """send(call, tiles): the tiles of the picture, 2 x 2, each with all of ComfyUI's rows."""
+    h, w = (size // 2 for size in x.shape[-2:])
+    places = [(..., slice(top, top + h), slice(left, left + w)) for top in (0, h) for left in (0, w)]
+    out = torch.empty_like(x)
+    for place, tile in zip(places, send(call, [x[place] for place in places])):
+        out[place] = tile
+    return out
+
+
+def tiles_in_one_batch(x, call):
+    """As Tiled Diffusion: all rows of the first tile, then all of the second."""
+    return tiled(x, call, lambda call, tiles: call(torch.cat(tiles), len(tiles) * list(range(len(x)))).split(len(x)))
+
+
+def tiles_one_by_one(x, call):
+    return tiled(x, call, lambda call, tiles: [call(tile, list(range(len(x)))) for tile in tiles])
+
+
+def as_comfyui_sends_them(x, call):
+    return call(x, list(range(len(x))))
+
+
+@pytest.mark.parametrize(
+    ("send", "reference", "pictures"),
+    [
+        (rows_in_reverse, as_comfyui_sends_them, 1),
+        (rows_in_reverse, as_comfyui_sends_them, 2),
+        (rows_doubled, as_comfyui_sends_them, 2),
+        (rows_one_by_one, as_comfyui_sends_them, 2),
+        (tiles_in_one_batch, tiles_one_by_one, 1),
+        (tiles_in_one_batch, tiles_one_by_one, 2),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+@pytest.mark.parametrize(("kind", "method"), CASES)
+def test_rows_take_the_target_of_their_own_text(kind, method, send, reference, pictures):
+    bench = small(kind)
+    noise = torch.cat([bench.noise, bench.noise.flip(-1)])[:pictures]
+    layers = bench.everything.replace("0-", "1-")
+    wanted = bench.draw(bench.edit(model=sent(bench.model, reference), layers=layers, method=method), noise=noise)
+    if pictures == 1:
+        edit = bench.edit(model=sent(bench.model, send), layers=layers, method=method)
+    else:
+        edit = sent(bench.edit(layers=layers, method=method), send)
+    assert_same(bench.draw(edit, noise=noise), wanted, bench.draw(sent(bench.model, reference), noise=noise))
+
+
+@pytest.mark.parametrize(("kind", "method"), CASES[:3])
+def test_rows_with_a_text_that_is_nobodys_are_refused(kind, method):
+    """Four tiles a call, with texts that another node has changed."""
+    bench = small(kind)
+
+    def other_texts(model):
+        patched = sent(model, tiles_in_one_batch)
+        tiles = patched.model_options["model_function_wrapper"]
+
+        def around(apply, args):
+            c = {**args["c"], "c_crossattn": 1.1 * args["c"]["c_crossattn"]}
+            return tiles(apply, {**args, "c": c})
+
+        patched.set_model_unet_function_wrapper(around)
+        return patched
+
+    with pytest.raises(RuntimeError, match=REFUSED):
+        bench.draw(other_texts(bench.edit(method=method)))
+
+
+def entry(bench, conditioning, half=None):
+    """An entry for a half of the picture, told its size, which is then the same for a half that is drawn alone."""
+    text, extra = conditioning[0]
+    extra = {**extra, "width": 128, "height": 128}
+    if half is not None:
+        h, w = bench.noise.shape[-2:]
+        area = (h, w // 2, 0, w // 2 * HALVES.index(half))
+        extra |= {"area": area, "strength": 1.0, "set_area_to_bounds": False}
+    return [text, extra]
+
+
+@pytest.mark.parametrize(("kind", "method"), CASES)
+def test_each_entry_takes_its_own_target(kind, method):
+    """A picture of two halves, each with a prompt and a target of its own, is two pictures side by side. Targets bring their text alone."""
+    bench = small(kind)
+    sources, targets = (bench.prompts[0], bench.prompts[2]), (bench.prompts[1], bench.prompts[3])
+    source = [entry(bench, prompt, half) for prompt, half in zip(sources, HALVES)]
+    found = bench.draw(bench.edit(targets[0] + targets[1], method=method), source, cfg=1.0)
+    wanted, plain = [], []
+    for noise, prompt, target in zip(bench.noise.chunk(2, -1), sources, targets):
+        alone = [entry(bench, prompt)]
+        wanted.append(bench.draw(bench.edit(target, method=method), alone, cfg=1.0, noise=noise))
+        plain.append(bench.draw(positive=alone, cfg=1.0, noise=noise))
+    for half, one, without in zip(found.chunk(2, -1), wanted, plain):
+        assert_same(half, one, without)
+
+
+@pytest.mark.parametrize(("kind", "method"), CASES)
+def test_entries_with_the_same_text_encoded_again_change_nothing(kind, method):
+    bench = small(kind)
+    source = [entry(bench, bench.prompts[n], half) for n, half in zip((0, 1), HALVES)]
+    targets = again(bench.prompts[0]) + again(bench.prompts[1])
+    assert torch.equal(bench.draw(bench.edit(targets, method=method), source), bench.draw(positive=source))
+
+
+def nearly(conditioning):
+    """A text that is another one, and hardly another."""
+    return [[text + 1e-6, extra] for text, extra in conditioning]
+
+
+@pytest.mark.parametrize(("kind", "method"), CASES)
+def test_entries_of_one_text_go_by_comfyuis_order(kind, method):
+    bench = small(kind)
+    source = bench.prompts[0]
+    found, wanted = (
+        [entry(bench, source, "left"), entry(bench, second, "right")] for second in (again(source), nearly(source))
+    )  # fmt: skip
+    edit = bench.edit(bench.prompts[1] + bench.prompts[3], method=method)
+    assert_same(bench.draw(edit, found), bench.draw(edit, wanted), bench.draw(positive=wanted))
+
+
+@pytest.mark.parametrize(("kind", "method"), CASES)
+def test_one_text_on_both_sides_goes_by_comfyuis_order(kind, method):
+    """Prompt and negative prompt are the same, the target's are not."""
+    bench = small(kind)
+    source, edit = bench.prompts[0], bench.edit(negative=bench.prompts[3], method=method)
+    wanted = bench.draw(edit, negative=nearly(source))
+    assert_same(bench.draw(edit, negative=again(source)), wanted, bench.draw(negative=nearly(source)))
+
+
+@pytest.mark.parametrize(("kind", "method"), CASES)
+def test_one_text_on_both_sides_in_tiles_is_refused(kind, method):
+    bench = small(kind)
+    edit = bench.edit(negative=bench.prompts[3], method=method)
+    with pytest.raises(RuntimeError, match=REFUSED):
+        bench.draw(sent(edit, tiles_in_one_batch), negative=again(bench.prompts[0]))
