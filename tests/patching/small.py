@@ -17,7 +17,6 @@ SAME = 1e-3  # of what patching changes: another size of batch is another order 
 CASES = (
     ("sdxl", OWN_RUN),
     *(("sd3", m) for m in METHODS),
-    ("PixArtAlpha", OWN_RUN),
     ("HunyuanDiT", OWN_RUN),
     ("Stable_Cascade_C", OWN_RUN),
 )
