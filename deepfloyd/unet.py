@@ -4,10 +4,12 @@ So weights are cast, offloaded and patched as in any other model, a run can be i
 is done here as well.
 """
 
+import comfy.model_management
 import comfy.patcher_extension
 import torch
 from comfy.ldm.modules.attention import optimized_attention
 from diffusers import UNet2DConditionModel
+from diffusers.models.embeddings import AttentionPooling
 
 
 class DeepFloydUNet(UNet2DConditionModel):
@@ -19,6 +21,8 @@ class DeepFloydUNet(UNet2DConditionModel):
         for module in self.modules():
             if type(module) in (torch.nn.Linear, torch.nn.Conv2d, torch.nn.GroupNorm, torch.nn.LayerNorm):
                 module.__class__ = getattr(operations, type(module).__name__)
+            elif type(module) is AttentionPooling:
+                module.__class__ = _Pooling
         self.set_attn_processor(_TextBeforePicture())
         torch.nn.Module.to(self, dtype=dtype).to_empty(device=device or "cpu")  # diffusers' own `to` warns of what is not the case
         self.dtype = dtype
@@ -32,6 +36,20 @@ class DeepFloydUNet(UNet2DConditionModel):
         options = {"transformer_options": transformer_options}
         # The other three channels are the variance, which ComfyUI's samplers do not ask for.
         return super().forward(x, timesteps, context, cross_attention_kwargs=options).sample[:, :3]
+
+
+class _Pooling(AttentionPooling):
+    """The text as one vector: the attention of its mean, moved by a learned vector, to itself and the text.
+
+    ComfyUI moves modules, and that vector lies beside modules of its own: where a model is loaded in part it stays behind.
+    """
+
+    def forward(self, text):
+        moved = comfy.model_management.cast_to(self.positional_embedding, text.dtype, text.device)
+        mean = text.mean(1, keepdim=True) + moved
+        all_ = torch.cat([mean, text], 1)
+        q, k, v = (x.unflatten(2, (self.num_heads, -1)).transpose(1, 2) for x in (self.q_proj(mean), self.k_proj(all_), self.v_proj(all_)))
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v).flatten(1)  # B heads 1 C
 
 
 class _TextBeforePicture:

@@ -5,9 +5,10 @@ import comfy.ops
 import comfy.sample
 import pytest
 import torch
+from comfy.ldm.modules.attention import attention_pytorch
 from text_layers.benchmarks.full_size import Looked
 from text_layers.deepfloyd import files
-from text_layers.deepfloyd.model import from_weights
+from text_layers.deepfloyd.model import from_weights, threshold
 from text_layers.deepfloyd.unet import DeepFloydUNet
 from text_layers.patching import models
 from text_layers.patching.patch import patch_prompt
@@ -15,6 +16,7 @@ from text_layers.patching.sweep import Swap, swap_rows
 
 import nodes as comfy_nodes
 
+from ..patching.half_loaded import HalfLoaded
 from .conftest import CONFIG
 
 STEPS, CFG = 5, 7.0
@@ -95,11 +97,35 @@ def test_weights_in_half_precision_are_computed_with_as_comfyui_does(tiny):
         assert draw(tiny, half).isfinite().all()
 
 
-def test_all_layers_with_weights_are_comfyuis(tiny):
-    """Those that are not would be left where they are when weights are offloaded."""
-    modules = tiny.model.model.diffusion_model.named_modules()
-    bare = {name: m for name, m in modules if any(True for _ in m.parameters(recurse=False)) and not hasattr(m, "comfy_cast_weights")}
-    assert set(bare) == {"add_embedding.pool"}  # its one vector is cast by diffusers
+def halved(tiny, device=None):
+    whole = from_weights(CONFIG, tiny.unet.state_dict(), torch.float32, disable_dynamic=True)
+    return HalfLoaded(whole.model, device or whole.load_device, whole.offload_device)
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 0.9])
+def test_weights_that_are_not_loaded_are_cast_to_the_pictures_device(tiny, share):
+    """The card is torch's device of shapes, which as little takes tensors from the computer's memory beside its own."""
+    card = torch.device("meta")
+    half = halved(tiny, card)
+    half.patch_model(card, max(1, share * half.model_size()))  # 0 would load all
+    devices = {w.device.type for w in half.model.diffusion_model.parameters()}
+    assert devices == ({"cpu", "meta"} if share else {"cpu"})
+    picture, text = torch.empty(2, 3, 16, 16, device=card), torch.empty(2, 77, CONFIG["encoder_hid_dim"], device=card)
+    # The attention that ComfyUI takes on a CPU asks how much memory a card has left.
+    options = {"optimized_attention_override": lambda _, *args, **kwargs: attention_pytorch(*args, **kwargs)}
+    drawn = half.model.diffusion_model(picture, torch.empty(2, device=card), text, transformer_options=options)
+    assert drawn.device == card and drawn.shape == picture.shape
+
+
+def test_loaded_by_halves(tiny):
+    """Sampled and patched as the whole model is, which on a card are two devices."""
+    half = halved(tiny)
+    half.set_model_sampler_post_cfg_function(threshold)
+    layers = families.written(half, "0-10")
+    for prompt in ("source", "target"):
+        patched = [patch_prompt(model, layers, conditioning(getattr(tiny, prompt))) for model in (half, tiny.model)]
+        assert (draw(tiny, patched[0]) - draw(tiny, patched[1])).abs().max() < 1e-3
+    assert half.model.model_lowvram, "the model was loaded completely"
 
 
 def test_the_model_is_left_as_it_was(tiny):
