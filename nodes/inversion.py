@@ -8,6 +8,7 @@ import torch
 from comfy_api.latest import io
 
 from ..inversion.invert import draw, invert
+from ..inversion.pictures import decode, encode
 from ..scoring.image import psnr
 from ..scoring.mask import mask_words
 from ..scoring.ocr import ENGINES, engine
@@ -57,20 +58,19 @@ class InvertPicture(io.ComfyNode):
     @checked
     def execute(cls, guider, sigmas, vae, image, refinements):
         pictures = read_images("image", image)
-        latent = vae.encode(torch.from_numpy(pictures).float() / 255)
+        latent = encode(vae, pictures)
         steps = len(sigmas) - 1
         preview = latent_preview.prepare_callback(guider.model_patcher, 2 * steps)
         noise = invert(guider, latent, sigmas, refinements, lambda step, x0, x, _: preview(step, x0, x, 2 * steps))
         drawn = draw(guider, noise, latent, sigmas, lambda step, x0, x, _: preview(steps + step, x0, x, 2 * steps))
-        reconstruction = vae.decode(drawn)
-        reconstruction = reconstruction.reshape(-1, *reconstruction.shape[-3:])  # some VAEs take a batch for frames
+        reconstruction = decode(vae, drawn)
         shown = read_images("reconstruction", reconstruction)
         cropped = vae.vae_encode_crop_pixels(torch.from_numpy(pictures)).numpy()[..., :3]
-        near = [psnr(a, b) for a, b in zip(cropped, shown)]
-        bound = [psnr(a, b) for a, b in zip(cropped, read_images("image", vae.decode(latent)))]
+        near = [psnr(a, b) for a, b in zip(cropped, shown, strict=True)]
+        bound = [psnr(a, b) for a, b in zip(cropped, read_images("image", decode(vae, latent)), strict=True)]
         text = "\n".join(
             f"picture {number}: drawn again {_decibel(a)}, by the VAE alone {_decibel(b)}; spread of the noise {spread:.2f}, usual is 1"
-            for number, (a, b, spread) in enumerate(zip(near, bound, noise.spread()), 1)
+            for number, (a, b, spread) in enumerate(zip(near, bound, noise.spread(), strict=True), 1)
         )
         return io.NodeOutput(noise, {"samples": latent}, reconstruction, min(near), text, ui=show(cls, text))
 
