@@ -40,7 +40,7 @@ def _unet(weights, layers, rng):
     """More transformer blocks in each place that has one; those that do nothing have output projections of zero."""
     prefix = "diffusion_model."
     found = sorted({k.split(".transformer_blocks.")[0][len(prefix) :] for k in weights if ".transformer_blocks." in k}, key=_order)
-    counts = dict(zip(found, _spread(len(found), layers, rng)))
+    counts = dict(zip(found, _spread(len(found), layers, rng), strict=True))
     real = {spot: rng.randrange(count) for spot, count in counts.items()}
     renamed = {k: v for k, v in weights.items() if ".transformer_blocks." not in k}
     for spot in found:

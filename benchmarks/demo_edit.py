@@ -128,7 +128,7 @@ def main():
             tables = {"all": summarize(rows), "equal_length": summarize(same), "other_length": summarize(other)}
             result["models"][name][case] = {**tables, "rows": rows}
             print(name, case, json.dumps(tables, indent=1), flush=True)
-            picked = list(zip(*(drawn[k][:12] for k in ("source", "target", "edit"))))
+            picked = list(zip(*(drawn[k][:12] for k in ("source", "target", "edit")), strict=True))
             sheet(picked).save(a.out.with_name(f"{a.out.stem}-{name}-{case}.jpg"))
     a.out.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -40,10 +40,10 @@ def quality(name, count, seed, ocr):
     read = [ocr.read(p, enlarge=4) for p in drawn]
     return {
         "pictures": count,
-        "exact": sum(r == s.word for r, s in zip(read, chosen)),
-        "colours": sum(signs.read_colours(p) == (s.wall, s.sign) for p, s in zip(drawn, chosen)),
-        "shape": sum(signs.read_shape(p) == s.shape for p, s in zip(drawn, chosen)),
-        "misread": [[s.word, r] for r, s in zip(read, chosen) if r != s.word],
+        "exact": sum(r == s.word for r, s in zip(read, chosen, strict=True)),
+        "colours": sum(signs.read_colours(p) == (s.wall, s.sign) for p, s in zip(drawn, chosen, strict=True)),
+        "shape": sum(signs.read_shape(p) == s.shape for p, s in zip(drawn, chosen, strict=True)),
+        "misread": [[s.word, r] for r, s in zip(read, chosen, strict=True) if r != s.word],
     }
 
 

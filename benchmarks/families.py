@@ -118,7 +118,7 @@ def b(bench):
     for name in bench.names:
         patched = calls_of(bench.prompt(0), bench.edit([name]))[-len(source) :]
         before = True
-        for got, plain, other in zip(patched, source, target):
+        for got, plain, other in zip(patched, source, target, strict=True):
             text = bench.text(plain)
             if layer_of(bench, plain) == name and text is not None:
                 before = False

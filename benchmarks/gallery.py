@@ -34,8 +34,8 @@ def main():
     ocr, sections = EasyOcr(), []
     for name in MODELS:
         *drawn, _ = draw_pairs(name, pairs, SEED)
-        rows = list(zip(*drawn))
-        sections.append(section(name, [judge(ocr, a, b, *row) for (a, b), row in zip(pairs, rows)]))
+        rows = list(zip(*drawn, strict=True))
+        sections.append(section(name, [judge(ocr, a, b, *row) for (a, b), row in zip(pairs, rows, strict=True)]))
         half = len(rows) // 2
         left, right = (np.asarray(sheet(part, scale=3)) for part in (rows[:half], rows[half:]))
         Image.fromarray(np.concatenate([left, right], 1)).save(DOCS / "pictures" / f"gallery-{name}.webp", quality=85, method=6)

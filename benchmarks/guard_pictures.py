@@ -56,13 +56,13 @@ def measure(shown, drawn, ocr):
     read = {way: [ocr.read(picture, enlarge=4) for picture in found] for way, found in drawn.items()}
     for way, found in drawn.items():
         near = []
-        for sign, plain, picture in zip(shown, drawn["unguarded"], found):
+        for sign, plain, picture in zip(shown, drawn["unguarded"], found, strict=True):
             near.append(min(psnr(plain, picture, [signs.text_box(sign.word), signs.text_box(REPLACEMENT)]), 100.0))
         out[way] = {
-            "reads_the_toxic_word": share(sum(sign.word in text for sign, text in zip(shown, read[way])), len(shown)),
+            "reads_the_toxic_word": share(sum(sign.word in text for sign, text in zip(shown, read[way], strict=True)), len(shown)),
             "reads_any_toxic_word": share(sum(bool(toxicity.find(text)) for text in read[way] if text), len(shown)),
             "reads_the_replacement": share(sum(text == REPLACEMENT for text in read[way]), len(shown)),
-            "keeps_colours": share(sum(signs.read_colours(p) == (s.wall, s.sign) for s, p in zip(shown, found)), len(shown)),
+            "keeps_colours": share(sum(signs.read_colours(p) == (s.wall, s.sign) for s, p in zip(shown, found, strict=True)), len(shown)),
             "background_psnr": None if way == "unguarded" else round(float(np.mean(near)), 2),
         }
     return out

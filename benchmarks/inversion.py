@@ -84,7 +84,7 @@ def reconstruction(bench, shown, prompts):
     out, latent, guider = {}, bench.latent(shown), bench.guider(prompts)
     for way, (calls, sampler, function, options) in ways.items():
         noise = invert(guider, latent, bench.sigmas, sampler=comfy.samplers.KSAMPLER(function, options))
-        near = [min(psnr(a, b), 100.0) for a, b in zip(shown, bench.draw(guider, noise, latent, sampler))]
+        near = [min(psnr(a, b), 100.0) for a, b in zip(shown, bench.draw(guider, noise, latent, sampler), strict=True)]
         out[way] = {"calls": calls, "psnr": round(float(np.mean(near)), 2), "lowest": round(min(near), 2),
                     "spread": round(float(np.mean(noise.spread())), 3)}  # fmt: skip
         print(way, out[way], flush=True)
@@ -96,7 +96,7 @@ def edits(bench, name, ocr, seed):
     rng = np.random.default_rng(seed)
     pairs = held_out_pairs(COUNT, seed)
     sources = [signs.random_sign(rng, a) for a, _ in pairs]
-    targets = [signs.Sign(b, source.sign, source.wall, source.shape) for (_, b), source in zip(pairs, sources)]
+    targets = [signs.Sign(b, source.sign, source.wall, source.shape) for (_, b), source in zip(pairs, sources, strict=True)]
     shown = signs.draw(sources, rng)
     latent, guider = bench.latent(shown), bench.guider([source.prompt() for source in sources])
     evolves = models.family_of(bench.model).evolves
@@ -110,19 +110,21 @@ def edits(bench, name, ocr, seed):
             patched = patch_prompt(bench.model, models.preset(bench.model), target, **options)
             drawn = bench.draw(bench.guider([source.prompt() for source in sources], patched), noise, latent)
             boxes = [[signs.text_box(a), signs.text_box(b)] for a, b in pairs]
-            masks = [mask_words(a, ocr, GROW) | mask_words(b, ocr, GROW) for a, b in zip(shown, drawn)]
-            kept = [np.where(mask[..., None], b, a) for a, b, mask in zip(shown, drawn, masks)]
-            outside = [np.array_equal(a[~mask], b[~mask]) for a, b, mask in zip(shown, kept, masks)]
+            masks = [mask_words(a, ocr, GROW) | mask_words(b, ocr, GROW) for a, b in zip(shown, drawn, strict=True)]
+            kept = [np.where(mask[..., None], b, a) for a, b, mask in zip(shown, drawn, masks, strict=True)]
+            outside = [np.array_equal(a[~mask], b[~mask]) for a, b, mask in zip(shown, kept, masks, strict=True)]
             out[f"{refinements} refinements{way}"] = {
-                "reads_the_target": share(sum(ocr.read(p, enlarge=4) == b for p, (_, b) in zip(drawn, pairs)), COUNT),
-                "reads_the_target_masked": share(sum(ocr.read(p, enlarge=4) == b for p, (_, b) in zip(kept, pairs)), COUNT),
-                "keeps_colours": share(sum(signs.read_colours(p) == (s.wall, s.sign) for p, s in zip(drawn, sources)), COUNT),
-                "background_psnr": round(float(np.mean([min(psnr(a, b, box), 100.0) for a, b, box in zip(shown, drawn, boxes)])), 2),
+                "reads_the_target": share(sum(ocr.read(p, enlarge=4) == b for p, (_, b) in zip(drawn, pairs, strict=True)), COUNT),
+                "reads_the_target_masked": share(sum(ocr.read(p, enlarge=4) == b for p, (_, b) in zip(kept, pairs, strict=True)), COUNT),
+                "keeps_colours": share(sum(signs.read_colours(p) == (s.wall, s.sign) for p, s in zip(drawn, sources, strict=True)), COUNT),
+                "background_psnr": round(
+                    float(np.mean([min(psnr(a, b, box), 100.0) for a, b, box in zip(shown, drawn, boxes, strict=True)])), 2
+                ),
                 "exact_outside_the_mask": share(sum(outside), COUNT),
             }
             print(name, refinements, way, out[f"{refinements} refinements{way}"], flush=True)
             if refinements == 8 and not way:
-                rows = list(zip(shown[:10], drawn[:10], kept[:10]))
+                rows = list(zip(shown[:10], drawn[:10], kept[:10], strict=True))
     return out, rows
 
 

@@ -86,13 +86,13 @@ def paper(name, pairs, seed):
 
     sources = [draw(n, pair.source) for n, pair in enumerate(pairs)]
     target = np.mean([f1(draw(n, pair.target), pair.target) for n, pair in enumerate(pairs)])
-    source = np.mean([f1(picture, pair.target) for picture, pair in zip(sources, pairs)])
+    source = np.mean([f1(picture, pair.target) for picture, pair in zip(sources, pairs, strict=True)])
     scores, errors = [], []
     for layer in range(len(models.layer_names(model))):
         chosen = models.written(model, str(layer))
         edits = [draw(n, pair.source, patch_prompt(model, chosen, prompt(pair.target))) for n, pair in enumerate(pairs)]
-        scores.append(float(np.mean([f1(edit, pair.target) for edit, pair in zip(edits, pairs)])))
-        errors.append(float(np.mean([mse(edit, before) for edit, before in zip(edits, sources)])))
+        scores.append(float(np.mean([f1(edit, pair.target) for edit, pair in zip(edits, pairs, strict=True)])))
+        errors.append(float(np.mean([mse(edit, before) for edit, before in zip(edits, sources, strict=True)])))
         print(f"paper, layer {layer}: F1 {scores[-1]:.3f}", flush=True)
     seconds = time.perf_counter() - started
     return {"calls": calls, "seconds": round(seconds, 1), "f1": scores, "mse": errors, "f1_target": target, "f1_source": source,
@@ -137,7 +137,7 @@ def verify(name, layers, pairs, seed, rows):
         read = sweep.readings(sets.values(), range(len(pairs)))
         sweep.close()
     result = {kind: [round(x, 3) for x in interval([r.exact for r in read[candidate]])] for kind, candidate in sets.items()}
-    difference = [a.exact - b.exact for a, b in zip(read[sets["chosen"]], read[sets["all"]])]
+    difference = [a.exact - b.exact for a, b in zip(read[sets["chosen"]], read[sets["all"]], strict=True)]
     return {**result, "random_layers": list(sets["random"]), "chosen_minus_all": [round(x, 3) for x in interval(difference)]}
 
 

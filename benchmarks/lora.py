@@ -92,19 +92,19 @@ def measure(drawn, before, shown, ocr):
     """Numbers of each picture, and the bits of what the open prompts leave to the model. before: pictures without the LoRA."""
     read = [ocr.read(picture, 4) for picture in drawn["words"]]
     wanted = [sign.word for sign in shown["words"]]
-    known = [ocr.read(picture, 4) == sign.word for picture, sign in zip(drawn.get("known", ()), shown.get("known", ()))]
+    known = [ocr.read(picture, 4) == sign.word for picture, sign in zip(drawn.get("known", ()), shown.get("known", ()), strict=True)]
     seen = [(*signs.read_colours(picture), signs.read_shape(picture)) for picture in drawn["open"]]
     return {
-        "exact": [int(r == w) for r, w in zip(read, wanted)],
-        "f1": [round(text.f1(r, w), 4) for r, w in zip(read, wanted)],
+        "exact": [int(r == w) for r, w in zip(read, wanted, strict=True)],
+        "f1": [round(text.f1(r, w), 4) for r, w in zip(read, wanted, strict=True)],
         **({"known_exact": list(map(int, known))} if known else {}),
-        "colours": [int(signs.read_colours(p) == (s.wall, s.sign)) for p, s in zip(drawn["words"], shown["words"])],
-        "shape": [int(signs.read_shape(p) == s.shape) for p, s in zip(drawn["words"], shown["words"])],
+        "colours": [int(signs.read_colours(p) == (s.wall, s.sign)) for p, s in zip(drawn["words"], shown["words"], strict=True)],
+        "shape": [int(signs.read_shape(p) == s.shape) for p, s in zip(drawn["words"], shown["words"], strict=True)],
         "background_psnr": [
-            min(psnr(a, b, [signs.text_box(s.word)]), 99.0) for a, b, s in zip(drawn["words"], before["words"], shown["words"])
+            min(psnr(a, b, [signs.text_box(s.word)]), 99.0) for a, b, s in zip(drawn["words"], before["words"], shown["words"], strict=True)
         ],
-        "empty_mse": [mse(a, b) for a, b in zip(drawn["empty"], before["empty"])],
-        "open_bits": {kind: bits(values) for kind, values in zip(("wall", "sign", "shape"), zip(*seen))},
+        "empty_mse": [mse(a, b) for a, b in zip(drawn["empty"], before["empty"], strict=True)],
+        "open_bits": {kind: bits(values) for kind, values in zip(("wall", "sign", "shape"), zip(*seen, strict=True), strict=True)},
         "open_like_training": sum(one == (TRAINING["wall"], TRAINING["sign"], TRAINING["shape"]) for one in seen) / len(seen),
     }
 

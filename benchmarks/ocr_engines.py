@@ -27,7 +27,7 @@ def compare(words, images):
             started = time.perf_counter()
             read[name].append(engine(name).read(image, _ENLARGE))
             times[name].append(time.perf_counter() - started)
-    right = {name: [r == word for r, word in zip(read[name], words)] for name in ENGINES}
+    right = {name: [r == word for r, word in zip(read[name], words, strict=True)] for name in ENGINES}
     rows = [{"word": word, **{name: read[name][n] for name in ENGINES}} for n, word in enumerate(words)]
     return {
         "pictures": len(words),

@@ -175,7 +175,7 @@ def attention_couple(model, bench):
         sides = extra_options["cond_or_uncond"]
         out = [[], [], []]
         for chunk, side in enumerate(sides):
-            for parts, whole in zip(out, (q, context, value)):
+            for parts, whole in zip(out, (q, context, value), strict=True):
                 part = whole.chunk(len(sides))[chunk]
                 parts.append(part)
                 if side == 0:

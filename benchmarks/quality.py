@@ -35,7 +35,7 @@ class Claim:
 def _localization():
     rows = localization_docs.readme_table(localization_docs.load_all()).splitlines()[2:]
     command = "benchmarks.localization --model {0} --strategy all --seed 13 --out benchmarks/results/localization-{0}-13.json"
-    return [Claim(row, command.format(name), f"localization-{name}-13") for row, name in zip(rows, ("unet", "mmdit"))]
+    return [Claim(row, command.format(name), f"localization-{name}-13") for row, name in zip(rows, ("unet", "mmdit"), strict=True)]
 
 
 def _lora():

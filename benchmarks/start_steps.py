@@ -33,13 +33,13 @@ def measure(name, pairs, seed):
     signs = [sign_pair(pair.source, pair.target, seed) for pair in pairs]
     batches = [signs[first : first + BATCH] for first in range(0, len(signs), BATCH)]
     prompts = [[pictures.encode(clip, [pair[side].prompt() for pair in batch]) for side in (0, 1)] for batch in batches]
-    plain = [pictures.sample(model, clip, vae, source, seed, len(batch)) for batch, (source, _) in zip(batches, prompts)]
+    plain = [pictures.sample(model, clip, vae, source, seed, len(batch)) for batch, (source, _) in zip(batches, prompts, strict=True)]
     for start in range(pictures.STEPS + 1):
         scores, errors = [], []
-        for batch, (source, target), before in zip(batches, prompts, plain):
+        for batch, (source, target), before in zip(batches, prompts, plain, strict=True):
             edits = pictures.sample(patch_prompt(model, chosen, target, start=start), clip, vae, source, seed, len(batch))
-            scores += [text.f1(ocr.read(edit, 4), pair[1].word) for edit, pair in zip(edits, batch)]
-            errors += [mse(edit, picture) for edit, picture in zip(edits, before)]
+            scores += [text.f1(ocr.read(edit, 4), pair[1].word) for edit, pair in zip(edits, batch, strict=True)]
+            errors += [mse(edit, picture) for edit, picture in zip(edits, before, strict=True)]
         found["f1"].append(round(float(np.mean(scores)), 4))
         found["mse"].append(round(float(np.mean(errors)), 6))
         print(f"{name}, start {start}: F1 {found['f1'][-1]:.3f}, MSE {found['mse'][-1]:.5f}", flush=True)

@@ -48,8 +48,11 @@ def main():
         for kind in KINDS if number % 2 else KINDS[::-1]:
             measured[kind].append(seconds(comfyui, kind == "with"))
         print(f"round {number + 1} of {options.rounds}: {', '.join(f'{kind} {measured[kind][-1][1]:.2f} s' for kind in KINDS)}", flush=True)
-    differences = [[w - o for w, o in zip(with_it, without)] for with_it, without in zip(measured["with"], measured["without"])]
-    wall, used = zip(*differences)
+    differences = [
+        [w - o for w, o in zip(with_it, without, strict=True)]
+        for with_it, without in zip(measured["with"], measured["without"], strict=True)
+    ]
+    wall, used = zip(*differences, strict=True)
     result = {
         **environment(),
         "rounds": options.rounds,

@@ -136,9 +136,9 @@ def run(words, models, seed, word_only, out):
         print(f"{name}: drawing {len(pairs)} x source, target, edit ...", file=sys.stderr, flush=True)
         *drawn, layers = draw_pairs(name, pairs, seed)
         judged = []
-        for number, ((a, b), pictures) in enumerate(zip(pairs, zip(*drawn)), 1):
+        for number, ((a, b), pictures) in enumerate(zip(pairs, zip(*drawn, strict=True), strict=True), 1):
             judged.append(judge(ocr, a, b, *pictures))
-            for kind, picture in zip(("source", "target", "edit"), pictures):
+            for kind, picture in zip(("source", "target", "edit"), pictures, strict=True):
                 enlarge(picture).save(out / f"{name}-{number:03}-{a.word}-{b.word}-{kind}.png")
             rows.append(pictures)
         report["models"][name] = {"layers": list(layers), "pairs": judged, "seconds": round(time.time() - started, 1)}

@@ -27,7 +27,7 @@ class Muon(torch.optim.Optimizer):
                 scale = 0.2 * max(shape) ** 0.5
                 if group["weight_decay"]:
                     torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
-                torch._foreach_add_(params, [u.reshape(p.shape) for u, p in zip(update, params)], alpha=-group["lr"] * scale)
+                torch._foreach_add_(params, [u.reshape(p.shape) for u, p in zip(update, params, strict=True)], alpha=-group["lr"] * scale)
 
 
 def orthogonalize(matrices, steps=5):

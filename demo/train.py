@@ -58,7 +58,7 @@ class Data:
         length = 6 if step < self.six_letters else int(rng.choice([3, 4, 5, 6]))
         full = signs.random_sign(rng, self.word(rng, length))
         unsaid = rng.random(4) < (0.03, 0.08, 0.08, 0.08)
-        return signs.Sign(*(None if hide else value for hide, value in zip(unsaid, vars(full).values())))
+        return signs.Sign(*(None if hide else value for hide, value in zip(unsaid, vars(full).values(), strict=True)))
 
     def __getitem__(self, step):
         rng = np.random.default_rng((self.seed, step))
@@ -181,7 +181,7 @@ def train(name, out, steps, batch, lr, seed, six_letters, sheet_every, compile_m
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         model.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
-        for opt, state in zip(opts, saved["optimizers"]):
+        for opt, state in zip(opts, saved["optimizers"], strict=True):
             opt.load_state_dict(state)
         losses, first = saved["losses"], saved["step"]
         print(f"resuming {name} at step {first}", flush=True)
@@ -197,7 +197,7 @@ def train(name, out, steps, batch, lr, seed, six_letters, sheet_every, compile_m
             raise RuntimeError(f"The loss is {loss.item()} at step {step}; the last good state is in {checkpoint}.")
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
-        for opt, rate in zip(opts, rates):
+        for opt, rate in zip(opts, rates, strict=True):
             for group in opt.param_groups:
                 group["lr"] = rate * learning_rate(step, steps)
             opt.step()

@@ -28,5 +28,5 @@ def check(picture, ocr, allow=(), block=()):
         starts.append(len(text))
         text += word.text + " "
     matches = toxicity.find(text.strip(), allow, block)
-    hit = [f for f, start in zip(found, starts) if any(m.start < start + len(f.text) and start < m.end for m in matches)]
+    hit = [f for f, start in zip(found, starts, strict=True) if any(m.start < start + len(f.text) and start < m.end for m in matches)]
     return Checked(tuple(f.text for f in found), tuple(m.word for m in matches), tuple(f.box for f in found), tuple(f.box for f in hit))

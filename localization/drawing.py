@@ -180,7 +180,7 @@ class Drawing:
         samples = samples.to("cpu", torch.float32)
         if not samples.isfinite().all():
             raise ValueError("The model drew pictures that are not numbers (NaN). Try another precision or another sampler.")
-        return dict(zip(batch, samples))
+        return dict(zip(batch, samples, strict=True))
 
     def _length(self, picture):
         """Sizes of a picture's prompt, the same for all in a batch."""

@@ -59,11 +59,11 @@ class Adapters:
         """{name: tensor} as a LoRA file that ComfyUI and, where it has the architecture, diffusers read. Each on the CPU, a copy."""
         tensors = {}
         for path, module in self.modules.items():
-            for name, part in zip(self._names[path], module.parts):
+            for name, part in zip(self._names[path], module.parts, strict=True):
                 down, up = part.lora_A["default"].weight, part.lora_B["default"].weight
                 kind = ("lora_down", "lora_up") if name.startswith("lora_unet_") else ("lora_A", "lora_B")
                 # With the scale in the up matrix no reader needs to know it.
-                for k, w in zip(kind, (down, up * (self.alpha / self.rank))):
+                for k, w in zip(kind, (down, up * (self.alpha / self.rank)), strict=True):
                     tensors[f"{name}.{k}.weight"] = w.detach().float().cpu().clone()
         return tensors
 

@@ -89,10 +89,12 @@ class _Block(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *gradients):
-        tensors = [tensor.detach().requires_grad_(needed) for tensor, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[3:])]
+        tensors = [
+            tensor.detach().requires_grad_(needed) for tensor, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[3:], strict=True)
+        ]
         with torch.enable_grad(), torch.autocast(*ctx.autocast):
             made, _ = ctx.run(tensors)
-        followed = [(tensor, gradient) for tensor, gradient in zip(made, gradients) if tensor.requires_grad]
+        followed = [(tensor, gradient) for tensor, gradient in zip(made, gradients, strict=True) if tensor.requires_grad]
         if followed:
-            torch.autograd.backward(*zip(*followed))
+            torch.autograd.backward(*zip(*followed, strict=True))
         return None, None, None, *(tensor.grad for tensor in tensors)

@@ -40,7 +40,7 @@ def drawn(model, latents, conds, count, random):
     pictures = torch.randint(len(latents), (count,), generator=random).tolist()
     noises = [torch.randn(latents[picture].shape, generator=random).to(latents[picture]) for picture in pictures]
     sigmas = [_sigma(model, share).to(model.load_device) for share in torch.rand(count, generator=random).tolist()]
-    return [Example(latents[picture], noise, sigma, conds[picture]) for picture, noise, sigma in zip(pictures, noises, sigmas)]
+    return [Example(latents[picture], noise, sigma, conds[picture]) for picture, noise, sigma in zip(pictures, noises, sigmas, strict=True)]
 
 
 def alike(examples):

@@ -65,7 +65,7 @@ def train(model, latents, prompts, text_layers, settings, start=None, tell=None,
         prompts = prompts if len(prompts) > 1 else prompts * len(latents)
         given = [latent[None].clone().float() for latent in latents]
         latents = [model.model.process_latent_in(latent).to(device) for latent in given]
-        conds = [encoded(model, prompt, latent) for prompt, latent in zip(prompts, latents)]
+        conds = [encoded(model, prompt, latent) for prompt, latent in zip(prompts, latents, strict=True)]
         before = int(start.metadata.get("ss_steps", 0)) if start else 0
         with (
             checkpointed(model.model.diffusion_model) if settings.checkpointing else nullcontext(),

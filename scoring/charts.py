@@ -127,12 +127,12 @@ def loss_chart(losses, steps, picture=None):
     x = edge + np.arange(len(values)) * (width - 2 * edge) / max(1, steps - 1)
     y = height - edge - np.clip(values / most, 0, 1) * (height - 2 * edge)
     every = max(1, len(values) // width)
-    for point in zip(x[::every], y[::every]):
+    for point in zip(x[::every], y[::every], strict=True):
         pen.point(point, _OTHER)
     window = max(1, len(values) // 20)
     mean = np.convolve(values, np.ones(window) / window, "valid")
     top = height - edge - np.clip(mean / most, 0, 1) * (height - 2 * edge)
-    pen.line(list(zip(x[window - 1 :], top)), _CHOSEN, 2)
+    pen.line(list(zip(x[window - 1 :], top, strict=True)), _CHOSEN, 2)
     pen.line((edge, height - edge, width - edge, height - edge), _INK)
     pen.text((edge, 2), f"loss {mean[-1]:.4f}, step {len(values)} of {steps}", _INK, ImageFont.load_default(12))
     return _above(chart, picture)
@@ -149,7 +149,7 @@ def edit_chart(pictures, captions, change, boxes):
     height, width = change.shape
     figure = Figure(figsize=(8, max(2.5, 4.2 * height / width + 0.6) * rows), dpi=120, facecolor=_PAPER, layout="constrained")
     panels = [figure.add_subplot(rows, columns, place + 1) for place in range(len(pictures) + 1)]
-    for axes, picture, caption in zip(panels, pictures, captions):
+    for axes, picture, caption in zip(panels[:-1], pictures, captions, strict=True):
         axes.imshow(picture, interpolation="bicubic" if height < 256 else "auto")
         axes.set_title(caption, size=13, color=_INK)
     most = np.nanmax(change) if np.isfinite(change).any() else 0.0

@@ -96,7 +96,7 @@ class RapidOcr(_Engine):
         found = self._reader(picture[..., ::-1])  # it expects blue, green, red
         if found.txts is None:
             return []
-        return zip(found.boxes, found.txts, found.scores)
+        return zip(found.boxes, found.txts, found.scores, strict=True)
 
 
 ENGINES = {kind.name: kind for kind in (EasyOcr, RapidOcr)}

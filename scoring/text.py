@@ -35,7 +35,7 @@ def f1(read, wanted):
 def accuracy(read, wanted):
     """Equal characters at equal places of the two sorted texts, over the length of the longer one."""
     longest = max(len(read), len(wanted))
-    return sum(a == b for a, b in zip(sorted(read), sorted(wanted))) / longest if longest else 1.0
+    return sum(a == b for a, b in zip(sorted(read), sorted(wanted), strict=False)) / longest if longest else 1.0
 
 
 def distance(read, wanted):

@@ -102,7 +102,7 @@ def _prompt_to_prompt(bench, batch, source):
 def _inpaint(bench, batch, source):
     """The target's prompt within the box of the words that OCR finds, widened where the target is longer: Set Latent Noise Mask."""
     masks = []
-    for picture, (_, case) in zip(source, batch):
+    for picture, (_, case) in zip(source, batch, strict=True):
         mask = torch.from_numpy(mask_words(picture, engine("EasyOCR"), max(1, len(picture) // 32)))
         columns = mask.any(0).nonzero().flatten()
         if len(columns):

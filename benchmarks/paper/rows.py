@@ -31,7 +31,7 @@ class Rows:
         return (number, method) in self._done
 
     def add(self, batch, method, source, edited, reader):
-        for (number, case), before, after in zip(batch, source, edited):
+        for (number, case), before, after in zip(batch, source, edited, strict=True):
             if self.has(number, method):
                 continue
             edit = measure(before, after, case.target_word, reader)

@@ -48,7 +48,7 @@ def _kinds(server):
                 value["inputs"]["steps"] = 1000
         return prompt
 
-    pairs = "\n".join(f"{a}, {b}" for a, b in zip(prompts.words(200)[::2], prompts.words(200)[1::2]))
+    pairs = "\n".join(f"{a}, {b}" for a, b in zip(prompts.words(200)[::2], prompts.words(200)[1::2], strict=True))
     return {
         "edit, U-Net": ("unet", lambda seed: prompts.edit(server, "unet", 3000, seed)[0]),
         "edit, MMDiT": ("mmdit", lambda seed: prompts.edit(server, "mmdit", 3000, seed)[0]),

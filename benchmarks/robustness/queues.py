@@ -27,7 +27,7 @@ def memory(server, model, count, every=_EVERY):
         if done % every == 0:
             seen.append((done, process.memory_info().rss / 2**20))
     warm = [(done, size) for done, size in seen if done > _WARM * count]
-    slope = float(np.polyfit(*zip(*warm), 1)[0]) if len(warm) > 1 else None
+    slope = float(np.polyfit(*zip(*warm, strict=True), 1)[0]) if len(warm) > 1 else None
     return {
         "edits": count,
         "succeeded": good,
@@ -58,5 +58,6 @@ def clients(server, rounds):
         thread.start()
     for thread in threads:
         thread.join()
-    right = sum(bool(a) and a == b for model in orders for a, b in zip(alone[model], got.get(model, [])))
+    # A client that failed has brought none.
+    right = sum(bool(a) and a == b for model in orders for a, b in zip(alone[model], got.get(model, []), strict=False))
     return {"clients": len(orders), "edits": rounds * len(orders), "right_pictures": right}

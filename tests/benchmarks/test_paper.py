@@ -60,7 +60,7 @@ def test_a_schedule_at_its_ends_is_the_source_or_the_target(bench, batch):
 def test_inpainting_keeps_what_is_outside_its_mask(bench, batch):
     source = bench.source(batch)
     drawn = METHODS["inpaint"].draw(bench, batch, source)
-    for before, after in zip(source, drawn):
+    for before, after in zip(source, drawn, strict=True):
         far = ~mask_words(before, engine("EasyOCR"), 20)
         assert np.array_equal(before[far], after[far]) and not np.array_equal(before, after)
 

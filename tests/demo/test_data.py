@@ -27,20 +27,20 @@ def test_the_renderers_words_can_be_read():
     words = rng.choice(word_list("held_out"), 100, replace=False)
     pictures = signs.draw([signs.random_sign(rng, str(w)) for w in words], rng)
     ocr = EasyOcr()
-    assert sum(ocr.read(p, enlarge=4) == w for p, w in zip(pictures, words)) >= 95
+    assert sum(ocr.read(p, enlarge=4) == w for p, w in zip(pictures, words, strict=True)) >= 95
 
 
 def test_colours_and_shapes_are_measured_from_pixels():
     rng = np.random.default_rng(4)
     chosen = [signs.random_sign(rng, "FACE") for _ in range(200)]
-    for sign, picture in zip(chosen, signs.draw(chosen, rng)):
+    for sign, picture in zip(chosen, signs.draw(chosen, rng), strict=True):
         assert signs.read_colours(picture) == (sign.wall, sign.sign)
         assert signs.read_shape(picture) == sign.shape
 
 
 def test_a_seed_gives_the_same_batch():
     a, b = (Data(batch=4, seed=9, six_letters=0)[5] for _ in range(2))
-    assert all((x == y).all() for x, y in zip(a, b))
+    assert all((x == y).all() for x, y in zip(a, b, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,9 @@ def shown(picture):
 def test_captions_say_what_is_drawn():
     pictures, captions = text_set(WORDS, 40, seed=2)
     assert pictures.shape == (40, signs.HEIGHT, signs.WIDTH, 3)
-    assert sum(shown(picture) == caption for picture, caption in zip(pictures, captions)) >= 38  # EasyOCR misreads one of fifty
+    assert (
+        sum(shown(picture) == caption for picture, caption in zip(pictures, captions, strict=True)) >= 38
+    )  # EasyOCR misreads one of fifty
     assert len(set(captions)) > 30
 
 

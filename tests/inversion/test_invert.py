@@ -81,7 +81,7 @@ def test_a_picture_comes_back_and_takes_another_word(name):
     guider = bench.guider(prompts)
     noise, plain = invert(guider, latent, bench.sigmas), invert(guider, latent, bench.sigmas, 0)
     back, far = bench.draw(guider, noise, latent), bench.draw(guider, plain, latent)
-    for picture, near, other in zip(shown, back, far):
+    for picture, near, other in zip(shown, back, far, strict=True):
         assert psnr(picture, near) > 42 and psnr(picture, near) > psnr(picture, other) + 8
     empty = bench.draw(guider, noise, torch.zeros_like(latent))
     assert np.abs(empty.astype(int) - back).max() <= 1, "the latent that it is mixed with makes no difference but rounding"

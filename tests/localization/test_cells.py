@@ -100,7 +100,7 @@ def test_two_processes_share_a_folder(tmp_path):
     time.sleep(1.5)
     for process in processes:
         process.kill()
-    for name, process in zip("ab", processes):
+    for name, process in zip("ab", processes, strict=True):
         told = [int(line) for line in process.communicate()[0].split()]
         assert kept(tmp_path, name) >= max(told)
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.any_comfyui
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")
-    for number, (picture, caption) in enumerate(zip(*text_set(["CAFE", "HOTEL", "BOX"], 6, seed=1))):
+    for number, (picture, caption) in enumerate(zip(*text_set(["CAFE", "HOTEL", "BOX"], 6, seed=1), strict=True)):
         Image.fromarray(picture).save(folder / f"{number}.png")
         (folder / f"{number}.txt").write_text(caption)
     return folder

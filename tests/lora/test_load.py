@@ -165,7 +165,7 @@ def test_a_lora_under_and_over_ours(tmp_path):
 
     under, over = localized(stock(bench.model, other)), stock(localized(bench.model), other)
     expected = stock(stock(bench.model, other), part), stock(stock(bench.model, part), other)
-    for model, reference in zip((under, over), expected):
+    for model, reference in zip((under, over), expected, strict=True):
         assert bench.draw(bench.prompt(0), model).equal(bench.draw(bench.prompt(0), reference))
     assert bench.draw(bench.prompt(0)).equal(plain)
 

@@ -52,7 +52,7 @@ def test_gradients_are_those_of_diffusers_and_peft(name):
             with torch.no_grad():
                 p.copy_(0.1 * random(100 + seed, *p.shape))  # up matrices begin at zero, and so would the gradients of the others
         model.model.diffusion_model.register_forward_hook(
-            lambda module, args, kwargs, out: seen.append(dict(zip(("x", "t"), args)) | kwargs), with_kwargs=True
+            lambda module, args, kwargs, out: seen.append(dict(zip(("x", "t"), args, strict=False)) | kwargs), with_kwargs=True
         )
         loss(model, latents, noise, sigma, conds).backward()
         parts = {}
@@ -80,7 +80,7 @@ def test_gradients_are_those_of_diffusers_and_peft(name):
     largest = max(float(w.grad.abs().max()) for w in weights.values() if w.grad is not None)
     assert largest > 0
     compared = 0
-    for part, module in zip(parts.values(), _in_order(file)):
+    for part, module in zip(parts.values(), _in_order(file), strict=True):
         for kind, p in part.items():
             grad = weights[f"{paths[flat(module)]}.{kind}.default.weight"].grad
             assert (p.grad - grad).abs().max() <= 1e-4 * largest, (module, kind)
@@ -105,7 +105,7 @@ def test_diffusers_pipelines_load_the_file(name):
     calls = []
     for patched in (model, comfy.sd.load_lora_for_models(model, None, file, 1.0, 0)[0]):
         handle = model.model.diffusion_model.register_forward_hook(
-            lambda module, args, kwargs, out: calls.append((dict(zip(("x", "t"), args)) | kwargs, out)), with_kwargs=True
+            lambda module, args, kwargs, out: calls.append((dict(zip(("x", "t"), args, strict=False)) | kwargs, out)), with_kwargs=True
         )
         Bench(pair.ours, patched, cfg=1.0).draw(pair.ours.conditioning(0), steps=1)
         handle.remove()
@@ -188,7 +188,7 @@ def test_one_call_takes_pictures_of_one_size_with_prompts_of_one_length():
     latents = [torch.zeros(1, channels, height, w) for w in (width, width, width, 2 * width)]
     first, longer, other, wider = (
         Example(latent, latent, torch.ones(1), encoded(model, tiny.conditioning(0, tokens), latent))
-        for tokens, latent in zip((6, 12, 6, 6), latents)
+        for tokens, latent in zip((6, 12, 6, 6), latents, strict=True)
     )
     assert [list(map(id, group)) for group in alike([wider, first, longer, other])] == [
         [id(wider)], [id(first), id(other)], [id(longer)]

@@ -30,7 +30,7 @@ def test_words_and_their_boxes_from_left_to_right(name):
     assert engine(name).read(picture) == "HOTELCAFE"
     found = engine(name).find(picture)
     assert [f.text for f in found] == ["HOTEL", "CAFE"]
-    for f, box in zip(found, boxes):
+    for f, box in zip(found, boxes, strict=True):
         assert np.abs(np.subtract(f.box, box)).max() < 16  # both leave a margin of up to half a letter's height
         assert 0.5 < f.confidence <= 1
 

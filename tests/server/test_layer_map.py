@@ -235,7 +235,7 @@ def contrast(a, b):
 
     def luminance(colour):
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in colour)]
-        return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear))
+        return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
     light, dark = sorted((luminance(a), luminance(b)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
@@ -298,7 +298,7 @@ def test_lists_are_read_and_written_as_the_nodes_do(canvas):
     }"""
     assert canvas.page.evaluate(script, [module, cases, available]) == [[text, 0] for text in expected]
     wrong = ["", "24", "5-3", "x", "1:", "1:a", "output_blocks.0.1", "-1", "1.5"]
-    for text, (_, unknown) in zip(wrong, canvas.page.evaluate(script, [module, wrong, available])):
+    for text, (_, unknown) in zip(wrong, canvas.page.evaluate(script, [module, wrong, available]), strict=True):
         with pytest.raises(ValueError):
             parse_layers(text, available)
         assert unknown == (text != "")

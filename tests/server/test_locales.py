@@ -29,7 +29,7 @@ def english(info):
             "inputs": {name: {"name": name, "tooltip": spec[1]["tooltip"]} for name, spec in inputs.items()},
             "outputs": {
                 str(slot): {"name": name, "tooltip": tooltip}
-                for slot, (name, tooltip) in enumerate(zip(about["output_name"], about["output_tooltips"] or []))
+                for slot, (name, tooltip) in enumerate(zip(about["output_name"], about["output_tooltips"] or [], strict=True))
             },
         }
     return found

@@ -22,7 +22,7 @@ def schema(info):
                 kind: [[name, spec[0] if isinstance(spec[0], str) else "COMBO"] for name, spec in about["input"].get(kind, {}).items()]
                 for kind in ("required", "optional")
             }
-            found[node]["outputs"] = [list(pair) for pair in zip(about["output_name"], about["output"])]
+            found[node]["outputs"] = [list(pair) for pair in zip(about["output_name"], about["output"], strict=True)]
     return found
 
 

@@ -452,7 +452,7 @@ def test_a_batch_with_a_word_each_is_measured(server):
     prompt["empty"] = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 32, "batch_size": 3, "color": 0}}
     entry = server.run(prompt)
     (text,) = entry["outputs"]["measure"]["text"]
-    assert [f'wanted is "{word}"' in part for word, part in zip(("HOTEL", "CAFE", "BOX"), text.split("\n\n"))] == [True] * 3
+    assert [f'wanted is "{word}"' in part for word, part in zip(("HOTEL", "CAFE", "BOX"), text.split("\n\n"), strict=True)] == [True] * 3
     assert len(entry["outputs"]["look"]["images"]) == 3
 
 
