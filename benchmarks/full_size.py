@@ -68,18 +68,24 @@ class Looked:
         return getattr(self, name)
 
 
-def random_model(supported_model, config):
-    """ComfyUI's MODEL at full size on the CPU, in bfloat16 with small random weights. supported_model: of comfy.supported_models."""
+def random_model(supported_model, config, weights=torch.bfloat16, compute=None, on_card=False):
+    """ComfyUI's MODEL at full size with small random weights. supported_model: of comfy.supported_models; weights, compute: types, as
+    ComfyUI's set_inference_dtype takes them; on_card: on ComfyUI's devices and not on the CPU."""
+    import comfy.model_management
     import comfy.model_patcher
 
     settings = supported_model(config)
-    settings.set_inference_dtype(torch.bfloat16, None)
-    model = settings.get_model({}, device="cpu")
-    numbers = torch.randn(2**16, generator=torch.Generator().manual_seed(0))
+    settings.set_inference_dtype(weights, compute)
+    cpu = torch.device("cpu")
+    load, offload = (comfy.model_management.get_torch_device(), comfy.model_management.unet_offload_device()) if on_card else (cpu, cpu)
+    model = settings.get_model({}, device=offload)
+    numbers = torch.randn(2**16, generator=torch.Generator().manual_seed(0)) * 0.02
     with torch.no_grad():
         # ComfyUI allocates without filling: all that a checkpoint would fill, buffers such as SD3's pos_embed too.
         for name, p in model.diffusion_model.state_dict().items():
             norm = re.search(r"norm|ln_|layers\.0\.weight|out\.0\.weight", name) and name.endswith("weight")
-            values = torch.ones(1) if norm else numbers * 0.02
-            p.copy_(values.repeat(p.numel() // len(values) + 1)[: p.numel()].reshape(p.shape))
-    return comfy.model_patcher.ModelPatcher(model, load_device=torch.device("cpu"), offload_device=torch.device("cpu"))
+            values = (torch.ones(1) if norm else numbers).to(p.device, p.dtype)
+            flat, count = p.view(-1), p.numel() // len(values)
+            flat[: count * len(values)].view(count, len(values)).copy_(values)
+            flat[count * len(values) :].copy_(values[: p.numel() % len(values)])
+    return comfy.model_patcher.ModelPatcher(model, load_device=load, offload_device=offload)

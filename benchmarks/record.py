@@ -1,6 +1,7 @@
 """Result files.
 
 environment   what each says of the machine and the code that made it
+commit        of a checkout
 kept          those in results/, which the documents quote
 """
 
@@ -20,14 +21,17 @@ def environment():
     import comfyui_version
     import torch
 
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    commit = subprocess.run(git, capture_output=True, text=True)
     return {
-        "commit": commit.stdout.strip() or None,
+        "commit": commit(Path(__file__).parent),
         "processor": _processor(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "comfyui": comfyui_version.__version__},
     }
+
+
+def commit(folder):
+    git = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
+    return subprocess.run(git, capture_output=True, text=True).stdout.strip() or None
 
 
 def _processor():

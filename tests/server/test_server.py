@@ -210,7 +210,7 @@ def test_save_and_load(server):
 
 
 def test_importing_the_pack_is_quick_and_pulls_nothing_heavy():
-    """The entry point alone; the speed itself is in benchmarks/cost.py."""
+    """The entry point alone; the speed itself is in benchmarks/cost."""
     code = "import sys; sys.path.insert(0, sys.argv[1]); import importlib; importlib.import_module(sys.argv[2]); print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code, str(ROOT.parent), ROOT.name], capture_output=True, text=True, check=True).stdout
     assert not {"torch", "easyocr", "diffusers", "matplotlib", "peft"} & set(out.split())
