@@ -54,7 +54,7 @@ def _process(order):
     """How it ended."""
     command = [sys.executable, "-W", "ignore", str(ROOT / "dev.py"), "--inside", "benchmarks.card.worker", json.dumps(order)]
     try:
-        code = subprocess.run(command, timeout=max(1, order["until"] + LAST - time.time()), stdout=sys.stderr).returncode
+        code = subprocess.run(command, timeout=max(1, order["until"] + LAST - time.time())).returncode
     except subprocess.TimeoutExpired:
         return "no time was left to finish it"
     return f"the process ended with {code}"
