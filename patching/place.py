@@ -94,7 +94,9 @@ class Steps:
         if begins:
             return [following]
         if here in fits:
-            return [here]
+            # Noise that brings a run back to an earlier level is no evaluation: the step may be begun anew, or one behind it.
+            again = self._told == here and _same(level, self._levels[here])
+            return [here, *(place for place in fits if again and place > here and _same(level, self._levels[place]))]
         if following in fits:
             return [following]
         return [place for place in fits if place > here] or fits
