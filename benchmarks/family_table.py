@@ -10,6 +10,7 @@ from pathlib import Path
 from ..patching.adapters import FAMILIES
 from ..patching.models import PRESETS
 from . import markdown
+from .families import CHECKS
 from .tiny_models import MODELS
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +39,7 @@ def rows():
         entries = [(tiny.models, tiny.kind, tiny.full_layers) for tiny in MODELS if tiny.family == family.name]
         for number, (models, kind, layers) in enumerate(entries or [DEEPFLOYD]):
             row = checks.get(kind)
-            passed = "".join(name for name in "abcde" if row[name]) if row else "oracle, own tests"
+            passed = "".join(name for name in CHECKS if row.get(name)) if row else "oracle, own tests"
             first = number == 0
             name = family.description if first else ""
             out.append([name, models, f"`{kind}`", layers, mechanism(family) if first else "", known(family) if first else "", passed])

@@ -10,8 +10,8 @@ import gc
 import comfy.model_management
 import torch
 
-from ...patching import families
-from ...patching.swap import METHODS, patch_prompt
+from ...patching import models
+from ...patching.patch import METHODS, patch_prompt
 from ..cost.timing import ratio, timed
 from ..memory import peak_bytes
 
@@ -20,9 +20,9 @@ def measure(built, rounds, memory):
     """memory: whether to measure peaks and what is kept too, which on a CPU takes longest."""
     out = {}
     model = built.model
-    family, names = families.family_of(model), families.layer_names(model)
-    few = families.known(model) or families.written(model, names[len(names) // 2])
-    every = families.written(model, ", ".join(names))
+    family, names = models.family_of(model), models.layer_names(model)
+    few = models.known(model) or models.written(model, names[len(names) // 2])
+    every = models.written(model, ", ".join(names))
     plain = built.draw()
     out["finite"] = bool(plain.isfinite().all())
     out["layers"], out["all_layers"] = list(few.names), len(names)

@@ -1,7 +1,7 @@
 """Boogu-Image."""
 
 from .model import TinyModel
-from .omnigen2 import mask
+from .omnigen2 import mask, references
 
 # What model detection does not read from the checkpoint is the class's default.
 FULL = {
@@ -14,6 +14,6 @@ BOOGU = FULL | {
 }  # fmt: skip
 
 MODELS = [
-    TinyModel("Boogu", "boogu", BOOGU, (16, 8, 12), 24, picture=24, layers=4, extra=mask, models="Boogu-Image 0.1",
-              full=FULL, full_layers=40),
+    TinyModel("Boogu", "boogu", BOOGU, (16, 8, 12), 24, picture=24, layers=4, extra=mask, beside=references, reference=24,
+              models="Boogu-Image 0.1", full=FULL, full_layers=40),
 ]  # fmt: skip

@@ -14,15 +14,19 @@ STAGE_B = {
 }  # fmt: skip
 
 
-def with_image_prompts(random, tokens):
-    """Two pictures beside the prompt, which are to stay the source's; each is four tokens."""
-    seen = [{"clip_vision_output": SimpleNamespace(image_embeds=random(1, 768)), "strength": 1.0} for _ in range(2)]
-    return {"pooled_output": random(1, 24), "unclip_conditioning": seen}
+def pooled(random, tokens):
+    return {"pooled_output": random(1, 24)}
+
+
+def image_prompts(random, number=0):
+    """Two pictures beside the prompt, each of four tokens."""
+    seen = [{"clip_vision_output": SimpleNamespace(image_embeds=random(1, 768)), "strength": 1.0 + number} for _ in range(2)]
+    return {"unclip_conditioning": seen}
 
 
 MODELS = [
     TinyModel("Stable_Cascade_C", "cascade", STAGE_C, (16, 4, 6), 24, picture=24, layers=6, place="last", behind=8,
-              text=lambda tokens: tokens + 4, extra=with_image_prompts, models="Stable Cascade (stage C)",
+              text=lambda tokens: tokens + 4, extra=pooled, always=image_prompts, beside=image_prompts, models="Stable Cascade (stage C)",
               full={"stable_cascade_stage": "c", "c_cond": 2048}, full_layers=64),
     TinyModel("Stable_Cascade_B", "", STAGE_B, (4, 16, 24), 24, picture=24, layers=0, models="Stable Cascade (stage B)",
               unservable="Its attention sees no tokens of the text, only the pooled embedding; stage C draws the words."),

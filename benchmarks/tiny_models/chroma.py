@@ -25,10 +25,14 @@ def radiance(patch_size, **nerf):
     }  # fmt: skip
 
 
+def guidance(random, number):
+    return {"guidance": 1.0 + 3 * number}
+
+
 MODELS = [
-    TinyModel("Chroma", "chroma", CHROMA, (16, 8, 12), 24, picture=24, layers=5, models="Chroma1", full=FULL, full_layers=57,
-              newer=NEWER),
+    TinyModel("Chroma", "chroma", CHROMA, (16, 8, 12), 24, picture=24, layers=5, beside=guidance, models="Chroma1", full=FULL,
+              full_layers=57, newer=NEWER),
     TinyModel("ChromaRadiance", "chroma", CHROMA | radiance(4, nerf_hidden_size=8, nerf_depth=1, nerf_max_freqs=2), (3, 16, 24), 24,
-              picture=24, layers=5, models="Chroma1 Radiance",
+              picture=24, layers=5, beside=guidance, models="Chroma1 Radiance",
               full=FULL | radiance(16, nerf_hidden_size=64, nerf_depth=4, nerf_max_freqs=8), full_layers=57, newer=NEWER),
 ]  # fmt: skip

@@ -29,19 +29,31 @@ LONGCAT_FULL = LONGCAT | {"depth": 10, "depth_single_blocks": 20}
 
 
 def pooled(random, tokens):
-    return {"pooled_output": random(1, 8), "guidance": 3.5}
+    return {"pooled_output": random(1, 8)}
+
+
+def kontext(random, number):
+    return {"guidance": 1.0 + 3 * number, "reference_latents": [random(1, 16, 8, 12)]}
+
+
+def hole(random, number):
+    return {"guidance": 10.0 + 20 * number, "concat_latent_image": random(1, 16, 8, 12), "concat_mask": (random(1, 1, 64, 96) > 0).float()}
+
+
+def references(random, number):
+    return {"guidance": 1.0 + 3 * number, "reference_latents": [random(1, 128, 8, 12)]}
 
 
 MODELS = [
-    TinyModel("Flux", "flux", FLUX, (16, 8, 12), 24, picture=24, layers=5, extra=pooled, models="Flux.1 dev, Krea, Kontext",
-              full=FULL, full_layers=57, newer=("txt_ids_dims",)),
+    TinyModel("Flux", "flux", FLUX, (16, 8, 12), 24, picture=24, layers=5, extra=pooled, beside=kontext, reference=24,
+              models="Flux.1 dev, Krea, Kontext", full=FULL, full_layers=57, newer=("txt_ids_dims",)),
     TinyModel("FluxSchnell", "flux", FLUX | {"guidance_embed": False}, (16, 8, 12), 24, picture=24, layers=5, extra=pooled,
               models="Flux.1 schnell", full=FULL | {"guidance_embed": False}, full_layers=57, newer=("txt_ids_dims",)),
-    TinyModel("FluxInpaint", "flux", FLUX | FILL, (16, 8, 12), 24, picture=24, layers=5, extra=pooled, models="Flux.1 Fill",
-              full=FULL | FILL, full_layers=57, newer=("txt_ids_dims",)),
+    TinyModel("FluxInpaint", "flux", FLUX | FILL, (16, 8, 12), 24, picture=24, layers=5, extra=pooled, beside=hole,
+              models="Flux.1 Fill", full=FULL | FILL, full_layers=57, newer=("txt_ids_dims",)),
     # Shorter texts are padded to 512 tokens: these are chosen so that one of another length is padded and one is not.
     TinyModel("Flux2", "flux", FLUX | FLUX2, (128, 8, 12), 24, picture=96, layers=5, tokens=514, text=lambda tokens: max(tokens, 512),
-              models="Flux.2 dev", full=FULL | FLUX2_FULL, full_layers=56, newer=("txt_ids_dims",)),
+              beside=references, reference=96, models="Flux.2 dev", full=FULL | FLUX2_FULL, full_layers=56, newer=("txt_ids_dims",)),
     TinyModel("LongCatImage", "flux", FLUX | LONGCAT, (16, 8, 12), 3584, picture=24, layers=5,
               models="LongCat-Image", full=FULL | LONGCAT_FULL, full_layers=30),
 ]  # fmt: skip

@@ -18,7 +18,12 @@ def llama_and_pooled(random, tokens):
     return {"conditioning_llama3": random(1, 3, tokens, 20), "pooled_output": random(1, 8)}
 
 
+def picture_to_edit(random, number):
+    return {"concat_latent_image": random(1, 16, 8, 12)}
+
+
 MODELS = [
     TinyModel("HiDream", "hidream", HIDREAM, (16, 8, 12), 24, picture=24, layers=5, place="last", text=lambda tokens: 3 * tokens,
-              extra=llama_and_pooled, models="HiDream-I1 (full, dev, fast), HiDream-E1", full=FULL, full_layers=48),
+              extra=llama_and_pooled, beside=picture_to_edit, reference=24,
+              models="HiDream-I1 (full, dev, fast), HiDream-E1", full=FULL, full_layers=48),
 ]  # fmt: skip

@@ -26,9 +26,14 @@ def both_encoders(random, tokens):
     return {"attention_mask": mask(tokens, 2), "conditioning_mt5xl": random(1, t5, 16), "attention_mask_mt5xl": mask(t5, 3)}
 
 
+def size(random, number):
+    return {"width": 256 * (1 + number), "height": 256}
+
+
 def tiny(kind, models, **more):
     return TinyModel(kind, "hunyuan_dit", HUNYUAN | more, (4, 16, 20), 24, picture=80, layers=4, place="all", extra=both_encoders,
-                     text=lambda tokens: tokens + t5_tokens(tokens), models=models, full=FULL | more, full_layers=40)  # fmt: skip
+                     beside=size, text=lambda tokens: tokens + t5_tokens(tokens),
+                     models=models, full=FULL | more, full_layers=40)  # fmt: skip
 
 
 MODELS = [tiny("HunyuanDiT", "HunyuanDiT 1.2"), tiny("HunyuanDiT1", "HunyuanDiT 1.0, 1.1", **FIRST_VERSIONS)]

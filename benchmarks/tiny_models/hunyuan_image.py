@@ -46,11 +46,15 @@ def pooled(random, tokens):
     return {"pooled_output": random(1, 8)}
 
 
+def guidance(random, number):
+    return {"guidance": 1.0 + 3 * number}
+
+
 MODELS = [
     TinyModel("HunyuanImage21", "hunyuan_image", VIDEO | IMAGE | {"axes_dim": [8, 8]}, (64, 4, 6), 24, picture=24, layers=5,
               text=with_quoted, extra=byt5, models="HunyuanImage 2.1", full=VIDEO_FULL | IMAGE_FULL, full_layers=60, **VERSION),
-    TinyModel("HunyuanVideo", "hunyuan_image", VIDEO, (16, 2, 6, 8), 24, picture=24, layers=5, extra=pooled, models="HunyuanVideo",
-              full=VIDEO_FULL, full_layers=60, **VERSION),
+    TinyModel("HunyuanVideo", "hunyuan_image", VIDEO, (16, 2, 6, 8), 24, picture=24, layers=5, extra=pooled, beside=guidance,
+              models="HunyuanVideo", full=VIDEO_FULL, full_layers=60, **VERSION),
     TinyModel("HunyuanVideo15", "hunyuan_image", VIDEO | VIDEO_15 | {"depth": 4}, (32, 2, 3, 4), 24, picture=24, layers=4, text=with_quoted,
               extra=byt5, models="HunyuanVideo 1.5", full=VIDEO_FULL | VIDEO_15_FULL, full_layers=54, **VERSION),
 ]  # fmt: skip

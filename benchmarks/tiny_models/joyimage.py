@@ -12,7 +12,12 @@ FULL = {
     "num_attention_heads": 32, "text_dim": 4096,
 }  # fmt: skip
 
+
+def references(random, number):
+    return {"reference_latents": [random(1, 16, 1, 8, 12)]}
+
+
 MODELS = [
-    TinyModel("JoyImage", "joyimage", JOYIMAGE, (16, 1, 8, 12), 24, picture=24, layers=3, place="last", models="JoyAI-Image-Edit",
-              full=FULL, full_layers=40),
+    TinyModel("JoyImage", "joyimage", JOYIMAGE, (16, 1, 8, 12), 24, picture=24, layers=3, place="last", beside=references, reference=24,
+              models="JoyAI-Image-Edit", full=FULL, full_layers=40),
 ]  # fmt: skip

@@ -12,6 +12,12 @@ FULL = {
     "txtdim": 2560,
 }  # fmt: skip
 
+
+def references(random, number):
+    return {"reference_latents": [random(1, 16, 1, 8, 12)], "reference_latents_method": "index"}
+
+
 MODELS = [
-    TinyModel("Krea2", "krea2", KREA, (16, 1, 8, 12), 24, picture=24, layers=3, models="Krea 2", full=FULL, full_layers=28),
-]
+    TinyModel("Krea2", "krea2", KREA, (16, 1, 8, 12), 24, picture=24, layers=3, beside=references, reference=24, models="Krea 2",
+              full=FULL, full_layers=28),
+]  # fmt: skip

@@ -19,10 +19,11 @@ class TinyModel:
     reason in `unservable`.
 
     config: the diffusion model's configuration, scaled down. latent: (channels, height, width) or with frames in between.
-    tokens: length of a prompt; channels: of its embeddings. extra(random, tokens): what else a conditioning holds, for one prompt; random
-    is a function (*shape) -> tensor.
-    picture: number of the picture's tokens in a text layer; text(tokens): of the text's. place: where the text's stand among the keys:
-    "first", "last" (but for as many others as `behind` says), or "all" for a cross-attention.
+    tokens: length of a prompt; channels: of its embeddings. extra(random, tokens): what else the text encoder gives, for one prompt;
+    random is a function (*shape) -> tensor. always(random): what all prompts hold that comes from elsewhere. beside(random, number): what
+    other nodes can add to a prompt (guidance, references, a hole, a size), of other values for each number.
+    picture: number of the picture's tokens in a text layer, reference: of what `beside` adds to them; text(tokens): of the text's.
+    place: where the text's stand among the keys: "first", "last" (but for as many others as `behind` says), or "all" for a cross-attention.
     layers: how many there are. full: the configuration that ComfyUI's model detection finds in the real checkpoint, with
     full_layers; models: those it stands for. newer: settings in both that ComfyUI 0.3 does not know. length_matters: False where all
     prompts have the same length.
@@ -40,6 +41,9 @@ class TinyModel:
     tokens: int = 10
     text: Callable = lambda tokens: tokens
     extra: Callable = lambda random, tokens: {}
+    always: Callable = lambda random: {}
+    beside: Callable | None = None
+    reference: int = 0
     length_matters: bool = True
     unservable: str = ""
     models: str = ""
@@ -79,20 +83,28 @@ class TinyModel:
     def _known(self, config):
         return {name: value for name, value in config.items() if not (OLD and name in self.newer)}
 
-    def conditioning(self, seed, tokens=None, rows=1):
-        """CONDITIONING of a random prompt."""
-        generator = torch.Generator().manual_seed(seed)
-
-        def random(*shape):
-            return torch.randn(shape, generator=generator)
-
+    def encoded(self, seed, tokens=None, rows=1):
+        """CONDITIONING of a random prompt as a text encoder gives it: new tensors at each call."""
+        random = _random(seed)
         tokens = tokens or self.tokens
         # ComfyUI's text encoders say so where they pool nothing.
         extra = {"pooled_output": None, **self.extra(random, tokens)}
         return [[random(1, tokens, self.channels).repeat(rows, 1, 1), extra]]
 
+    def conditioning(self, seed, tokens=None, rows=1, number=None):
+        """The same with what comes from other nodes: what all prompts of the model hold, and what `beside` has of this number."""
+        more = self.always(_random(0))
+        if number is not None and self.beside is not None:
+            more |= self.beside(_random(1000 + number), number)
+        return [[embeddings, extra | more] for embeddings, extra in self.encoded(seed, tokens, rows)]
+
     def noise(self, rows=1):
         return torch.randn((rows, *self.latent), generator=torch.Generator().manual_seed(5))
+
+
+def _random(seed):
+    generator = torch.Generator().manual_seed(seed)
+    return lambda *shape: torch.randn(shape, generator=generator)
 
 
 def fill(module, seed=0):

@@ -20,7 +20,11 @@ def mask(random, tokens):
     return {"attention_mask": torch.ones(1, tokens, dtype=torch.long)}
 
 
+def references(random, number):
+    return {"reference_latents": [random(1, 16, 8, 12)]}
+
+
 MODELS = [
-    TinyModel("Omnigen2", "omnigen2", OMNIGEN2, (16, 8, 12), 24, picture=24, layers=3, extra=mask, models="OmniGen2",
-              full=FULL, full_layers=32),
+    TinyModel("Omnigen2", "omnigen2", OMNIGEN2, (16, 8, 12), 24, picture=24, layers=3, extra=mask, beside=references, reference=24,
+              models="OmniGen2", full=FULL, full_layers=32),
 ]  # fmt: skip

@@ -15,7 +15,7 @@ def cut(tokens):
     return min(tokens, PIXELDIT["txt_max_length"])
 
 
-def latent(random, tokens):
+def latent(random):
     """PiD's prompts come with the same latent, which decides most of the picture."""
     return {"lq_latent": torch.linspace(-1, 1, 16 * 2 * 3).sin().reshape(1, 16, 2, 3), "degrade_sigma": torch.tensor([0.0])}
 
@@ -23,6 +23,6 @@ def latent(random, tokens):
 MODELS = [
     TinyModel("PixelDiTT2I", "pixeldit", PIXELDIT, (3, 16, 24), 24, picture=24, layers=3, text=cut, models="PixelDiT",
               full={"image_model": "pixeldit_t2i"}, full_layers=14),
-    TinyModel("PiD", "pixeldit", PIXELDIT | PID, (3, 16, 24), 24, picture=24, layers=3, text=cut, extra=latent,
+    TinyModel("PiD", "pixeldit", PIXELDIT | PID, (3, 16, 24), 24, picture=24, layers=3, text=cut, always=latent,
               models="PiD (latents of Flux, SD3, Qwen-Image)", full=PID | {"lq_hidden_dim": 512}, full_layers=14),
 ]  # fmt: skip

@@ -54,6 +54,10 @@ def pooled(random, tokens):
     return {"pooled_output": random(1, 8)}
 
 
+def size(random, number):
+    return {"width": 256 * (1 + number), "height": 256}
+
+
 def _model(kind, config, levels, layers, models, full, full_layers, **more):
     return TinyModel(kind, "unet", config, (4, 8, 12), 24, picture=levels, layers=layers, place="all", models=models, full=full,
                      full_layers=full_layers, **more)  # fmt: skip
@@ -64,7 +68,7 @@ def _sd(kind, config, models, full):
 
 
 def _sdxl(kind, config, layers, models, full, full_layers):
-    return _model(kind, config, (24, 6, 2), layers, models, full, full_layers, extra=pooled)
+    return _model(kind, config, (24, 6, 2), layers, models, full, full_layers, extra=pooled, beside=size)
 
 
 MODELS = [

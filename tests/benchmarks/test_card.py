@@ -9,7 +9,7 @@ from text_layers.benchmarks.card import __main__ as card
 from text_layers.benchmarks.card.cases import Case, on_card, on_cpu
 from text_layers.benchmarks.card.measure import measure
 from text_layers.benchmarks.card.models import build
-from text_layers.patching.swap import OWN_RUN, SAME_LATENTS
+from text_layers.patching.patch import OWN_RUN, SAME_LATENTS
 
 
 @pytest.mark.any_comfyui

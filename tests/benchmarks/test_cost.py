@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from text_layers.benchmarks.cost.checkout import Checkout
 from text_layers.benchmarks.cost.timing import in_turn, summary
-from text_layers.patching.swap import METHODS
+from text_layers.patching.patch import METHODS
 
 ROOT = Path(__file__).parents[2]
 

@@ -121,7 +121,7 @@ def test_loaded_by_halves(tiny):
     """Sampled and patched as the whole model is, which on a card are two devices."""
     half = halved(tiny)
     half.set_model_sampler_post_cfg_function(threshold)
-    layers = families.written(half, "0-10")
+    layers = models.written(half, "0-10")
     for prompt in ("source", "target"):
         patched = [patch_prompt(model, layers, conditioning(getattr(tiny, prompt))) for model in (half, tiny.model)]
         assert (draw(tiny, patched[0]) - draw(tiny, patched[1])).abs().max() < 1e-3
