@@ -179,13 +179,13 @@ RIGHT, QUERIES, PICTURE, HALF = "right", "queries too", "picture's tokens too", 
 EXCHANGED, TEXT_ONLY = "entries exchanged", "text only"
 
 
-def second(bench, layers, variant=RIGHT):
+def second(bench, layers, variant=RIGHT, steps=STEPS):
     """The picture by recording the target's run and replaying parts of it in the source's, call by call."""
     prompt = bench.prompt(1, beside=variant != TEXT_ONLY)
     if variant == EXCHANGED:
         prompt = [[other[0], extra | {k: other[1][k] for k in bench.encoded(1)[0][1]}] for other, (_, extra) in zip(prompt[::-1], prompt)]
     with recorded(bench.diffusion_model) as target:
-        bench.draw(prompt, negative=3)
+        bench.draw(prompt, steps=steps, negative=3)
     waiting = {}  # calls of the target's run, for each side of CFG and layer in their order
     for call in text_calls(bench, target):
         waiting.setdefault((call.sides, layer_of(bench, call)), []).append(call)
@@ -217,7 +217,7 @@ def second(bench, layers, variant=RIGHT):
         return call
 
     with replayed(bench.diffusion_model, change):
-        return bench.draw(bench.prompt(0))
+        return bench.draw(bench.prompt(0), steps=steps)
 
 
 def compared(bench, layers):
