@@ -183,7 +183,10 @@ def second(bench, layers, variant=RIGHT, steps=STEPS):
     """The picture by recording the target's run and replaying parts of it in the source's, call by call."""
     prompt = bench.prompt(1, beside=variant != TEXT_ONLY)
     if variant == EXCHANGED:
-        prompt = [[other[0], extra | {k: other[1][k] for k in bench.encoded(1)[0][1]}] for other, (_, extra) in zip(prompt[::-1], prompt)]
+        prompt = [
+            [other[0], extra | {k: other[1][k] for k in bench.encoded(1)[0][1]}]
+            for other, (_, extra) in zip(prompt[::-1], prompt, strict=True)
+        ]
     with recorded(bench.diffusion_model) as target:
         bench.draw(prompt, steps=steps, negative=3)
     waiting = {}  # calls of the target's run, for each side of CFG and layer in their order

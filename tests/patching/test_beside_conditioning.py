@@ -14,7 +14,6 @@ import torch
 from comfy_extras.nodes_differential_diffusion import DifferentialDiffusion
 from text_layers.benchmarks import oracle_fixture, other_nodes
 from text_layers.benchmarks.tiny_models.model import fill
-from text_layers.patching.patch import OWN_RUN
 
 import nodes
 
@@ -24,6 +23,11 @@ from .beside import bench, differs, plain
 
 def with_values(conditioning, **values):
     return [[embeddings, extra | values] for embeddings, extra in conditioning]
+
+
+def encoded_again(conditioning):
+    """The same text, in new tensors."""
+    return [[embeddings.clone(), {k: v.clone() for k, v in extra.items() if torch.is_tensor(v)}] for embeddings, extra in conditioning]
 
 
 def control_net(name):
@@ -69,7 +73,7 @@ MAKERS = {"ControlNet": (control_net, ("sdxl", "sd3")), "GLIGEN": (gligen, ("sdx
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, (_, names) in MAKERS.items() for name in names])
 def test_control(kind, name):
-    """It stays the source's. A target's own run has what the target's conditioning brings: the same, to keep the pictures alike."""
+    """It is the source's for the target, too, whatever the target brings."""
     beside = bench(name)
     add = MAKERS[kind][0](name)
     source, negative, target = add(beside.source), add(beside.negative), add(beside.target)
@@ -80,11 +84,11 @@ def test_control(kind, name):
     alone = draw(beside.model)
     assert differs(alone, plain(name))
     for method in beside.methods:
-        assert torch.equal(draw(beside.edit(beside.model, source, beside.everything(), method)), alone)
+        for same in (source, encoded_again(beside.source)):
+            assert torch.equal(draw(beside.edit(beside.model, same, beside.everything(), method)), alone)
         edit = draw(beside.edit(beside.model, target, method=method))
         assert differs(edit, alone)
-        uncontrolled = draw(beside.edit(beside.model, beside.target, method=method))
-        assert torch.equal(edit, uncontrolled) == (method != OWN_RUN or name == "sdxl")
+        assert torch.equal(edit, draw(beside.edit(beside.model, beside.target, method=method)))
     assert torch.equal(beside.draw(beside.model), plain(name))
 
 
@@ -100,11 +104,11 @@ def lora_hooks(model, strengths=(1.0, 0.3)):
 
 @pytest.mark.parametrize("name", ["sdxl", "flux"])
 def test_lora_hooks(name):
-    """Those of the source stay with it; a target's own run has the target's, known to the source or not."""
+    """Those of the source are the target's, too; a target with others is refused."""
     beside = bench(name)
 
-    def hooked(conditioning):
-        return comfy.hooks.set_hooks_for_conditioning(conditioning, lora_hooks(beside.model))
+    def hooked(conditioning, **options):
+        return comfy.hooks.set_hooks_for_conditioning(conditioning, lora_hooks(beside.model, **options))
 
     source = hooked(beside.source)
 
@@ -115,14 +119,12 @@ def test_lora_hooks(name):
     unhooked = beside.draw(beside.model, steps=4)
     assert differs(alone, unhooked)
     for method in beside.methods:
-        for same in (source, hooked(beside.source)):
+        for same in (source, encoded_again(beside.source)):
             assert torch.equal(draw(beside.edit(beside.model, same, beside.everything(), method)), alone)
-        edit = draw(beside.edit(beside.model, hooked(beside.target), method=method))
-        assert differs(edit, alone)
-        without = draw(beside.edit(beside.model, beside.target, method=method))
-        assert torch.equal(edit, without) == (method != OWN_RUN or name == "sdxl")
-    only_the_target = beside.edit(beside.model, hooked(beside.target))
-    assert differs(beside.draw(only_the_target, steps=4), unhooked)
+        assert differs(draw(beside.edit(beside.model, beside.target, method=method)), alone)
+        for target, positive in ((hooked(beside.target, strengths=(0.5, 0.1)), source), (hooked(beside.target), beside.source)):
+            with pytest.raises(ValueError, match=r"LoRA|hook"):
+                beside.draw(beside.edit(beside.model, target, method=method), positive, steps=4)
     assert torch.equal(beside.draw(beside.model, steps=4), unhooked)
 
 
@@ -141,31 +143,12 @@ def test_time_ranges(name):
 
     alone = draw(beside.model)
     for method in beside.methods:
-        assert torch.equal(draw(beside.edit(beside.model, source, beside.everything(), method)), alone)
+        same = scheduled(encoded_again(beside.source), encoded_again(beside.negative))
+        assert torch.equal(draw(beside.edit(beside.model, same, beside.everything(), method)), alone)
         one = draw(beside.edit(beside.model, method=method))
         assert differs(one, alone)
+        assert torch.equal(draw(beside.edit(beside.model, scheduled(beside.target, beside.target), method=method)), one)
         assert differs(draw(beside.edit(beside.model, scheduled(beside.source, beside.target), method=method)), one)
-
-
-@pytest.mark.parametrize("name", ["sdxl", "flux"])
-def test_areas_and_masks_of_the_target(name):
-    """Where the target is made of the source's latents or of its text alone, its own areas and masks are not asked."""
-    beside = bench(name)
-    height, width = beside.noise.shape[-2:]
-    mask = torch.zeros(1, height, width)
-    mask[:, :, width // 2 :] = 1
-    source = with_values(beside.source, mask=mask, mask_strength=1.0, set_area_to_bounds=False) + beside.negative
-    area = with_values(beside.target, area=(height, width // 2, 0, 0), strength=1.0, set_area_to_bounds=False)
-
-    def draw(model):
-        return beside.draw(model, source)
-
-    alone = draw(beside.model)
-    for method in beside.methods:
-        assert torch.equal(draw(beside.edit(beside.model, source, beside.everything(), method)), alone)
-        edit, whole = (draw(beside.edit(beside.model, target, method=method)) for target in (area, beside.target))
-        assert differs(edit, alone) and differs(whole, alone)
-        assert torch.equal(edit, whole) == (method != OWN_RUN or name == "sdxl")
 
 
 @pytest.mark.parametrize("name", ["sdxl", "flux"])

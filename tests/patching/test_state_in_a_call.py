@@ -125,8 +125,7 @@ def by_turns(bench):
 
 
 CASES = {
-    "kept references": ("Flux", kept_references),
-    "kept references, Flux.2": ("Flux2", kept_references),
+    "kept references": ("Flux2", kept_references),
     "control of Z-Image": ("ZImage", control_of_z_image),
     "by change summed": ("Flux", by_change_summed),
     "by turns": ("Flux", by_turns),
@@ -140,7 +139,7 @@ def case(request):
     bench = bench_of(kind)
     entries = 1 if make is kept_references else 0
     kind = References if entries else benchmark.Bench
-    # Core's Flux takes a reference at another noise level for a single row alone.
+    # Core's Flux with guidance takes a reference at another noise level for a single row alone.
     options = {"lengths": bench.lengths, "entries": entries, "cfg": 1.0 if entries else 4.0}
     bench = kind(bench.tiny, bench.model, **options)
     without = bench.draw(bench.prompt(0), steps=STEPS)
@@ -165,7 +164,7 @@ def drawn_or_refused(bench, model):
 def test_the_sources_own_text_changes_nothing(case, method, layers):
     bench, alone = case
     names = bench.names[layers]
-    chosen = benchmark.families.written(bench.model, ", ".join(names))
+    chosen = benchmark.models.written(bench.model, ", ".join(names))
     same = benchmark.patch_prompt(bench.model, chosen, bench.encoded(0), bench.encoded(2), method=method)
     drawn = drawn_or_refused(bench, same)
     assert drawn is None or (drawn - alone).abs().max() == 0

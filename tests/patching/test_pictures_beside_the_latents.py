@@ -1,0 +1,37 @@
+"""Models that see a picture beside the latents: inpainting U-Nets and the upscaler of Stable Diffusion 2."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from text_layers.benchmarks import families as benchmark
+from text_layers.benchmarks.tiny_models import MODELS, TinyModel
+from text_layers.benchmarks.tiny_models.unet import TINY_SD15
+
+
+def hole(random, number):
+    return {"concat_latent_image": random(1, 4, 8, 12), "concat_mask": (random(1, 1, 64, 96) > 0).float()}
+
+
+def small_picture(random, number):
+    return {"concat_image": random(1, 3, 8, 12), "noise_augmentation": 0.1 + 0.2 * number}
+
+
+def inpainting(kind):
+    tiny = next(tiny for tiny in MODELS if tiny.kind == kind)
+    return replace(tiny, config=tiny.config | {"in_channels": 9}, beside=hole)
+
+
+X4 = {"in_channels": 7, "num_classes": 1000, "num_heads": 2, "num_head_channels": -1, "use_linear_in_transformer": True}
+UPSCALER = TinyModel(
+    "SD_X4Upscaler", "unet", TINY_SD15 | X4, (4, 8, 12), 24, picture=(96, 24, 6, 2), layers=16, place="all", beside=small_picture
+)
+
+
+@pytest.mark.parametrize("tiny", [inpainting("SD15"), inpainting("KOALA_700M"), UPSCALER], ids=["SD 1.5", "SDXL", "upscaler"])
+def test_two_entries_with_pictures_of_their_own(tiny):
+    """Identity, and an edit against a second implementation."""
+    bench = benchmark.bench_of(tiny)
+    plain, pictured = (b.draw(b.prompt(0)) for b in (bench, replace(bench, entries=1)))
+    assert not torch.equal(plain, pictured), "the picture does something"
+    benchmark.g(bench)

@@ -1,0 +1,110 @@
+"""How much of the target is kept while the source is drawn, and that it is said before the memory is filled."""
+
+import gc
+from dataclasses import replace
+from types import SimpleNamespace
+
+import comfy.sample
+import psutil
+import pytest
+import torch
+from text_layers.benchmarks import families as benchmark
+from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.patching.patch import OWN_RUN, SAME_LATENTS
+
+STEPS = 3
+SIDES = 2  # of CFG
+
+
+@pytest.fixture(scope="module", params=["Flux", "QwenImage"])
+def bench(request):
+    """With a picture of 576 tokens beside the text's 10, so that a view of both together is seen."""
+    tiny = next(tiny for tiny in MODELS if tiny.kind == request.param)
+    large = replace(tiny, latent=(*tiny.latent[:-2], 48, 48), picture=576)
+    return benchmark.bench_of(large)
+
+
+def bytes_alive():
+    """Of the storages of all tensors that were made since gc.freeze, each counted once."""
+    storages = {}
+    for thing in gc.get_objects():
+        if type(thing) is torch.Tensor:
+            storage = thing.untyped_storage()
+            storages[storage.data_ptr()] = storage.nbytes()
+    return sum(storages.values())
+
+
+def text_of_layers(bench, rows=SIDES):
+    """Bytes of the keys and values of one call's text."""
+    with benchmark.recorded(bench.diffusion_model) as calls:
+        bench.draw(bench.prompt(0), steps=1)
+    total = 0
+    for call in calls:
+        if bench.text(call) is not None:
+            total += sum(part[:, :, bench.text(call)].numel() * part.element_size() for part in (call.k, call.v))
+    return total
+
+
+def drawn(bench, model, steps=STEPS, callback=None):
+    noise = bench.tiny.noise()
+    return comfy.sample.sample(
+        model, noise, steps, 4.0, "euler", "simple", bench.prompt(0), bench.prompt(2), torch.zeros_like(noise), disable_pbar=True, seed=1,
+        callback=callback,
+    )  # fmt: skip
+
+
+def most_alive(bench, model):
+    """The most that is alive between two calls of the model, and where the attention of a layer is reached in one."""
+    between, inside = [], []
+
+    def watch(func, q, k, v, heads, *args, **kwargs):
+        inside.append(bytes_alive())
+        return func(q, k, v, heads, *args, **kwargs)
+
+    watched = model.clone()
+    watched.model_options["transformer_options"]["optimized_attention_override"] = watch
+    gc.collect()
+    gc.freeze()
+    try:
+        drawn(bench, watched, callback=lambda *_: between.append(bytes_alive()))
+    finally:
+        gc.unfreeze()
+    return max(between), max(inside)
+
+
+@pytest.mark.parametrize("method", [OWN_RUN, SAME_LATENTS])
+def test_no_more_is_kept_than_keys_and_values_of_the_text(bench, method):
+    one_call = text_of_layers(bench)
+    before = most_alive(bench, bench.model)
+    kept = most_alive(bench, bench.edit(bench.names, method=method))
+    # Own run: every call's; on the same latents those of the call that goes on. Half as much again for what else a run needs, and the
+    # picture's tokens are 58 times the text's.
+    calls = STEPS if method == OWN_RUN else 1
+    assert kept[0] - before[0] <= 1.5 * calls * one_call + 20_000
+    # Inside a call a layer's own keys and values are copied to put the text's there.
+    joint = 3 * SIDES * (bench.tiny.picture + 30) * 128 * 4 * 2
+    assert kept[1] - before[1] <= 1.5 * calls * one_call + joint
+
+
+def test_what_does_not_fit_is_refused_before_it_is_taken(bench, monkeypatch):
+    needed = STEPS * text_of_layers(bench)
+    edit = bench.edit(bench.names)
+    calls = []
+
+    def count(apply, args):
+        calls.append(1)
+        return apply(args["input"], args["timestep"], **args["c"])
+
+    edit.set_model_unet_function_wrapper(count)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=2**34, available=needed // 2, percent=99.0))
+    with pytest.raises((RuntimeError, MemoryError, ValueError), match=r"(?i)fewer.*latents|latents.*fewer"):
+        drawn(bench, edit)
+    assert len(calls) <= SIDES, "before the target's run, or once the first call has told the size"
+
+
+def test_fewer_layers_or_the_same_latents_fit(bench, monkeypatch):
+    """The two ways out that the message names."""
+    needed = STEPS * text_of_layers(bench)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=2**34, available=needed - 1, percent=99.0))
+    drawn(bench, bench.edit(bench.names[:1]))
+    drawn(bench, bench.edit(bench.names, method=SAME_LATENTS))
