@@ -20,7 +20,7 @@ BEHIND = {
     "Boogu": (lambda model: model.rope_embedder.rope_embedder, (1, 0, 0)),
     "LongCatImage": (lambda model: model.pe_embedder, (0, 1, 1)),
 }
-FIXED = ("Flux", "QwenImage", "Ideogram4", "Krea2", "JoyImage", "ErnieImage", "Lens")
+FIXED = ("QwenImage", "Ideogram4", "Krea2", "JoyImage", "Lens")
 LONGER = 6
 
 

@@ -34,15 +34,13 @@ def bytes_alive():
     return sum(storages.values())
 
 
-def text_of_layers(bench, rows=SIDES):
-    """Bytes of the keys and values of one call's text."""
+def bytes_of_text(bench):
+    """Of keys and values: of one call's text in all layers, and of all tokens in one layer."""
     with benchmark.recorded(bench.diffusion_model) as calls:
         bench.draw(bench.prompt(0), steps=1)
-    total = 0
-    for call in calls:
-        if bench.text(call) is not None:
-            total += sum(part[:, :, bench.text(call)].numel() * part.element_size() for part in (call.k, call.v))
-    return total
+    calls = benchmark.text_calls(bench, calls)
+    text = sum(part[:, :, bench.text(call)].numel() * part.element_size() for call in calls for part in (call.k, call.v))
+    return text, max(2 * call.k.numel() * call.k.element_size() for call in calls)
 
 
 def drawn(bench, model, steps=STEPS, callback=None):
@@ -74,7 +72,7 @@ def most_alive(bench, model):
 
 @pytest.mark.parametrize("method", [OWN_RUN, SAME_LATENTS])
 def test_no_more_is_kept_than_keys_and_values_of_the_text(bench, method):
-    one_call = text_of_layers(bench)
+    one_call, joint = bytes_of_text(bench)
     before = most_alive(bench, bench.model)
     kept = most_alive(bench, bench.edit(bench.names, method=method))
     # Own run: every call's; on the same latents those of the call that goes on. Half as much again for what else a run needs, and the
@@ -82,12 +80,11 @@ def test_no_more_is_kept_than_keys_and_values_of_the_text(bench, method):
     calls = STEPS if method == OWN_RUN else 1
     assert kept[0] - before[0] <= 1.5 * calls * one_call + 20_000
     # Inside a call a layer's own keys and values are copied to put the text's there.
-    joint = 3 * SIDES * (bench.tiny.picture + 30) * 128 * 4 * 2
-    assert kept[1] - before[1] <= 1.5 * calls * one_call + joint
+    assert kept[1] - before[1] <= 1.5 * calls * one_call + 2 * joint
 
 
 def test_what_does_not_fit_is_refused_before_it_is_taken(bench, monkeypatch):
-    needed = STEPS * text_of_layers(bench)
+    needed = STEPS * bytes_of_text(bench)[0]
     edit = bench.edit(bench.names)
     calls = []
 
@@ -104,7 +101,7 @@ def test_what_does_not_fit_is_refused_before_it_is_taken(bench, monkeypatch):
 
 def test_fewer_layers_or_the_same_latents_fit(bench, monkeypatch):
     """The two ways out that the message names."""
-    needed = STEPS * text_of_layers(bench)
+    needed = STEPS * bytes_of_text(bench)[0]
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=2**34, available=needed - 1, percent=99.0))
     drawn(bench, bench.edit(bench.names[:1]))
     drawn(bench, bench.edit(bench.names, method=SAME_LATENTS))
