@@ -9,7 +9,7 @@ from .prompt import clean
 
 def guard_model(model, clip, prompt, text_layers, replacement="", allow=(), block=(), start=0, method=OWN_RUN):
     """A prompt without toxic drawn words gives the very MODEL that came in. Sample with the prompt as it was written: only the text
-    layers see the cleaned one. replacement, allow, block: of guard.prompt.clean; start, method: of patching.swap.patch_prompt.
+    layers see the cleaned one. replacement, allow, block: of guard.prompt.clean; start, method: of patching.patch.patch_prompt.
     Raises what these raise."""
     cleaned = clean(prompt, replacement, allow, block)
     if cleaned.words:

@@ -96,16 +96,21 @@ def beside_caches(options):
     return {**options, "wrappers": {**wrappers, _KINDS.DIFFUSION_MODEL: others}}
 
 
-def foreign_state(options, diffusion_model):
-    """What another node has put into a call of the model that may remember it, in words; None where there is nothing.
+def foreign_state(options, diffusion_model, object_patches=()):
+    """What another node has put into a call of the model that may remember it, in words; None where there is nothing. object_patches: those
+    of a model that is not loaded yet.
 
     A call beside the sampler's own would be remembered like one of its own: a cache of keys (Flux KV Cache), a ControlNet that goes on
     from block to block (Z-Image), a cache of steps (TeaCache). Functions that hold nothing but numbers, tensors and modules remember
     nothing.
     """
-    for name, own in vars(diffusion_model).items():
-        if callable(own) and callable(getattr(type(diffusion_model), name, None)):
-            return f"the model's {name}"
+    for path, module in diffusion_model.named_modules():
+        for name, own in vars(module).items():
+            if inspect.isroutine(own) and callable(getattr(type(module), name, None)) and (module is diffusion_model or _remembers(own)):
+                return f"the {name} of {path or 'the model'}"
+    for name, own in dict(object_patches).items():
+        if name.startswith("diffusion_model.") and inspect.isroutine(own) and _remembers(own):
+            return name
     # EasyCache can be left out of the call, and a compiled model computes what the model does.
     for kind, known in ((_KINDS.DIFFUSION_MODEL, {"easycache"}), (_KINDS.APPLY_MODEL, {"torch.compile"})):
         for key, functions in options.get("wrappers", {}).get(kind, {}).items():

@@ -19,7 +19,7 @@ import torch
 
 from . import models
 from .call import Call
-from .comfy import add_wrappers, random_state, to_conds
+from .comfy import add_wrappers, foreign_state, random_state, to_conds
 from .conditioning import check_target, same_text, with_text
 from .run import CapturingRun, SwappingRun
 from .target import OwnRun
@@ -71,7 +71,8 @@ def patch_prompt(model, text_layers, positive, negative=None, start=0, method=OW
     negative the source's is used. start: the first patched step, counted from 0 over the steps that the sampler runs (place.Steps); as
     many as it runs means none. method: for families whose text stream evolves with the picture (METHODS). OWN_RUN samples the target
     first, from the same noise: twice the time, the paper's way. SAME_LATENTS evaluates the target on the source's latents down to the
-    deepest chosen layer. Families whose keys and values depend on the text alone need neither. target_noise: [B, C, H, W], where the
+    deepest chosen layer. Families whose keys and values depend on the text alone need neither, unless another node would remember the
+    call of the model that tells them: then it is the target's own run for them, too. target_noise: [B, C, H, W], where the
     target's own run starts instead. notice: gets a text when a run has nothing to change (the target's text is the source's).
 
     A conditioning of several entries (areas, masks, time ranges) swaps entry by entry; a target with one entry serves all.
@@ -120,7 +121,9 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
         if entries and all(same_text(source[kind], others) for kind, others in entries.items()):
             patch.notice("The target's text is the sampler's own: the picture stays as it is.")
     at_work = [patch for patch in patches if patch.start < steps]
-    own_runs = {patch: OwnRun() for patch in at_work if patch.own_run}
+    patcher = guider.model_patcher
+    state = foreign_state(options, patcher.model.diffusion_model, patcher.object_patches)
+    own_runs = {patch: OwnRun() for patch in at_work if patch.own_run or (state and not patch.family.evolves and not patch.family.injects)}
     runs = [CapturingRun(patch, own_run) for patch, own_run in own_runs.items()]
     runs.append(SwappingRun(at_work, own_runs, texted))
 
@@ -142,7 +145,7 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
     try:
         for number, (patch, run) in enumerate(zip(own_runs, runs)):
             start_noise = noise if patch.noise is None else patch.noise.to(noise)
-            with random_state(guider.model_patcher.load_device):
+            with random_state(patcher.load_device):
                 sample(number, run, source | texted[patch], start_noise.clone())
         return sample(len(own_runs), runs[-1], source, noise)
     finally:

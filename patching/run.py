@@ -77,9 +77,9 @@ class _Run:
                 patch.notice(f"The run ended before step {patch.start}, from which on the target is at work: nothing was changed.")
             elif patch not in self._met:
                 raise RuntimeError(
-                    f"The target's text is not in the picture: from step {patch.start} on no call of the model carried the sampler's "
-                    "positive or negative prompt. Another node calls the model in its own way, gives it prompts of its own, or skips these "
-                    "steps; or the prompt has a time range that ends before. Remove the node, or begin at an earlier step."
+                    f"Text layer {patch.text_layers.names[0]} has not had the target's text: from step {patch.start} on no call of the "
+                    "model that carried the sampler's prompts came to us. Another node calls the model in its own way, gives it prompts of "
+                    "its own, or skips these steps; or the prompt has a time range that ends before. Remove the node, or begin earlier."
                 )
 
 

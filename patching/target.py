@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 import torch
 
 from . import hook
-from .comfy import foreign_state, weights_state
+from .comfy import foreign_state, random_state, weights_state
 from .store import Store
 
 
@@ -124,7 +124,8 @@ class SameLatents:
         if state := foreign_state(call.options, call.diffusion_model):
             raise RuntimeError(
                 f"Another node may remember the calls of the model ({state}), and the target's text needs one beside the sampler's own, "
-                "after which that node would go on wrongly. Take the target's own run as the method, or remove the other node."
+                f"after which that node would go on wrongly. {'Take the own run of the target, or remove' if family.evolves else 'Remove'} "
+                "the other node."
             )
         entries = {row: entry for entry, rows in call.groups().items() for row in rows if entry in self._changes}
         arguments = sorted({name for entry in entries.values() for name in self._changes[entry].conds})
@@ -144,7 +145,10 @@ class SameLatents:
         def keep(name, parts):
             answer.setdefault(name, []).append((rows, tuple(part[wanted] for part in parts)))
 
-        with gathered(family, call.diffusion_model, call.options, names, keep, stop=True) as options:
+        with (
+            random_state(call.x.device),
+            gathered(family, call.diffusion_model, call.options, names, keep, stop=True) as options,
+        ):
             call.beside({row: self._changes[entry] for row, entry in entries.items()}, options)
 
 
@@ -168,8 +172,9 @@ class TextOnce(SameLatents):
                         self._kept.setdefault(entry, {})[name] = tuple(part[place : place + 1].clone() for part in parts)
         answer = {}
         for entry, rows in groups.items():
-            for name in self._kept[entry].keys() & set(names):
-                parts = self._kept[entry][name]
+            kept = self._kept.get(entry, {})
+            for name in kept.keys() & set(names):
+                parts = kept[name]
                 answer.setdefault(name, []).append((rows, tuple(part.expand(len(rows), *part.shape[1:]) for part in parts)))
         return answer
 

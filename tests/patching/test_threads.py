@@ -70,6 +70,7 @@ def left_behind(diffusion_model):
 def is_compiled():
     """Whether torch.compile compiles in this thread."""
     graphs = []
+    torch._dynamo.reset()  # it compiles one function a few times only
 
     def backend(graph, inputs):
         graphs.append(graph)
