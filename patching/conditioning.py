@@ -92,7 +92,7 @@ def _with_text(names, kind, source, target):
 
 
 def _check_layout(names, kind, source, target):
-    for name in names:
+    for name in _TEXT:
         theirs, own = target.get(name), source.get(name)
         if torch.is_tensor(theirs) and torch.is_tensor(own):
             # The last axis of these is the number of tokens, which may differ.
@@ -100,7 +100,8 @@ def _check_layout(names, kind, source, target):
             same = theirs.ndim == own.ndim and (by_token or theirs.shape[-1] == own.shape[-1])
         else:
             # Masks are left out where nothing is hidden, and letters are encoded apart only where there are quotes.
-            same = torch.is_tensor(theirs) == torch.is_tensor(own) or name in ("cross_attn", "attention_mask", "conditioning_byt5small")
+            left_out = name not in names or name in ("cross_attn", "attention_mask", "conditioning_byt5small")
+            same = left_out or torch.is_tensor(theirs) == torch.is_tensor(own)
         if not same:
             raise ValueError(
                 f"The target's {kind} conditioning comes from another text encoder than the source's: {_words(name)} is "

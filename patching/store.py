@@ -18,19 +18,20 @@ class Store:
 
     def __init__(self):
         self._kept = {}  # all of a key but its last part -> [(last part, parts)]
-        self._said = False
+        self._size, self._said = 0, False
         self._lock = threading.Lock()  # ComfyUI calls the model in a thread for each card
 
     def pieces(self, key):
         """[(last part of the key, parts)] of what was added under keys that begin so."""
         return self._kept.get(key, ())
 
-    def add(self, records, to_come):
-        """records: {key: parts} of one call, keys being tuples; to_come: how many more such calls are expected. Raises RuntimeError, before
-        anything is taken, where they would need more memory than is free."""
+    def add(self, records, to_come=0.0):
+        """records: {key: parts} of one call, keys being tuples; to_come: how many times as much as is kept by then is expected after it.
+        Raises RuntimeError, before anything is taken, where that would need more memory than is free."""
         size = sum(_room(part) for parts in records.values() for part in parts)
         with self._lock:
-            self._check(size, to_come)
+            self._check(size + (self._size + size) * to_come)
+            self._size += size
             piece, used = torch.empty(size, dtype=torch.uint8), 0
             for key, parts in records.items():
                 copies = []
@@ -40,14 +41,14 @@ class Store:
                     used += _room(part)
                 self._kept.setdefault(key[:-1], []).append((key[-1], tuple(copies)))
 
-    def _check(self, size, to_come):
-        needed, free = size * (1 + to_come), comfy.model_management.get_free_memory(_CPU)
+    def _check(self, needed):
+        free = comfy.model_management.get_free_memory(_CPU)
         if needed > free:
             raise RuntimeError(
-                f"The target's own run would keep {_gigabytes(needed)} of keys and values, and {_gigabytes(free)} of memory are free. "
+                f"The target's own run would keep {_gigabytes(needed)} more of keys and values, and {_gigabytes(free)} of memory are free. "
                 "Choose fewer text layers, or the method that evaluates the target on the source's latents, which keeps nothing."
             )
-        if not self._said and size:
+        if not self._said and needed:
             self._said = True
             logging.info("The target's own run keeps %s of text keys and values in memory.", _gigabytes(needed))
 

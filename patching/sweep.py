@@ -33,7 +33,7 @@ class TargetRuns:
 
     def add(self, records):
         """records: {(side, number of the call, layer, 0): parts} of one call of the model."""
-        self._store.add(records, to_come=0)
+        self._store.add(records)
 
     def get(self, side, number, name, row):
         ((_, parts),) = self._store.pieces((side, number, name))

@@ -48,12 +48,13 @@ class OwnRun:
     def __init__(self):
         self.layers = set()  # those that any call of the run went through
         self._levels = []  # of the target's evaluations
+        self._kept = set()  # evaluations of which something is kept
         self._store = Store()
 
     @contextmanager
     def keeping(self, family, call, names, evaluation, counts, to_come):
         """Options for a call of the target's run. evaluation: its number; counts: {entry: how many of its rows came before in this
-        evaluation}; to_come: how many more such calls are expected."""
+        evaluation}; to_come: how many steps follow."""
         groups, records = call.groups(), {}
 
         def keep(name, parts):
@@ -63,7 +64,8 @@ class OwnRun:
 
         with gathered(family, call.diffusion_model, call.options, names, keep) as options:
             yield options
-        self._store.add(records, to_come)
+        self._kept.add(evaluation)
+        self._store.add(records, to_come / len(self._kept))
 
     def evaluated(self, level):
         self._levels.append(level)
