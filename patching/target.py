@@ -159,26 +159,28 @@ class TextOnce(SameLatents):
 
     def __init__(self, changes, given):
         super().__init__(changes, given)
-        self._kept, self._weights = {}, None  # entry -> {layer: parts of one row}
+        self._kept, self._weights = {}, None  # (entry, number of rows) -> {layer: parts}
 
     def answer(self, family, call, names):
         weights = weights_state(call.model)
         if weights != self._weights:
             self._kept, self._weights = {}, weights
         groups = {entry: rows for entry, rows in call.groups().items() if entry in self._given}
-        if any(entry not in self._kept for entry in groups):
-            for name, targets in super().answer(family, call, names).items():
-                for rows, parts in targets:
-                    for place, row in enumerate(rows):
-                        entry = call.rows[row].kind, call.rows[row].number
-                        self._kept.setdefault(entry, {})[name] = tuple(part[place : place + 1].clone() for part in parts)
+        if any((entry, len(rows)) not in self._kept for entry, rows in groups.items()):
+            self._keep(super().answer(family, call, names), groups)
         answer = {}
         for entry, rows in groups.items():
-            kept = self._kept.get(entry, {})
-            for name in kept.keys() & set(names):
-                parts = kept[name]
-                answer.setdefault(name, []).append((rows, tuple(part.expand(len(rows), *part.shape[1:]) for part in parts)))
+            for name, parts in self._kept[entry, len(rows)].items():
+                if name in names:
+                    answer.setdefault(name, []).append((rows, parts))
         return answer
+
+    def _keep(self, answer, groups):
+        for entry, rows in groups.items():
+            kept = self._kept[entry, len(rows)] = {}
+            for name, targets in answer.items():
+                given = {row: [part[place] for part in parts] for taken, parts in targets for place, row in enumerate(taken)}
+                kept[name] = tuple(map(torch.stack, zip(*(given[row] for row in rows), strict=True)))
 
 
 def texts(call, given):
