@@ -2,6 +2,8 @@
 
 LoraTensors     a LoRA as it goes from node to node, with its metadata
 of_training     metadata of a trained LoRA
+peft_scale      by which peft and diffusers multiply a LoRA, where its metadata say it
+steps           that a LoRA was trained, as far as its metadata say it
 """
 
 import json
@@ -36,3 +38,22 @@ def of_training(text_layers, settings, steps):
         "text_layers.architecture": text_layers.architecture,
         "text_layers.training": json.dumps(asdict(settings)),
     }
+
+
+def peft_scale(metadata):
+    """diffusers writes peft's settings as JSON, once for the whole file; None where there are none."""
+    try:
+        said = json.loads(metadata.get("lora_adapter_metadata", ""))
+        part = next(key.removesuffix("lora_alpha") for key in said if key in ("transformer.lora_alpha", "unet.lora_alpha", "lora_alpha"))
+        rank = float(said[f"{part}r"])
+        return float(said[f"{part}lora_alpha"]) / (rank**0.5 if said.get(f"{part}use_rslora") else rank)
+    except (ValueError, TypeError, AttributeError, KeyError, StopIteration, ZeroDivisionError, RecursionError):
+        return None
+
+
+def steps(metadata):
+    """Trainers write "300", and also "300.0" and "None"."""
+    try:
+        return max(0, int(float(metadata.get("ss_steps", 0))))
+    except (ValueError, TypeError, OverflowError):
+        return 0

@@ -10,10 +10,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import folder_paths
+import torch
 from safetensors.torch import save as serialize
 from safetensors.torch import save_file
 
 from ..patching.messages import is_broken
+from .metadata import LoraTensors
 
 _LONGEST_NAME = 200  # bytes; file systems take 255, and a number and the ending come behind
 
@@ -38,6 +40,8 @@ def save(lora, prefix):
 
 def write(lora, path):
     """lora: metadata.LoraTensors. Returns the path. When the disk is full, no half of a file stays behind."""
+    # Tensors of pickles may be views of others, which safetensors does not take.
+    lora = LoraTensors({key: t.detach().cpu().clone(memory_format=torch.contiguous_format) for key, t in lora.items()}, lora.metadata)
     about = {
         "modelspec.title": path.stem,
         "modelspec.date": datetime.now(timezone.utc).isoformat(timespec="seconds"),

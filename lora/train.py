@@ -16,7 +16,7 @@ from . import preview
 from .adapters import adapters
 from .checkpointing import checkpointed
 from .examples import alike, drawn, encoded, mean_loss
-from .metadata import LoraTensors, of_training
+from .metadata import LoraTensors, of_training, steps
 from .saved_tensors import changes_allowed
 
 
@@ -66,7 +66,7 @@ def train(model, latents, prompts, text_layers, settings, start=None, tell=None,
         given = [latent[None].clone().float() for latent in latents]
         latents = [model.model.process_latent_in(latent).to(device) for latent in given]
         conds = [encoded(model, prompt, latent) for prompt, latent in zip(prompts, latents, strict=True)]
-        before = int(start.metadata.get("ss_steps", 0)) if start else 0
+        before = steps(start.metadata) if start else 0
         with (
             checkpointed(model.model.diffusion_model) if settings.checkpointing else nullcontext(),
             adapters(model, text_layers, settings.rank, settings.alpha or settings.rank, settings.seed) as added,
