@@ -5,14 +5,19 @@ Adapters    their parameters, and the LoRA file that they are
 """
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import comfy.lora
+import comfy.model_base
 import torch
 
 from ..patching import models
+from ..patching.messages import shortened
 
 # How ComfyUI and diffusers both read a name, where they do.
 _PREFIXES = ("lora_unet_down_blocks_", "lora_unet_mid_block_", "lora_unet_up_blocks_", "transformer.")
+# Of Flux.2's single blocks; Flux.1, Chroma and LongCat-Image have to_q, to_k, to_v and proj_out.
+_FLUX2 = ("attn.to_qkv_mlp_proj", "attn.to_out")
 
 
 class _Nothing(torch.nn.Linear):
@@ -27,12 +32,30 @@ class _Nothing(torch.nn.Linear):
         return x.new_zeros(*x.shape[:-1], self.out_features)
 
 
+@dataclass(frozen=True)
+class Part:
+    """Of a projection, what one adapter changes: `rows` outputs, made from the first `columns` inputs. name: of the module
+    in LoRA files, which has (outputs, inputs) of its own."""
+
+    name: str
+    rows: int
+    columns: int
+    whole: tuple[int, int]
+
+    def down(self, w):
+        return torch.nn.functional.pad(w, (0, self.whole[1] - self.columns))
+
+    def up(self, w):
+        return torch.nn.functional.pad(w, (0, 0, 0, self.whole[0] - self.rows))
+
+
 class _Beside(torch.nn.Module):
-    """A projection and its adapters; one for each of the parts (queries, keys, values) that it makes at once."""
+    """A projection and the adapters of its parts, which are one behind the other."""
 
     def __init__(self, projection, parts, device):
         super().__init__()
-        self.parts = torch.nn.ModuleList(_Nothing(projection.in_features, projection.out_features // parts, device) for _ in range(parts))
+        self.parts = torch.nn.ModuleList(_Nothing(part.columns, part.rows, device) for part in parts)
+        self.columns, self.others = parts[0].columns, projection.out_features - sum(part.rows for part in parts)
         self.__dict__["projection"] = projection  # not a submodule: its names in state dicts stay as ComfyUI knows them
 
     def __getattr__(self, name):
@@ -43,14 +66,15 @@ class _Beside(torch.nn.Module):
 
     def forward(self, x, *args, **kwargs):
         out = self.projection(x, *args, **kwargs)
-        return out + torch.cat([part(x) for part in self.parts], -1).to(out)
+        added = torch.cat([part(x[..., : self.columns]) for part in self.parts], -1)
+        return out + torch.nn.functional.pad(added, (0, self.others)).to(out)
 
 
 class Adapters:
-    """modules: {module path of a projection: its _Beside}; names: {module path: the name of each of its parts in LoRA files}"""
+    """modules: {module path of a projection: its _Beside}; parts: {module path: its Parts}"""
 
-    def __init__(self, modules, names, rank, alpha):
-        self.modules, self._names, self.rank, self.alpha = modules, names, rank, alpha
+    def __init__(self, modules, parts, rank, alpha):
+        self.modules, self._parts, self.rank, self.alpha = modules, parts, rank, alpha
 
     def parameters(self):
         return [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
@@ -59,12 +83,12 @@ class Adapters:
         """{name: tensor} as a LoRA file that ComfyUI and, where it has the architecture, diffusers read. Each on the CPU, a copy."""
         tensors = {}
         for path, module in self.modules.items():
-            for name, part in zip(self._names[path], module.parts, strict=True):
-                down, up = part.lora_A["default"].weight, part.lora_B["default"].weight
-                kind = ("lora_down", "lora_up") if name.startswith("lora_unet_") else ("lora_A", "lora_B")
+            for part, adapter in zip(self._parts[path], module.parts):
+                down, up = adapter.lora_A["default"].weight, adapter.lora_B["default"].weight
+                kind = ("lora_down", "lora_up") if part.name.startswith("lora_unet_") else ("lora_A", "lora_B")
                 # With the scale in the up matrix no reader needs to know it.
-                for k, w in zip(kind, (down, up * (self.alpha / self.rank)), strict=True):
-                    tensors[f"{name}.{k}.weight"] = w.detach().float().cpu().clone()
+                for k, w in zip(kind, (part.down(down), part.up(up * (self.alpha / self.rank)))):
+                    tensors[f"{part.name}.{k}.weight"] = w.detach().float().cpu().clone()
         return tensors
 
     def load(self, tensors):
@@ -72,7 +96,7 @@ class Adapters:
         own = self.lora()
         if set(own) != set(tensors):
             other = next(iter(sorted(set(own) ^ set(tensors))))
-            raise ValueError(f"Training cannot go on with this LoRA: it is of other layers or in another format ({other}).")
+            raise ValueError(f"Training cannot go on with this LoRA: it is of other layers or in another format ({shortened(other)}).")
         shapes = [(name, tuple(own[name].shape), tuple(tensors[name].shape)) for name in own if own[name].shape != tensors[name].shape]
         if shapes:
             raise ValueError(
@@ -80,19 +104,27 @@ class Adapters:
             )
         values = iter(tensors[name] for name in own)
         with torch.no_grad():
-            for module in self.modules.values():
-                for part in module.parts:
-                    part.lora_A["default"].weight.copy_(next(values))
-                    part.lora_B["default"].weight.copy_(next(values) / (self.alpha / self.rank))
+            for path, module in self.modules.items():
+                for part, adapter in zip(self._parts[path], module.parts):
+                    down, up = next(values), next(values)
+                    if down[:, part.columns :].any() or up[part.rows :].any():
+                        raise ValueError(f"Training cannot go on with this LoRA: in {part.name} it also changes what is no attention.")
+                    adapter.lora_A["default"].weight.copy_(down[:, : part.columns])
+                    adapter.lora_B["default"].weight.copy_(up[: part.rows] / (self.alpha / self.rank))
 
 
 def _names(model):
     """{weight, or (weight, slice): its name in LoRA files}"""
     found = {}
     for name, key in comfy.lora.model_lora_keys_unet(model.model, {}).items():
-        if name.startswith(_PREFIXES) or key not in found:
+        if (name.startswith(_PREFIXES) or key not in found) and not _is_of_another_flux(name, model):
             found[key] = name
     return found
+
+
+def _is_of_another_flux(name, model):
+    """ComfyUI has the names of all kinds of Flux for each; diffusers has a kind's own alone."""
+    return "single_transformer_blocks" in name and name.endswith(_FLUX2) != isinstance(model.model, comfy.model_base.Flux2)
 
 
 @contextmanager
@@ -113,8 +145,12 @@ def adapters(model, text_layers, rank, alpha, seed):
     trained = {p: p.requires_grad for p in diffusion_model.parameters()}
     device, known = model.load_device, _names(model)
     before = {path: getattr(parent, name) for path, (parent, name) in places.items()}
-    names = {path: _parts(known, path, projection) for path, projection in before.items()}
-    beside = {path: _Beside(projection, len(names[path]), device) for path, projection in before.items()}
+    parts = {}
+    for name in text_layers.names:
+        for projection in family.projections(layers[name]):
+            path = f"{name}.{projection}"
+            parts[path] = _parts(known, path, before[path], *_of_attention(layers[name], projection, before[path]))
+    beside = {path: _Beside(projection, parts[path], device) for path, projection in before.items()}
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -125,7 +161,7 @@ def adapters(model, text_layers, rank, alpha, seed):
         diffusion_model.requires_grad_(False)
         for path, (parent, name) in places.items():
             setattr(parent, name, beside[path])
-        yield Adapters(beside, names, rank, alpha)
+        yield Adapters(beside, parts, rank, alpha)
     finally:
         for path, (parent, name) in places.items():
             setattr(parent, name, before[path])
@@ -139,13 +175,23 @@ def _parent(model, path):
     return model.get_submodule(parent), name
 
 
-def _parts(known, path, projection):
-    """Names of a projection in LoRA files. Queries, keys and values that are made at once have an adapter each, as in the paper's own
-    training, where there are names for them."""
-    weight, out = f"diffusion_model.{path}.weight", projection.out_features // 3
-    parts = [known.get((weight, (0, number * out, out))) for number in range(3)]
-    if projection.out_features == 3 * projection.in_features and all(parts):
-        return parts
+def _of_attention(layer, name, projection):
+    """(outputs, inputs) of a projection that are attention's. Blocks like Flux's single ones make queries, keys and values together with
+    their MLP's first step, and the output together with its second."""
+    if name == "linear1":
+        return 3 * layer.hidden_size, projection.in_features
+    if name == "linear2":
+        return projection.out_features, layer.hidden_size
+    return projection.out_features, projection.in_features
+
+
+def _parts(known, path, projection, rows, columns):
+    """Queries, keys and values that are made at once have an adapter each, as in the paper's own training, where LoRA files have names for
+    them."""
+    weight, third = f"diffusion_model.{path}.weight", rows // 3
+    names = [known.get((weight, (0, number * third, third))) for number in range(3)]
+    if rows == 3 * projection.in_features and all(names):
+        return [Part(name, third, columns, (third, projection.in_features)) for name in names]
     if weight not in known:
         raise ValueError(f"LoRA files have no name for {weight}, so that it cannot be trained.")
-    return [known[weight]]
+    return [Part(known[weight], rows, columns, (projection.out_features, projection.in_features))]
