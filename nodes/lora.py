@@ -7,7 +7,7 @@ from comfy_api.latest import io
 
 from ..lora import storage
 from ..lora.files import read
-from ..lora.load import cut, load_lora
+from ..lora.load import cut, load_lora, report_of_cut
 from ..lora.metadata import LoraTensors
 from .checked import checked
 from .comfy_compat import ADVANCED, aliases
@@ -115,7 +115,7 @@ class CutLora(io.ComfyNode):
     def execute(cls, model, text_layers, lora_name):
         file = read(lora_path(lora_name))
         kept = cut(file, model, text_layers)
-        return io.NodeOutput(kept, ui=show(cls, f"{file.description()}\nKept: {len(kept)} of {len(file.tensors)} tensors."))
+        return io.NodeOutput(kept, ui=show(cls, report_of_cut(file, kept, model, text_layers)))
 
 
 class SaveLocalizedLora(io.ComfyNode):
