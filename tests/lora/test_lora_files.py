@@ -3,6 +3,7 @@
 import re
 
 import comfy.lora
+import comfy.sd
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -47,6 +48,27 @@ def test_what_becomes_of_it(tmp_path, case):
         weight = model.model.state_dict()[key]
         one, other = (comfy.lora.calculate_weight(m.patches[key], weight.clone(), key) for m in (whole, kept))
         assert one.equal(other) and not one.equal(weight)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("musubi-z-image.safetensors", lambda key: key.replace("lora_unet_", "lycoris_")),
+        ("diffusers-sdxl.safetensors", lambda key: key.replace(".to_out.0", ".to_out").replace(".to_", ".processor.to_")),
+        ("peft-adapter-name-flux.safetensors", lambda key: key.replace(".mine.", ".")),
+    ],
+)
+def test_another_spelling_does_what_one_that_comfyui_knows_does(tmp_path, name, known):
+    (case,) = (case for case in CASES if case.file == name)
+    write(tmp_path, [case])
+    file, (model, _, layers) = read(tmp_path / name), model_of(case.model)
+    stock = comfy.sd.load_lora_for_models(model, None, {known(key): w for key, w in file.tensors.items()}, 1.0, 0)[0]
+    ours = load_lora(file, model, layers, 1.0, 1.0).model
+    assert set(ours.patches) == set(stock.patches)
+    for key in ours.patches:
+        weight = model.model.state_dict()[key]
+        one, other = (comfy.lora.calculate_weight(m.patches[key], weight.clone(), key) for m in (ours, stock))
+        assert torch.allclose(one, other, atol=1e-6)  # slices of one weight may be added in another order
 
 
 def test_endings_are_those_of_comfyui():
