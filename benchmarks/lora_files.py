@@ -26,7 +26,7 @@ import torch
 
 from ..lora.files import read
 from ..lora.load import load_lora, matched
-from ..patching import families
+from ..patching import models
 from .lora_file_set import write
 from .lora_models import model_of
 
@@ -60,7 +60,9 @@ def row(path, name):
     except ValueError as error:
         return said | {"error_at_1_1": str(error)}
     stock = _stock(path, model, clip)
-    different = {key for one, other in zip((ours.model, ours.clip), stock) if one for key in _different(one, other)} if stock else None
+    different = (
+        {key for one, other in zip((ours.model, ours.clip), stock, strict=True) if one for key in _different(one, other)} if stock else None
+    )
     return said | {
         "equals_stock_at_1_1": different == set(),
         "equals_stock_but_for_these": different is not None and different <= beyond,
@@ -102,7 +104,7 @@ def _patched(model, key):
 
 def _changes_elsewhere(file, model, layers):
     one_by_one = dict.fromkeys((layers.names[0], layers.names[len(layers.names) // 2], layers.names[-1]))
-    for chosen in (layers, *(families.written(model, name) for name in one_by_one)):
+    for chosen in (layers, *(models.written(model, name) for name in one_by_one)):
         try:
             patched = load_lora(file, model, chosen, 1.0, 0.0).model
         except ValueError:

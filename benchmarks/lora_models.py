@@ -6,7 +6,7 @@ model_of    "demo unet", "demo mmdit" or a tiny random model of benchmarks.famil
 import functools
 
 from ..demo import comfy_model
-from ..patching import families
+from ..patching import models
 from .tiny_models import MODELS
 
 
@@ -24,4 +24,4 @@ def model_of(name):
         raise ValueError(
             f"{name} is no model: take {', '.join(f'demo {m}' for m in comfy_model.MODELS)}, or a class of benchmarks.families."
         )
-    return model, clip, families.known(model) or families.written(model, f"0-{len(families.layer_names(model)) - 1}")
+    return model, clip, models.known(model) or models.written(model, f"0-{len(models.layer_names(model)) - 1}")

@@ -83,11 +83,11 @@ class Adapters:
         """{name: tensor} as a LoRA file that ComfyUI and, where it has the architecture, diffusers read. Each on the CPU, a copy."""
         tensors = {}
         for path, module in self.modules.items():
-            for part, adapter in zip(self._parts[path], module.parts):
+            for part, adapter in zip(self._parts[path], module.parts, strict=True):
                 down, up = adapter.lora_A["default"].weight, adapter.lora_B["default"].weight
                 kind = ("lora_down", "lora_up") if part.name.startswith("lora_unet_") else ("lora_A", "lora_B")
                 # With the scale in the up matrix no reader needs to know it.
-                for k, w in zip(kind, (part.down(down), part.up(up * (self.alpha / self.rank)))):
+                for k, w in zip(kind, (part.down(down), part.up(up * (self.alpha / self.rank))), strict=True):
                     tensors[f"{part.name}.{k}.weight"] = w.detach().float().cpu().clone()
         return tensors
 
@@ -105,7 +105,7 @@ class Adapters:
         values = iter(tensors[name] for name in own)
         with torch.no_grad():
             for path, module in self.modules.items():
-                for part, adapter in zip(self._parts[path], module.parts):
+                for part, adapter in zip(self._parts[path], module.parts, strict=True):
                     down, up = next(values), next(values)
                     if down[:, part.columns :].any() or up[part.rows :].any():
                         raise ValueError(f"Training cannot go on with this LoRA: in {part.name} it also changes what is no attention.")

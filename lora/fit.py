@@ -208,7 +208,7 @@ def _refusal(change, shape):
     values = list(patch.weights if adapter else patch[1])
     if adapter and patch.name == "lora" and values[5] is not None:  # the weight grows, as Flux's Control LoRAs have it
         grown, values[5] = tuple(values[5]), None
-        if len(grown) != len(wanted) or any(n < m for n, m in zip(grown, wanted)):
+        if len(grown) != len(wanted) or any(n < m for n, m in zip(grown, wanted, strict=True)):
             return f"it makes the weight {_size(grown)}, and here it is {_size(wanted)}"
         wanted = grown
     kind = type(patch) if adapter else patch[0]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import comfy.lora
 
-from ..patching import families
+from ..patching import models
 from .files import listed
 from .fit import Fit, fit, is_plain_peft
 from .metadata import LoraTensors, peft_scale
@@ -67,19 +67,19 @@ def load_lora(file, model, text_layers, in_layers=1.0, elsewhere=0.0, clip=None,
     Raises ValueError when the file has nothing for the model, when something does not fit that would be used, or when it has nothing where
     a strength is not 0.
     """
-    families.check(model, text_layers)
+    models.check(model, text_layers)
     found = matched(file, model, text_layers, clip)
     strengths = (in_layers, elsewhere, in_clip if clip else 0.0)
     _refuse_misfits(file, found, strengths)
     if not found.inside and not found.outside and not (found.of_clip and strengths[2]):
-        raise ValueError(f"This LoRA fits no module of the connected model ({families.architecture(model)}). {file.description()}")
-    if not any(part and strength for part, strength in zip(found.parts(), strengths)):
+        raise ValueError(f"This LoRA fits no module of the connected model ({models.architecture(model)}). {file.description()}")
+    if not any(part and strength for part, strength in zip(found.parts(), strengths, strict=True)):
         raise ValueError(
             f"Nothing of this LoRA would be used: {len(found.inside)} of its {len(found.inside) + len(found.outside)} weights are in the "
             f"text layers, where the strength is {in_layers:g}, and elsewhere it is {elsewhere:g}. {file.description()}"
         )
     patched = model.clone()
-    for part, strength in zip((found.inside, found.outside), strengths):
+    for part, strength in zip((found.inside, found.outside), strengths[:2], strict=True):
         if part and strength:
             patched.add_patches(_patches(part), strength)
     if found.of_clip and strengths[2]:
@@ -90,7 +90,7 @@ def load_lora(file, model, text_layers, in_layers=1.0, elsewhere=0.0, clip=None,
 
 def cut(file, model, text_layers):
     """metadata.LoraTensors of what the file has on the text layers. Raises ValueError when there is nothing, or when it does not fit."""
-    families.check(model, text_layers)
+    models.check(model, text_layers)
     found = _fit_model(file, model)
     inside = {target: change for target, change in found.changes.items() if _is_inside(change.weight, text_layers)}
     _refuse_misfits(file, Matched(inside, {}, {}, {}), (1.0, 0.0, 0.0))
@@ -139,7 +139,7 @@ def _without_clip(key, why):
 
 def _refuse_misfits(file, found, strengths):
     """ComfyUI logs what does not fit and goes on without it."""
-    used = [change for part, strength in zip(found.parts(), strengths) if strength for change in part.values()]
+    used = [change for part, strength in zip(found.parts(), strengths, strict=True) if strength for change in part.values()]
     misfits = {change.module: change.problem for change in used if change.problem}
     if misfits:
         of = f"{len(misfits)} of {len({change.module for change in used})} modules that would be used do not fit"
@@ -153,7 +153,7 @@ def _report(file, found, strengths):
     """Lines for people: how many keys are used, and where."""
     inside, outside, of_clip = ([change for change in part.values() if not change.problem] for part in found.parts())
     spelt = [file.keys_as_spelt({key for change in part for key in change.keys}) for part in (inside, outside, of_clip)]
-    used = {key for keys, strength in zip(spelt, strengths) if strength for key in keys}
+    used = {key for keys, strength in zip(spelt, strengths, strict=True) if strength for key in keys}
     idle = {key for keys in spelt for key in keys} - used
     whole = len(inside) + len(outside)
     share = f" ({len(inside) / whole:.0%})" if whole else ""

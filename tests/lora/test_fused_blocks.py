@@ -25,7 +25,7 @@ def predictions(pair, model):
     """Arguments and result of the first call of a drawing."""
     calls = []
     handle = model.model.diffusion_model.register_forward_hook(
-        lambda module, args, kwargs, out: calls.append((dict(zip(("x", "t"), args)) | kwargs, out)), with_kwargs=True
+        lambda module, args, kwargs, out: calls.append((dict(zip(("x", "t"), args, strict=False)) | kwargs, out)), with_kwargs=True
     )
     Bench(pair.ours, model, cfg=1.0).draw(pair.ours.conditioning(0), steps=1)
     handle.remove()

@@ -15,7 +15,7 @@ from text_layers.lora.files import LoraFile, read
 from text_layers.lora.formats import endings, module_of
 from text_layers.lora.load import cut, load_lora
 from text_layers.lora.metadata import LoraTensors, peft_scale, steps
-from text_layers.patching import families
+from text_layers.patching import models
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.file)
@@ -157,4 +157,4 @@ def test_only_what_would_be_used_has_to_fit(tmp_path):
     with pytest.raises(ValueError, match="do not fit"):
         cut(file, model, layers)
     assert f"Not used: {key.replace('lora_B', 'lora_A')} (" in load_lora(file, model, layers, 0.0, 1.0).report
-    assert load_lora(file, model, families.written(model, layers.names[-1]), 1.0, 0.0).model.patches
+    assert load_lora(file, model, models.written(model, layers.names[-1]), 1.0, 0.0).model.patches

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.lora.files import read
 from text_layers.lora.load import load_lora
-from text_layers.patching import families
+from text_layers.patching import models
 
 from ..patching.diffusers_models import PAIRS
 
@@ -42,7 +42,7 @@ def test_weights_are_those_that_peft_merges(tmp_path, dora):
     modules = r"(single_)?transformer_blocks\.\d+\.attn\.(to_[qkv]|to_out\.0|add_q_proj)"
     config = LoraConfig(r=2, lora_alpha=2, target_modules=modules, use_dora=dora, lora_bias=not dora)
     merged = peft_file(theirs, tmp_path / "lora.safetensors", config)
-    layers = families.written(model, f"0-{len(families.layer_names(model)) - 1}")
+    layers = models.written(model, f"0-{len(models.layer_names(model)) - 1}")
     loaded = load_lora(read(tmp_path / "lora.safetensors"), model, layers, 1.0, 1.0)
     assert f"Keys: {3 * len(merged)} of {3 * len(merged)} are used." in loaded.report
     hidden, weights = 32, model.model.state_dict()
@@ -74,7 +74,7 @@ def test_half_the_strength_goes_half_the_way(tmp_path):
                f"{name}.lora_B.weight": torch.randn(weight.shape[0], 2, generator=random),
                f"{name}.lora_magnitude_vector.weight": torch.rand(weight.shape[0], generator=random)}  # fmt: skip
     save_file(tensors, tmp_path / "lora.safetensors")
-    file, layers = read(tmp_path / "lora.safetensors"), families.written(model, "1")
+    file, layers = read(tmp_path / "lora.safetensors"), models.written(model, "1")
     whole, half = (
         comfy.lora.calculate_weight(patches, weight.clone(), "w")
         for strength in (1.0, 0.5)
