@@ -10,27 +10,38 @@ CONDITIONING = "test_beside_conditioning.py"
 CACHES = "test_beside_caches.py"
 SAMPLERS = "test_samplers.py"
 UNUSUAL = "test_unusual_models.py"
+BESIDE = "test_beside_the_text.py"
+STATE = "test_state_in_a_call.py"
 WORKS = "works"
+REFUSED = "refused with a message"
 # What is not a MODEL with something added: by hand, each with the test that shows it.
 PROMPTS = [
-    ("ControlNet", "control beside the prompt", "works; the target needs none",
-     "works; with the target's own run, give the target the same ControlNet", f"{CONDITIONING}::test_control"),
+    ("ControlNet", "control beside the prompt", "works; the source's counts",
+     "works; the source's counts", f"{CONDITIONING}::test_control"),
     ("GLIGEN", "patches beside the prompt", WORKS, "not for these models", f"{CONDITIONING}::test_control"),
     ("LoRAs by hooks, with keyframes (Prompt Control, hook nodes)", "weights beside the prompt", "works; the source's hooks count",
-     "works; the target's own run has the target's hooks, the other method the source's", f"{CONDITIONING}::test_lora_hooks"),
+     "works; the source's hooks count", f"{CONDITIONING}::test_lora_hooks"),
     ("ConditioningSetTimestepRange", "entries with a time", WORKS, WORKS, f"{CONDITIONING}::test_time_ranges"),
     ("ConditioningSetArea, SetMask, Combine: on the source", "entries with a place", "works: one target for all, or one for each",
      "as U-Nets", "test_swap.py::test_areas_and_masks"),
-    ("ConditioningSetArea, SetMask: on the target", "entries with a place", "has no effect", "counts in the target's own run only",
-     f"{CONDITIONING}::test_areas_and_masks_of_the_target"),
+    ("ConditioningSetArea, SetMask, SetTimestepRange, hooks: on the target alone", "entries with a place or a time", REFUSED, REFUSED,
+     f"{BESIDE}::test_a_targets_own_place_or_time_is_refused"),
+    ("FluxGuidance, ReferenceLatent, InpaintModelConditioning", "beside the prompt", "works; the source's counts",
+     "works; the source's counts", f"{BESIDE}"),
     ("as many target entries as the source has, or one", "", "any other number is refused", "as U-Nets",
      "test_swap.py::test_the_number_of_entries_must_match"),
     ("DifferentialDiffusion", "a function of the mask", WORKS, WORKS, f"{CONDITIONING}::test_differential_diffusion"),
     ("Set Latent Noise Mask", "a mask", WORKS, WORKS, f"{SAMPLERS}::test_an_inpainting_mask"),
     ("BasicGuider, DualCFGGuider, PerpNegGuider", "other guiders", WORKS, WORKS, f"{SAMPLERS}::test_other_guiders"),
     ("every scheduler of KSampler", "noise levels", WORKS, WORKS, "test_swap.py::test_every_scheduler"),
-    ("every sampler of KSampler", "calls the model as often as it likes", "keys and values do not depend on it", WORKS,
-     "test_swap.py::test_every_sampler"),
+    ("every sampler of KSampler", "calls the model as often as it likes", "keys and values do not depend on it",
+     "works; dpm_adaptive on the source's latents only", "test_swap.py::test_every_sampler"),
+    ("FlipSigmas, schedules that rise, restart, repeat a level or begin with padding (RES4LYF)", "noise levels", WORKS, WORKS,
+     "test_steps.py"),
+    ("Tiled Diffusion: several tiles in one batch; rows doubled or in another order", "makes the batch of a call anew",
+     "works; refused where the texts do not tell the rows apart", "as U-Nets", "test_rows_of_a_call.py"),
+    ("Dual Model CFG Guider", "a second model for the negative prompt", "works where the patched model leads; else refused", "as U-Nets",
+     "test_nothing_put_in.py"),
     ("KSampler (Advanced) in two stages", "", "works", "works", f"{SAMPLERS}::test_two_stages_with_the_sources_own_prompt"),
 ]  # fmt: skip
 MODELS = [
@@ -40,6 +51,11 @@ MODELS = [
     ("TorchCompileModel", "compiled; runs as written while it is patched", WORKS, WORKS, f"{UNUSUAL}::test_compiled"),
     ("First Block Cache (WaveSpeed) for SD3", "one module in the place of all blocks", "", "refused with a message",
      f"{CACHES}::test_hidden_layers_are_refused"),
+    ("Flux KV Cache, Z-Image Fun ControlNet, TeaCache, First Block Cache", "remember what the model was called with", "",
+     "works with the target's own run; on the source's latents refused with a message", STATE),
+    ("Easy-Use's unsampler, Efficiency's tiled samplers: a fresh patcher of the same model and options", "", WORKS, WORKS,
+     "test_nothing_put_in.py"),
+    ("MultiGPU work units", "the model in a thread for each card", WORKS, WORKS, "test_threads.py"),
     ("A node that leaves out the text layer, or has an attention of its own there", "", "", "refused with a message",
      f"{CACHES}::test_hidden_layers_are_refused"),
 ]  # fmt: skip

@@ -77,6 +77,39 @@ def test_targets_of_another_length_are_drawn_first(sd3, cfg, memory_is_short):
         assert (row[None] - wanted).abs().max() < 2e-3 * wanted.abs().max(), layers  # as above
 
 
+def test_weights_of_rows(oracle):
+    """By head they draw what patch_prompt draws with these heads; 0 is the source, and a number between moves with the number."""
+    names = models.layer_names(oracle.model)
+    target = 0 if takes_from_rows(oracle.model) else oracle.positive_B[0][0]
+    heads = models.family_of(oracle.model).head_counts(oracle.model.model.diffusion_model)[names[2]]
+    one_head = torch.zeros(heads).index_fill(0, torch.tensor([1]), 1.0)
+    weights = [0, 0.25, 0.5, 1, one_head]
+    rows = [None, *(Swap((names[2],), target, w) for w in weights)]
+    positive = side_by_side(oracle.positive_B, *[oracle.positive_A] * len(weights))
+    _, none, quarter, half, whole, by_head = draw(oracle, swap_rows(oracle.model, rows), positive, len(rows)).split(1)
+    source = draw(oracle, oracle.model, oracle.positive_A)
+    size = (whole - source).abs().max()
+    wanted = draw(oracle, patch_prompt(oracle.model, models.written(oracle.model, "2:1"), oracle.positive_B), oracle.positive_A)
+    for found, expected in ((none, source), (by_head, wanted)):
+        assert (found - expected).abs().max() < 2e-3 * expected.abs().max()  # as above
+    assert (wanted - source).abs().max() > 0.02 * size
+    moved = [(picture - source).norm() for picture in (none, quarter, half, whole)]
+    assert moved == sorted(moved) and moved[1] > 0.1 * moved[3]
+
+
+def test_a_batch_that_another_node_has_made_anew_is_refused(sd3):
+    names = models.layer_names(sd3.model)
+    swapping = swap_rows(sd3.model, [None, Swap((names[1],), 0)])
+
+    def doubled(apply, args):
+        twice = {k: torch.cat([v, v]) if torch.is_tensor(v) else v for k, v in args["c"].items()}
+        return apply(torch.cat([args["input"]] * 2), torch.cat([args["timestep"]] * 2), **twice)[: len(args["input"])]
+
+    swapping.set_model_unet_function_wrapper(doubled)
+    with pytest.raises(RuntimeError, match="made the batch"):
+        draw(sd3, swapping, side_by_side(sd3.positive_B, sd3.positive_A), 2)
+
+
 def test_the_model_is_unharmed(oracle):
     before = draw(oracle, oracle.model, oracle.positive_A)
     names = models.layer_names(oracle.model)
