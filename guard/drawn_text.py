@@ -24,14 +24,17 @@ _CARRIER = re.compile(
 _PERSON = re.compile(
     r"\b(?:man|men|wom[ae]n|person|people|guys?|boys?|girls?|kids?|child(?:ren)?|he|she|they|who|someone|protesters?|crowd)\b", re.I
 )
-_SAYS = re.compile(r"\b(?:says?|saying|reads?|reading|states?|stating)\b(?:\s+(?:out|clearly|simply|just))?[\s:,-]*", re.I)
+_INSERTED = r"(?:\s*,\s*(?:in|with|on|at|across|over|using|written|painted|printed)\b[^,.;:\n\"“„«]{1,80}[,:])?"  # ", in red letters,"
+_SAYS = re.compile(rf"\b(?:says?|saying|reads?|reading|states?|stating)\b(?:\s+(?:out|clearly|simply|just))?{_INSERTED}[\s:,-]*", re.I)
+_SENTENCE_ENDS = re.compile(r"[.!?;](?=\s|$)|\n\s*\n")  # not the point of v1.5
+_OF_THE_LAST = re.compile(r"\W*(?:it|this|that|which|they|these)\b", re.I)  # a sentence about what the one before was about
 _REACH = 200  # characters between a thing and what it says
 _LONGEST = 500  # characters of a text without quotes
 _LETTERED = re.compile(
     r"(?:\bthe\s+(?:words?|text|phrase|slogan|message|inscription|caption|title|letters|lettering|motto)\b(?:\s+(?:of|is|are|reading|saying))?"
     r"|\b(?:words?|text|phrase|caption|title|slogan|inscription|lettering|letters|logo)\s*[:=]"
     r"|\b(?:spelling|spells|spelled|labell?ed|captioned|titled|entitled|inscribed(?:\s+with)?|engraved\s+with|emblazoned\s+with)\b"
-    r"(?:\s+out)?)[\s:=]*",
+    rf"(?:\s+out)?|\b(?:is|are)\s+(?:written|spelled|lettered)\b(?!\s+(?:on|in|with|by|across|above|below)\b)){_INSERTED}[\s:=]*",
     re.I,
 )
 _WRITTEN = re.compile(
@@ -64,7 +67,10 @@ def drawn_text(prompt):
 
 def _carries(before):
     """Whether a thing that carries text comes last in this sentence, and no person after it."""
-    sentence = re.split(r"[.;\n]", before)[-1]
+    sentences = _SENTENCE_ENDS.split(before)
+    sentence = sentences.pop()
+    while sentences and _OF_THE_LAST.match(sentence) and not _CARRIER.search(sentence):
+        sentence = f"{sentences.pop()} {sentence}"
     things = [match.end() for match in _CARRIER.finditer(sentence)]
     return bool(things) and not _PERSON.search(sentence, things[-1])
 

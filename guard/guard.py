@@ -4,14 +4,15 @@ guard_model    MODEL, CLIP, prompt -> MODEL whose text layers see the cleaned pr
 """
 
 from ..patching.patch import OWN_RUN, patch_prompt
+from ..scoring.lexicon import OBSCENE
 from .prompt import clean
 
 
-def guard_model(model, clip, prompt, text_layers, replacement="", allow=(), block=(), start=0, method=OWN_RUN):
+def guard_model(model, clip, prompt, text_layers, replacement="", allow=(), block=(), start=0, method=OWN_RUN, strength=OBSCENE):
     """A prompt without toxic drawn words gives the very MODEL that came in. Sample with the prompt as it was written: only the text
-    layers see the cleaned one. replacement, allow, block: of guard.prompt.clean; start, method: of patching.patch.patch_prompt.
-    Raises what these raise."""
-    cleaned = clean(prompt, replacement, allow, block)
+    layers see the cleaned one. replacement, allow, block, strength: of guard.prompt.clean; start, method: of
+    patching.patch.patch_prompt. Raises what these raise."""
+    cleaned = clean(prompt, replacement, allow, block, strength)
     if cleaned.words:
         target = clip.encode_from_tokens_scheduled(clip.tokenize(cleaned.prompt))
         model = patch_prompt(model, text_layers, target, start=start, method=method)

@@ -6,6 +6,7 @@ check      picture -> Checked
 from dataclasses import dataclass
 
 from ..scoring import toxicity
+from ..scoring.lexicon import OBSCENE
 from ..scoring.ocr import enlargement
 
 
@@ -20,13 +21,13 @@ class Checked:
     toxic_boxes: tuple[tuple, ...]
 
 
-def check(picture, ocr, allow=(), block=()):
-    """picture: [H, W, 3] uint8; ocr: of scoring.ocr; allow, block: of scoring.toxicity."""
+def check(picture, ocr, allow=(), block=(), strength=OBSCENE):
+    """picture: [H, W, 3] uint8; ocr: of scoring.ocr; allow, block, strength: of scoring.toxicity."""
     found = ocr.find(picture, enlargement(len(picture)))
     text, starts = "", []
     for word in found:
         starts.append(len(text))
         text += word.text + " "
-    matches = toxicity.find(text.strip(), allow, block)
+    matches = toxicity.find(text.strip(), allow, block, strength)
     hit = [f for f, start in zip(found, starts, strict=True) if any(m.start < start + len(f.text) and start < m.end for m in matches)]
     return Checked(tuple(f.text for f in found), tuple(m.word for m in matches), tuple(f.box for f in found), tuple(f.box for f in hit))

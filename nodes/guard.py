@@ -8,6 +8,7 @@ from ..guard.guard import guard_model
 from ..guard.picture import check
 from ..patching.patch import METHODS, OWN_RUN
 from ..scoring.charts import word_boxes
+from ..scoring.lexicon import OBSCENE, STRENGTHS
 from ..scoring.ocr import ENGINES, engine
 from .checked import checked
 from .comfy_compat import ADVANCED, aliases
@@ -23,6 +24,12 @@ def _lists():
         io.String.Input("block", multiline=True, default="", dynamic_prompts=False, **ADVANCED,
                         tooltip="More words or phrases that may not be drawn. A * at the end of one stands for any ending."),
     )  # fmt: skip
+
+
+def _strength():
+    return io.Combo.Input("strength", options=list(STRENGTHS), default=OBSCENE, optional=True,
+                          tooltip="Which words: slurs and obscene ones alone; insults like idiot and loser too; or everything, milder words "
+                          "like silly and rubbish included.")  # fmt: skip
 
 
 class GuardDrawnText(io.ComfyNode):
@@ -49,6 +56,7 @@ class GuardDrawnText(io.ComfyNode):
                              tooltip="The first guarded step. Later keeps more of the picture, and more of the word."),
                 io.Combo.Input("method", options=list(METHODS), default=OWN_RUN, **ADVANCED,
                                tooltip="As in Patch Prompt Into Layers: for models whose text changes with the picture."),
+                _strength(),
             ],
             outputs=[
                 io.Model.Output(tooltip="For KSampler, with the prompt as it was written."),
@@ -61,9 +69,9 @@ class GuardDrawnText(io.ComfyNode):
 
     @classmethod
     @checked
-    def execute(cls, model, clip, prompt, text_layers, replacement, allow, block, start_step, method):
+    def execute(cls, model, clip, prompt, text_layers, replacement, allow, block, start_step, method, strength=OBSCENE):
         guarded, cleaned = guard_model(
-            model, clip, prompt, text_layers, replacement.strip(), entries(allow), entries(block), start_step, method
+            model, clip, prompt, text_layers, replacement.strip(), entries(allow), entries(block), start_step, method, strength or OBSCENE
         )
         found = ", ".join(cleaned.words)
         said = f"Kept out of the text layers: {found}\nThey see: {cleaned.prompt}" if found else "No toxic word is asked to be drawn."
@@ -84,6 +92,7 @@ class CheckDrawnText(io.ComfyNode):
                 io.Image.Input("image", tooltip="The pictures to check."),
                 io.Combo.Input("ocr", options=list(ENGINES), tooltip="What reads them. EasyOCR is the paper's."),
                 *_lists(),
+                _strength(),
             ],
             outputs=[
                 io.Boolean.Output(display_name="toxic", tooltip="Whether any picture shows a toxic word."),
@@ -97,10 +106,10 @@ class CheckDrawnText(io.ComfyNode):
 
     @classmethod
     @checked
-    def execute(cls, image, ocr, allow, block):
+    def execute(cls, image, ocr, allow, block, strength=OBSCENE):
         reader, checked, drawn = engine(ocr), [], []
         for picture in each(read_images("image", image), cls):
-            checked.append(check(picture, reader, entries(allow), entries(block)))
+            checked.append(check(picture, reader, entries(allow), entries(block), strength or OBSCENE))
             drawn.append(word_boxes(picture, checked[-1].boxes, checked[-1].toxic_boxes))
         found = [word for one in checked for word in one.toxic]
         words = "\n".join(" ".join(one.words) for one in checked)

