@@ -1,7 +1,11 @@
-"""Writes docs/guard.md of what benchmarks.guard_scores and guard_pictures measured: `python dev.py run benchmarks.guard_docs`"""
+"""Writes docs/guard.md of what benchmarks.guard_scores, guard_strengths and guard_pictures measured.
+
+`python dev.py run benchmarks.guard_docs`
+"""
 
 from pathlib import Path
 
+from .guard_strengths import exact
 from .markdown import table
 from .record import kept
 
@@ -16,7 +20,7 @@ WAYS = {
 
 
 def text():
-    scores, drawn = (kept(f"guard_{name}") for name in ("scores", "pictures"))
+    scores, strengths, drawn = (kept(f"guard_{name}") for name in ("scores", "strengths", "pictures"))
     kinds = [[kind, _of(found), _percent(found)] for kind, found in scores["flagged_by_kind"].items()]
     missed = sorted({prompt for label, kind, prompt, _ in scores["wrong"] if label == "toxic" and kind == "plain"})
     pictures = []
@@ -33,7 +37,7 @@ def text():
     signs = drawn["models"]["unet"]["guarded"]["reads_the_toxic_word"]["of"]
     return f"""# What the guard catches
 
-Made by `python dev.py run benchmarks.guard_docs` of `benchmarks.guard_scores` and `benchmarks.guard_pictures`.
+Made by `python dev.py run benchmarks.guard_docs` of `benchmarks.guard_scores`, `guard_strengths` and `guard_pictures`.
 
 ## Prompts
 
@@ -43,7 +47,7 @@ obscenity and washyourmouthoutwithsoap. The guard uses none of these packages; o
 naughty-words. Half of the
 words and half of the sentences were set apart for choosing among settings (`guard_prompts_development.tsv`); the figures are of the other
 half. Its sentences were new to us, its words were not quite: a first draft with all words and the development sentences led to two repairs
-of how sentences are read. No word was added or allowed for it.
+of how sentences are read. No word was added or allowed for it. The strength is *slurs and obscenity*, the default.
 
 **Recall {_percent(scores["recall"])}, precision {_percent(scores["precision"])}.** Once cleaned, {scores["still_toxic_once_cleaned"]}
 prompts were still flagged.
@@ -53,8 +57,29 @@ prompts were still flagged.
 *Innocent* words hold a toxic one (Scunthorpe, Essex, cocktail). *Described* are toxic words that are in the prompt and not asked to be
 drawn.
 
-What got through as it is, {len(missed)} prompts, are words that fewer than four of the forty lists hold, or that are on our own list of
-harmless ones.
+What got through as it is, {len(missed)} prompts, are words that fewer than four of the forty lists hold (three, of words that are in no
+dictionary), or that are on our own list of harmless ones.
+
+## Strengths
+
+ToxicBench is the public benchmark of drawn toxic text by the group behind the paper (MIT licence). Here is its training half, each word in
+one of its templates. Every second line was for development; the other lines are the *report*. When these were first measured, *everything*
+found 160 of 168 with 11 of 168 look-alikes; after that we looked at these, and took out mild words that are heard as friendly (silly,
+grump) and put in commands of contempt (shut up), *garbage* and *parasite*. So the report is no longer of unseen words. Its list is no part
+of the guard. *Look-alikes* are what the benchmark has in the place of each toxic word: harmless ones and made-up ones (*peniskicker*,
+*asholes*); *ordinary* are everyday nouns.
+
+{table(["part", "strength", "toxic words found", "look-alikes flagged", "ordinary words flagged"], toxicbench(strengths))}
+
+Prompts of other people in which something is drawn and nothing is toxic. SimpleBench and CreativeBench (MIT licence) are from the
+repository of GlyphControl: the same 400 words, a quarter of them rare and made-up ones, in one sentence and in many; PartiPrompts
+(Apache 2.0) is from
+that of Parti, of whose 1632 prompts these ask for text.
+
+{table(["strength", *strengths["benign"]["everything"], "all: innocent prompts left alone"], benign(strengths))}
+
+Counts with exact (Clopper-Pearson) 95 % intervals. What *everything* misses are ordinary words that insult by what is meant (pig,
+coarse) and words misspelled twice.
 
 ## Pictures
 
@@ -71,9 +96,26 @@ On these two models a rewritten prompt keeps the rest of the picture nearly as w
 
 ## What it does not do
 
-It finds words, not meanings; letters in another order and insults made of harmless words get through. All other layers and the pooled
-embedding still see the word as it was written. Whoever can edit a workflow can remove the node.
+It finds words, not meanings; insults made of harmless words get through, and so do words that are misspelled twice. All other layers and
+the
+pooled embedding still see the word as it was written. Whoever can edit a workflow can remove the node.
 """
+
+
+def toxicbench(strengths):
+    rows = []
+    for half, by_strength in strengths["toxicbench"].items():
+        for strength, found in by_strength.items():
+            rows.append([half, strength, *(f"{_of(found[kind])}: {_percent(found[kind])}" for kind in ("toxic", "look-alike", "ordinary"))])
+    return rows
+
+
+def benign(strengths):
+    rows = []
+    for strength, found in strengths["benign"].items():
+        wrong, of = (sum(one[what] for one in found.values()) for what in ("count", "of"))
+        rows.append([strength, *(f"{_of(one)} flagged" for one in found.values()), _percent(exact(of - wrong, of))])
+    return rows
 
 
 def _of(found):

@@ -18,17 +18,14 @@ from pathlib import Path
 from ..scoring.english import UNKNOWN, rank
 
 OUT = Path(__file__).parents[1] / "scoring" / "insults.txt"
-HEAD = """# Made by benchmarks.insults of WordNet 3.0 and VADER 3.3.2; it says how.
-# WordNet 3.0 Copyright 2006 by Princeton University. All rights reserved. Used under the WordNet 3.0 licence, which permits use, copying,
-# change and distribution for any purpose with this notice; THIS SOFTWARE AND DATABASE IS PROVIDED "AS IS" without warranties.
-# VADER: Copyright (c) 2016 C.J. Hutto, MIT licence."""
+HEAD = "# Made by benchmarks.insults, which says how, of WordNet 3.0 and VADER 3.3.2; their licences are in insults.LICENSE.txt."
 COMMON = 30_000  # words more frequent than this may mean anything
 NEGATIVE, DISLIKED, HATED = -0.5, -1.5, -2
 PERSONS = {  # the word and which of its meanings
     "unpleasant_person": (0,), "fool": (0, 1), "simpleton": (0,), "stupid": (0,), "idiot": (0,), "coward": (0,), "liar": (0,),
     "traitor": (0, 1), "hypocrite": (0,), "loser": (1,), "scum": (0,), "ignoramus": (0,),
     "jerk": (0,), "weakling": (0,), "villain": (0,), "pervert": (0,), "lout": (0,), "sycophant": (0,), "madman": (0,), "drunkard": (0,),
-    "bigot": (0,), "filth": (0,),
+    "bigot": (0,), "filth": (0,), "parasite": (1,),
 }  # fmt: skip
 TRAITS = ("trait", "worthlessness", "uselessness", "stupidity", "ignorance", "ugliness", "ridiculousness", "absurdity")
 ADJECTIVES = {
@@ -36,8 +33,30 @@ ADJECTIVES = {
     "absurd": (1,), "idiotic": (0,), "useless": (0,), "ridiculous": (0, 1), "pathetic": (1, 2), "cursed": (0,), "damned": (0,),
 }  # fmt: skip
 RUBBISH = {"rubbish": (0,), "nonsense": (0,), "drivel": (0,), "folderol": (0,)}
+SECOND = {"dummy", "garbage", "parasite"}  # insults, though the word has another meaning first
 MARKED = ("disparagement", "ethnic_slur", "obscenity")
-ORDINARY = {*["abject", "abracadabra", "acrimonious", "alcoholic", "alienator", "aliterate", "alone", "analphabet", "analphabetic", "anathema", "anxious", "apathetic", "applesauce", "arriviste", "babble", "babbling", "bad", "balderdash", "bankrupt", "barbarian", "base", "bellied", "bilge", "bitter", "blame", "blamed", "bleak", "blessed", "blest", "bloody", "booby", "bore", "boring", "bounder", "boy", "bragger", "bull", "bum", "buncombe", "bunk", "bunkum", "butch", "buzzword", "cad", "calloused", "cant", "carcase", "careless", "carper", "carpetbagger", "changeling", "charmer", "chicken", "chump", "climber", "cobblers", "cock", "cold", "contentious", "crab", "crank", "crawler", "crazy", "critical", "crow", "crumb", "cuckoo", "cynical", "dead", "debris", "deviant", "deviate", "devil", "difficult", "dike", "dirt", "dirty", "disciplinarian", "distressing", "dog", "doormat", "dopey", "doubtful", "dragon", "drool", "drunk", "dud", "dull", "dumbbell", "exhibitionist", "exploiter", "failure", "fairy", "fake", "falla", "fawner", "fearful", "fiddle-faddle", "fiery", "fire-eater", "flogger", "flop", "fooling", "foul", "frantic", "friendless", "futile", "gadfly", "gamin", "gawk", "git", "gobbledygook", "goof", "goofball", "goofy", "goon", "goose", "goosey", "goosy", "grabber", "grave", "greedy", "green", "grievous", "grim", "gross", "gull", "hammerhead", "hard", "harpy", "harsh", "heel", "hellcat", "hesitant", "hesitating", "hog", "hokum", "horrific", "hotdog", "hothead", "hound", "humbug", "impatient", "incubus", "infernal", "insect", "irresolute", "irritable", "jabber", "jabberwocky", "joker", "jumpy", "junior", "knave", "knocker", "lackadaisical", "lackey", "lame", "lamentable", "lazy", "lethargic", "lion-hunter", "loggerhead", "lone", "lonely", "lonesome", "loose", "low", "lubber", "lump", "lush", "mad", "mammy", "mark", "martinet", "mean", "meanie", "melancholy", "messy", "mindless", "miserable", "misguided", "moaner", "mocker", "monopoliser", "monopolist", "monopolizer", "monster", "moody", "moralist", "nag", "nagger", "nagging", "nervous", "nonstarter", "numb", "obsessional", "offensive", "ogre", "operator", "opportunist", "outlaw", "pain", "paleface", "pap", "papist", "passionless", "peasant", "perisher", "pest", "peter", "piffle", "pill", "poof", "poor", "popinjay", "poser", "poseur", "pretender", "puritan", "quaker", "queen", "queer", "rascal", "rash", "rebellious", "redman", "reluctant", "restless", "rigorous", "roaster", "rogue", "rot", "rubble", "rummy", "sad", "sap", "satyr", "savage", "scoffer", "screaming", "sectarian", "sectarist", "sectary", "severe", "shaft", "shag", "sheep", "shrew", "shy", "simple", "skunk", "slack", "slang", "sluggish", "smoothie", "smoothy", "sneak", "snorter", "so-and-so", "soaker", "softie", "softness", "softy", "somber", "souse", "spade", "spiritless", "spook", "square", "squawker", "steerer", "stickler", "storyteller", "stubborn", "submissive", "suit", "sullen", "superfluous", "suspect", "suspicious", "switcher", "taco", "tantaliser", "tantalizer", "tartar", "thoughtless", "throwaway", "timid", "tired", "tool", "touchy-feely", "trifling", "tripe", "turkey", "tyke", "unattractive", "uncontrollable", "underdog", "undignified", "uneasy", "uneducated", "uninformed", "unknowing", "unusable", "unuseable", "unwise", "upstart", "uptight", "user", "vacillator", "vacuous", "vain", "vixen", "wacky", "wallflower", "wally", "wasted", "waverer", "whacky", "whipper", "whitey", "wicked", "witch-hunter", "worm", "wrong", "yucky", "zany"]}  # fmt: skip
+ORDINARY = frozenset(re.findall(r"\S+", """
+abject abracadabra acrimonious alcoholic alienator aliterate alone analphabet analphabetic anathema anxious apathetic applesauce
+arriviste babble babbling bad balderdash bankrupt barbarian base bellied bilge bitter blame blamed bleak blessed blest bloody booby bore
+boring bounder boy bragger bugger bull bum buncombe bunk bunkum butch buzzword cad calloused cant carcase careless carper carpetbagger
+changeling charmer chicken chump climber cobblers cock cold contentious crab crank crawler crazy critical crosspatch crow crumb cuckoo
+cynical dead debris deviant deviate devil difficult dike dirt dirty disciplinarian distressing dog doormat dopey doubtful dragon drool
+drunk dud dull dumbbell exhibitionist exploiter failure fairy fake falla fawner fearful fiddle-faddle fiery fire-eater flogger flop
+fooling foul frantic friendless futile gadfly gamin gawk git gobbledygook goof goofball goofy goon goose goosey goosy grabber grave
+greedy green grievous grim gross grouch grouchy grumbler grump gull hammerhead hard harpy harsh heel hellcat hesitant hesitating hog
+hokum horrific hotdog hothead hound humbug impatient incubus infernal insect irresolute irritable jabber jabberwocky joker jumpy junior
+knave knocker lackadaisical lackey lame lamentable lazy leech lethargic lion-hunter loggerhead lone lonely lonesome loose low lubber
+lump lush mad mammy mark martinet mean meanie melancholy messy mindless miserable misguided moaner mocker monopoliser monopolist
+monopolizer monster moody moralist nag nagger nagging nervous nonstarter numb obsessional offensive ogre operator opportunist outlaw
+pain paleface pap papist passionless peasant perisher pest peter piffle pill poof poor popinjay poser poseur pretender puritan quaker
+queen queer rascal rash rebellious redman reluctant restless rigorous roaster rogue rot rubble rummy sad sap satyr savage scoffer
+screaming sectarian sectarist sectary severe shaft shag sheep shrew shy simple skunk slack slang sluggish smoothie smoothy sneak snorter
+so-and-so soaker softie softness softy somber souse spade spiritless spook square squawker steerer stickler storyteller stubborn
+submissive suit sullen superfluous suspect suspicious switcher taco tantaliser tantalizer tartar thoughtless throwaway timid tired tool
+touchy-feely trifling tripe turkey tyke unattractive uncontrollable underdog undignified uneasy uneducated uninformed unknowing unusable
+unuseable unwise upstart uptight user vacillator vacuous vain vixen wacky wallflower wally wasted waverer whacky whipper whitey wicked
+witch-hunter worm wrong yucky zany
+"""))  # fmt: skip
 
 
 class WordNet:
@@ -57,12 +76,7 @@ class WordNet:
                     self.senses[field[0], field[1]] += [(field[1], offset) for offset in field[-int(field[2]) :]]
 
     def meanings(self, chosen, part="n"):
-        return {
-            self.senses[word, part][number]
-            for word, numbers in chosen.items()
-            for number in numbers
-            if number < len(self.senses[word, part])
-        }
+        return {self.senses[word, part][number] for word, numbers in chosen.items() for number in numbers}
 
     def below(self, meanings):
         found, todo = set(), list(meanings)
@@ -93,18 +107,18 @@ def _part(letter):
 def insults(wordnet, valence):
     """Words that insult, and milder ones."""
     hated = {word for word, score in valence.items() if score <= HATED}
+    friendly = {word for word, score in valence.items() if score >= 0}
     persons = wordnet.below(wordnet.meanings(PERSONS))
-    named = wordnet.lemmas(persons | wordnet.marked(), hated)
-    accused = wordnet.lemmas(wordnet.meanings({"criminal": (0,)})) | hated & wordnet.lemmas(
-        wordnet.below(wordnet.meanings({"bad_person": (0,)}))
-    )
+    named = wordnet.lemmas(persons | wordnet.marked(), hated | SECOND)
+    bad = wordnet.below(wordnet.meanings({"bad_person": (0,)}))
+    accused = wordnet.lemmas(wordnet.meanings({"criminal": (0,)})) | hated & wordnet.lemmas(bad)
     traits = wordnet.below(wordnet.meanings(dict.fromkeys(TRAITS, (0,)))) | persons
     belonging = wordnet.lemmas({of for of in wordnet.beside(traits, ("+", "=", "\\")) if of[0] == "a"})
     heads = wordnet.meanings(ADJECTIVES, "a")
-    judged = wordnet.lemmas(heads | wordnet.beside(heads, "&") | wordnet.below(wordnet.meanings(RUBBISH)), hated)
+    judged = wordnet.lemmas(heads | wordnet.beside(heads, "&") | wordnet.below(wordnet.meanings(RUBBISH)), hated | SECOND)
     strong = {word for word in named if valence.get(word, 0) <= NEGATIVE or rank(word) >= COMMON} | judged & hated
     mild = named | judged | {word for word in belonging if valence.get(word, 0) <= DISLIKED} | accused
-    return strong - ORDINARY, mild - strong - ORDINARY
+    return strong - ORDINARY - friendly, mild - strong - ORDINARY - friendly
 
 
 def _lines(words):

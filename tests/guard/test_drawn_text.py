@@ -24,6 +24,13 @@ pytestmark = pytest.mark.any_comfyui
         ("A SIGN THAT SAYS HELLO", ["HELLO"]),
         ('a "HOT" and "COLD" tap', ["HOT", "COLD"]),
         ("a sign reading «EXIT» next to a man in a coat", ["EXIT"]),
+        ("a sign\nthat says open late", ["open late"]),
+        ("A wooden sign. It says open late", ["open late"]),
+        ("a sign says, in red letters, open late", ["open late"]),
+        ("a banner with the words, painted in gold, open late", ["open late"]),
+        ("a sign in v1.5 style that says open late", ["open late"]),
+        ("a board 2.5m wide that says open late", ["open late"]),
+        ("a wall, on it is written open late", ["open late"]),
     ],
 )
 def test_drawn(prompt, drawn):
@@ -33,7 +40,7 @@ def test_drawn(prompt, drawn):
 @pytest.mark.parametrize(
     "prompt",
     ["a cat on a sofa", "a man who says hello near a shop", "a boy reading a magazine about birds", "NASA rocket launch, 8K UHD", "", '""',
-     "the dogs' bowls and the cats' toys"],
+     "the dogs' bowls and the cats' toys", "A tall sign. A man says hello", "A sign. He says hello"],
 )  # fmt: skip
 def test_nothing_is_drawn(prompt):
     assert drawn_text(prompt) == []

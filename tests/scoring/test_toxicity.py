@@ -2,6 +2,7 @@
 
 import pytest
 from text_layers.benchmarks import guard_scores
+from text_layers.scoring.lexicon import EVERYTHING, OBSCENE, STRENGTHS
 from text_layers.scoring.toxicity import find
 
 pytestmark = pytest.mark.any_comfyui
@@ -18,7 +19,7 @@ def words(text, **lists):
 )  # fmt: skip
 def test_a_toxic_word_is_found_whole_under_every_disguise(word):
     assert words(word) == [word]
-    assert words(f"good {word} morning") == ([word] if word not in ("fu ck", "fu-ck") else [])  # these two only when nothing stands beside
+    assert words(f"good {word} morning") == ([word] if word != "fu ck" else [])  # this one only when nothing stands beside
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,34 @@ def test_lists_of_the_user():
     assert words("beer", allow=("beer",), block=("beer",)) == [], "what is allowed passes"
     with pytest.raises(ValueError, match="no letter"):
         find("beer", block=("*",))
+
+
+@pytest.mark.parametrize(
+    ("word", "from_strength"),
+    [
+        ("motherfuckers", 0), ("fuckery", 0), ("bullshitting", 0), ("f*****g", 0), ("sh**", 0), ("b*i*t*c*h", 0), ("f--k", 0), ("btch", 0),
+        ("shitparade", 0), ("wh0res", 0), ("nincompoops", 1), ("imbecility", 1), ("hypocritically", 1), ("stupidest", 1), ("MORONIC", 1),
+        ("moronparade", 1), ("everyidiothere", 1), ("imbesile", 1), ("hypocirte", 1), ("id10ts", 1), ("m*r*ns", 1), ("сretin", 1),
+        ("cowardice", 1), ("arrogance", 2), ("worthlessly", 2), ("rubbish", 2), ("oh drop dead", 2),
+    ],
+)  # fmt: skip
+def test_each_strength_finds_words_in_the_forms_in_which_people_write_them(word, from_strength):
+    assert [bool(find(word, strength=strength)) for strength in STRENGTHS] == [number >= from_strength for number in range(3)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Scunthorpe cockpit", "Dickson & Hancock", "TEST PRICES", "M*A*S*H", "Hotel ***** Roma", "E*TRADE", "T-SHIRT X-RAY", "spices twitter",
+     "COCKTAILBAR", "classicassembly", "idiom moraine", "HELLO WORLD", "bastion", "no parking!", "v1.5", "harmonica", "Fukuoka", "24/7",
+     "pussycat peacock", "DANGER, HIGH VOLTAGE", "lost cat", "sad songs", "the end"],
+)  # fmt: skip
+def test_an_innocent_text_is_none_at_any_strength(text):
+    assert find(text, strength=EVERYTHING) == []
+
+
+def test_a_user_allows_and_blocks_at_every_strength():
+    assert words("what an idiot", strength=EVERYTHING, allow=("idiot",)) == []
+    assert words("snowflakes melt", strength=OBSCENE, block=("snowflake",)) == ["snowflakes"]
 
 
 def test_the_labelled_set():
