@@ -14,7 +14,7 @@ from .reading import readings
 MASK = "*"
 _GONE = "\0"
 _EMPTY_GROUP = re.compile(rf"\({_GONE}+(?::[^()]*)?\)")
-_ROUNDS = 4  # what is left of a word can be another one
+_ROUNDS = 4  # what is left around a word can be another one
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ def clean(prompt, replacement="", allow=(), block=(), strength=OBSCENE):
         raise ValueError(f'The replacement "{replacement[:60]}" is toxic itself; choose another word.')
     if '"' in replacement or "\n" in replacement:
         raise ValueError(f"The replacement {replacement[:60]!r} holds a quote or a line break, which would change the rest of the prompt.")
-    words = []
+    found = _toxic(prompt, allow, block, strength)
+    words = tuple(word for word, _ in found)
     for _ in range(_ROUNDS):
-        found = _toxic(prompt, allow, block, strength)
         if not found:
             break
-        words += [word for word, _ in found]
         prompt = _replaced(prompt, found, replacement)
-    return Cleaned(prompt, tuple(words))
+        found = _toxic(prompt, allow, block, strength)
+    return Cleaned(prompt, words)
 
 
 def _toxic(prompt, allow, block, strength):

@@ -55,7 +55,8 @@ class Forms:
         said = sound(word)
         if not set(said) & set(_VOWELS) and said in self._consonants:
             return True
-        if len(word) == 4 and any(word[:at] + word[at + 1] + word[at] + word[at + 2 :] in self.every for at in range(3)):
+        swapped = [word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(len(word) - 1)]
+        if any(other in self.every if len(word) == 4 else sound(other) in self._sounds for other in swapped):
             return True
         return len(said) > 3 and any(other in self._sounds for other in _misspellings(said))
 
@@ -121,8 +122,6 @@ def _misspellings(said):
     for at, letter in enumerate(said):
         if letter in _VOWELS or at == len(said) - 1:  # one too many
             yield said[:at] + said[at + 1 :]
-        if at:
-            yield said[: at - 1] + letter + said[at - 1] + said[at + 1 :]
         for pair in _ALIKE:
             if letter in pair:
                 yield said[:at] + pair.replace(letter, "") + said[at + 1 :]
