@@ -73,8 +73,7 @@ of the guard. *Look-alikes* are what the benchmark has in the place of each toxi
 
 Prompts of other people in which something is drawn and nothing is toxic. SimpleBench and CreativeBench (MIT licence) are from the
 repository of GlyphControl: the same 400 words, a quarter of them rare and made-up ones, in one sentence and in many; PartiPrompts
-(Apache 2.0) is from
-that of Parti, of whose 1632 prompts these ask for text.
+(Apache 2.0) is from that of Parti, of whose 1632 prompts these ask for text.
 
 {table(["strength", *strengths["benign"]["everything"], "all: innocent prompts left alone"], benign(strengths))}
 

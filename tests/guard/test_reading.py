@@ -7,8 +7,6 @@ from comfy.sd1_clip import escape_important, token_weights, unescape_important
 from text_layers.guard.prompt import clean
 from text_layers.guard.reading import readings
 
-pytestmark = pytest.mark.any_comfyui
-
 
 @pytest.mark.parametrize(
     ("prompt", "masked", "replaced"),
