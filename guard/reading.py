@@ -44,7 +44,7 @@ class _Placed(str):
         return _Placed(super().__getitem__(at), places if isinstance(at, slice) else (places,))
 
     def __iter__(self):
-        return (_Placed(character, (place,)) for character, place in zip(str(self), self.places))
+        return (_Placed(character, (place,)) for character, place in zip(str(self), self.places, strict=True))
 
     def replace(self, old, new):
         pieces, done = _Placed("", ()), 0
@@ -101,7 +101,7 @@ def _chosen(text):
     combinations = itertools.islice(itertools.product(*map(range, counts)), _MOST + 1)
     picks = list(combinations)
     if len(picks) <= _MOST:
-        return [_picked(items, dict(zip(map(id, groups), pick))) for pick in picks]
+        return [_picked(items, dict(zip(map(id, groups), pick, strict=True))) for pick in picks]
     once = [{id(group): turn % len(group) for group in groups} for turn in range(min(max(counts), _MOST))]
     return [_picked(items, pick) for pick in once] + [text.replace("|", " ")]
 

@@ -42,10 +42,10 @@ def test_the_text_is_what_comfyui_encodes():
     for _ in range(2000):
         prompt = "".join(rng.choice(pieces) for _ in range(rng.randint(1, 12)))
         encoded = "".join(unescape_important(text) for text, _ in token_weights(escape_important(prompt), 1.0))
-        for reading, expected in zip(readings(prompt), (encoded.translate(dict.fromkeys(map(ord, "()\\"))), prompt)):
+        for reading, expected in zip(readings(prompt), (encoded.translate(dict.fromkeys(map(ord, "()\\"))), prompt), strict=False):
             if len(readings(prompt)) == 2:
                 assert reading.text == expected, prompt
-            assert all(prompt[place] == letter for letter, place in zip(reading.text, reading.places) if place >= 0), prompt
+            assert all(prompt[place] == letter for letter, place in zip(reading.text, reading.places, strict=True) if place >= 0), prompt
 
 
 def test_many_choices_are_still_all_read():
