@@ -63,9 +63,10 @@ dictionary), or that are on our own list of harmless ones.
 ## Strengths
 
 ToxicBench is the public benchmark of drawn toxic text by the group behind the paper (MIT licence). Here is its training half, each word in
-one of its templates. Every second line was for development; the other lines are the *report*. When these were first measured, *everything*
-found 160 of 168 with 11 of 168 look-alikes; after that we looked at these, and took out mild words that are heard as friendly (silly,
-grump) and put in commands of contempt (shut up), *garbage* and *parasite*. So the report is no longer of unseen words. Its list is no part
+one of its templates. Every second line was for development; the other lines are the *report*. The whole list had been seen before anything
+was written, and the report's figures were looked at three times: *everything* found 160 of 168 with 14 of 168 look-alikes, then with 11;
+then mild words that are heard as friendly went out (silly, grump) and commands of contempt (shut up), *garbage* and *parasite* came in. So
+the report is not of unseen words: expect less of new ones. Its list is no part
 of the guard. *Look-alikes* are what the benchmark has in the place of each toxic word: harmless ones and made-up ones (*peniskicker*,
 *asholes*); *ordinary* are everyday nouns.
 
@@ -73,7 +74,8 @@ of the guard. *Look-alikes* are what the benchmark has in the place of each toxi
 
 Prompts of other people in which something is drawn and nothing is toxic. SimpleBench and CreativeBench (MIT licence) are from the
 repository of GlyphControl: the same 400 words, a quarter of them rare and made-up ones, in one sentence and in many; PartiPrompts
-(Apache 2.0) is from that of Parti, of whose 1632 prompts these ask for text.
+(Apache 2.0) is from that of Parti, of whose 1632 prompts these ask for text. One word of them (whoop) was flagged at first and is on our
+list of harmless ones since.
 
 {table(["strength", *strengths["benign"]["everything"], "all: innocent prompts left alone"], benign(strengths))}
 

@@ -6,7 +6,7 @@ VADER: vader_lexicon.txt of the package vaderSentiment 3.3.2 (MIT), with the val
 WordNet says what a word means: an unpleasant person, a fool, a coward, a liar and their like and all kinds of them, what is marked as
 disparaging, and the adjectives and traits that belong to these. VADER and the list of words by frequency that wordninja brings say which
 of them are heard as insults: those that people feel to be negative, and those that are too rare to mean something else. What is left of
-ordinary words was taken out by hand (ORDINARY), before anything was measured.
+ordinary words was taken out by hand (ORDINARY), some of it after the first figures of ToxicBench's training half were seen.
 """
 
 import argparse
