@@ -114,25 +114,25 @@ the same result.
 
 {table([*head, "test, in `tests/patching`"], rows)}
 
-Hooks other than LoRAs (transformer options, as Prompt Control sets) count where the source's conditioning has them, and are left out of a
-target's own run when only the target's has.
+Hooks of any kind (LoRAs, transformer options as Prompt Control sets) count where the source's conditioning has them; a target that brings
+others of its own is refused.
 
 ## Models and caches
 
 {table([*head, "test, in `tests/patching`"], models)}
 
 **Caches.** EasyCache, LazyCache and whatever leaves out whole calls: the target's own run and the source's each skip what they would
-alone. A call that the target's run left out is made up for by its nearest one in noise level
-(`{CACHES}::test_a_call_left_out_of_the_targets_run_moves_no_other`). When all of them from the start step on are left out, sampling stops
-with a message. A cache inside of a forward of its own (TeaCache, First Block Cache) takes a call on the source's latents for a step of the
-source's, so that it needs the target's own run.
+alone. For a call that the target's run left out, the last one before it goes on, as in the cache itself
+(`{CACHES}::test_a_call_left_out_of_the_targets_run_moves_no_other`). When there is none before it, sampling stops with a message. A node
+that remembers the model's calls would take one on the source's latents for a step of the source's, so that this method is refused beside
+it, and the target's own run works.
 
-What is refused would leave the picture as it was, without a word.
+What is refused would leave the picture as it was, or draw a wrong one, without a word.
 
 ## Not tried
 
-Packs that overwrite ComfyUI's own functions while they are imported; T2I adapters; AnimateDiff and other packs for video; models spread
-over several GPUs.
+Packs that overwrite ComfyUI's own functions while they are imported; T2I adapters; AnimateDiff and other packs for video; real
+cards (ComfyUI's MultiGPU work units were tried with the CPU under two names).
 A node that calls the model outside of a sampling run is told to take the model from before Patch Prompt Into Layers.
 """
 

@@ -37,8 +37,8 @@ def test_what_hidream_o1_keeps_of_a_prompt_is_the_prompts_own():
 
 
 class WithoutNegative(benchmark.Bench):
-    def prompt(self, which):
-        return [[None, {}]] if which > 1 else super().prompt(which)
+    def prompt(self, which, beside=True):
+        return [[None, {}]] if which > 1 else super().prompt(which, beside)
 
     def edit(self, layers, **options):
         return patch_prompt(self.model, models.written(self.model, ", ".join(layers)), self.prompt(1), **options)
