@@ -42,7 +42,7 @@ PROMPTS = [
      "works; refused where the texts do not tell the rows apart", "as U-Nets",
      "test_rows_of_a_call.py::test_rows_take_the_target_of_their_own_text"),
     ("Dual Model CFG Guider", "a second model for the negative prompt", "works where the patched model leads; else refused", "as U-Nets",
-     "test_nothing_put_in.py::"),
+     "test_nothing_put_in.py::test_patched_for_the_negative_prompt"),
     ("KSampler (Advanced) in two stages", "", "works", "works", f"{SAMPLERS}::test_two_stages_with_the_sources_own_prompt"),
 ]  # fmt: skip
 MODELS = [
