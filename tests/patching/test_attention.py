@@ -5,6 +5,8 @@ import torch
 from comfy.ldm.modules.attention import attention_pytorch
 from text_layers.patching.attention import Attention, mixed, share, with_rows, with_tokens
 
+pytestmark = pytest.mark.any_comfyui
+
 B, HEADS, D, PICTURE = 3, 4, 8, 6
 
 

@@ -13,6 +13,8 @@ from text_layers.patching.patch import METHODS
 
 from .small import CASES, again, small
 
+pytestmark = pytest.mark.any_comfyui
+
 
 def state():
     """Of all generators that a sampler may draw from without naming one."""

@@ -6,6 +6,8 @@ from text_layers.patching import models
 
 from .small import assert_same, small
 
+pytestmark = pytest.mark.any_comfyui
+
 LAYER = 2
 
 

@@ -13,6 +13,8 @@ from text_layers.benchmarks import families as benchmark
 from text_layers.benchmarks.attention_probe import recorded
 from text_layers.benchmarks.tiny_models import MODELS
 
+pytestmark = pytest.mark.any_comfyui
+
 # Class -> its module that makes rotations of places, and where a place moves with each token of the text's length.
 BEHIND = {
     "Lumina2": (lambda model: model.rope_embedder, (1, 0, 0)),

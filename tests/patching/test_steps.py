@@ -13,6 +13,8 @@ from text_layers.patching.patch import OWN_RUN, SAME_LATENTS
 
 from .by_hand import CASES, Run, bench
 
+pytestmark = pytest.mark.any_comfyui
+
 A, B, C, D = range(4)  # noise levels, the highest first
 
 

@@ -12,6 +12,8 @@ from text_layers.benchmarks import families as benchmark
 from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.patching.patch import OWN_RUN, SAME_LATENTS
 
+pytestmark = pytest.mark.any_comfyui
+
 STEPS = 3
 SIDES = 2  # of CFG
 
