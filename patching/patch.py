@@ -153,27 +153,31 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
 
 
 def _around_sampler(executor, guider, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False):
-    run = extra_args["model_options"]["transformer_options"][_RUN]
+    run = _run_in(extra_args["model_options"]["transformer_options"])
     run.begin(guider, sigmas, noise, latent_image=latent_image, denoise_mask=denoise_mask, seed=extra_args.get("seed"))
     return executor(guider, sigmas, extra_args, callback, noise, latent_image, denoise_mask, disable_pbar)
 
 
 def _around_evaluation(executor, x, timestep, model_options={}, seed=None):
-    model_options["transformer_options"][_RUN].evaluate(x, timestep)
+    _run_in(model_options.get("transformer_options", {})).evaluate(x, timestep)
     return executor(x, timestep, model_options, seed)
 
 
 def _around_call(executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options={}, **kwargs):
-    run = transformer_options.get(_RUN)
-    if run is None:
-        raise RuntimeError(
-            "This model has text layers patched, which works while ComfyUI samples; another node called the model directly. "
-            "Give that node the model from before Patch Prompt Into Layers."
-        )
+    run = _run_in(transformer_options)
     comfy.model_management.throw_exception_if_processing_interrupted()
     call = Call(executor, x, t, c_concat, c_crossattn, control, transformer_options, kwargs)
     with run.options(call) as options:
         return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+
+
+def _run_in(options):
+    if _RUN not in options:
+        raise RuntimeError(
+            "This model has text layers patched, which works while ComfyUI samples; another node called the model directly. "
+            "Give that node the model from before Patch Prompt Into Layers."
+        )
+    return options[_RUN]
 
 
 def _check_served(patcher):

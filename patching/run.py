@@ -4,6 +4,7 @@ CapturingRun   the target's own run: its text keys and values are kept
 SwappingRun    the source's run: the target's are put in
 """
 
+import threading
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -30,6 +31,7 @@ class _Run:
         self._expected, self._met = set(), set()  # patches that were at work, and those that had a prompt to work on
         self._rows = 0
         self._before = Counter()  # entry -> how many of its rows this evaluation has had
+        self._lock = threading.Lock()  # ComfyUI calls the model in a thread for each card
 
     def __deepcopy__(self, memo):
         return self
@@ -54,8 +56,9 @@ class _Run:
         """Says whose each of the call's rows is. Returns how many of each entry's rows came before in this evaluation."""
         sides, uuids = call.options["cond_or_uncond"], call.options["uuids"]
         call.rows = rows_of(self.entries, call.given, sides, uuids, len(call.x), self._rows, self._alike)
-        before = Counter(self._before)
-        self._before.update({entry: len(rows) for entry, rows in call.groups().items()})
+        with self._lock:
+            before = Counter(self._before)
+            self._before.update({entry: len(rows) for entry, rows in call.groups().items()})
         return before
 
     def _alike(self, a, b):

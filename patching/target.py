@@ -159,28 +159,27 @@ class TextOnce(SameLatents):
 
     def __init__(self, changes, given):
         super().__init__(changes, given)
-        self._kept, self._weights = {}, None  # (entry, number of rows) -> {layer: parts}
+        self._kept = {}  # (state of the weights, entry, number of rows) -> {layer: parts}
 
     def answer(self, family, call, names):
         weights = weights_state(call.model)
-        if weights != self._weights:
-            self._kept, self._weights = {}, weights
-        groups = {entry: rows for entry, rows in call.groups().items() if entry in self._given}
-        if any((entry, len(rows)) not in self._kept for entry, rows in groups.items()):
+        groups = {(weights, entry, len(rows)): rows for entry, rows in call.groups().items() if entry in self._given}
+        if any(key not in self._kept for key in groups):
             self._keep(super().answer(family, call, names), groups)
         answer = {}
-        for entry, rows in groups.items():
-            for name, parts in self._kept[entry, len(rows)].items():
+        for key, rows in groups.items():
+            for name, parts in self._kept[key].items():
                 if name in names:
                     answer.setdefault(name, []).append((rows, parts))
         return answer
 
     def _keep(self, answer, groups):
-        for entry, rows in groups.items():
-            kept = self._kept[entry, len(rows)] = {}
+        for key, rows in groups.items():
+            kept = {}
             for name, targets in answer.items():
                 given = {row: [part[place] for part in parts] for taken, parts in targets for place, row in enumerate(taken)}
                 kept[name] = tuple(map(torch.stack, zip(*(given[row] for row in rows), strict=True)))
+            self._kept[key] = kept
 
 
 def texts(call, given):
