@@ -48,7 +48,7 @@ class Steps:
         fits = self._fitting(level)
         if self._at is None:
             self._padding = self._zeros_left_out(level)
-            fits = [place for place in fits if place >= self._padding]
+            fits = [place for place in fits if place >= self._padding] or fits
             places = fits[:1] if self._padding in fits else fits
         elif len(fits) > 1:
             places = self._in_order(level, fits)
@@ -124,7 +124,7 @@ class Entry:
             if type(cond) not in (comfy.conds.CONDRegular, comfy.conds.CONDCrossAttn) or not torch.is_tensor(cond.cond):
                 continue
             value = given.get(name)
-            if not torch.is_tensor(value) or not _holds(value[row], cond.cond):
+            if not torch.is_tensor(value) or value.ndim == 0 or row >= len(value) or not _holds(value[row], cond.cond):
                 return False
             compared += 1
         return compared > 0
