@@ -116,6 +116,8 @@ class Server:
             for name, spec in {**declared.get("required", {}), **declared.get("optional", {})}.items():
                 typed = isinstance(spec[0], list) or spec[0] in ("INT", "FLOAT", "STRING", "COMBO", "BOOLEAN")
                 if typed and name not in without_widget:
+                    if not values and name in declared.get("optional", {}):
+                        continue  # newer than the workflow: the front end takes the node's default
                     inputs.setdefault(name, values.pop(0))
                     if name in ("seed", "noise_seed"):
                         values.pop(0)  # what happens to the seed after queueing

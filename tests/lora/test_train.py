@@ -94,7 +94,8 @@ def _in_order(file):
 
 @pytest.mark.parametrize("name", ["SDXL", "SD3"])
 def test_diffusers_pipelines_load_the_file(name):
-    """Both predictions with the LoRA: apart by as much as without it (see diffusers_models.pair), and it changes them."""
+    """Both predictions with the LoRA: apart by twice as much as without it (see diffusers_models.pair), and it changes them. Twice, because
+    a projection with a LoRA rounds two products, its own and the LoRA's, which the two sides add up in another order."""
     pair = next(pair for pair in PAIRS if pair.name == name)
     model, theirs = pair.build()
     with adapters(model, models.written(model, "0, 2"), RANK, ALPHA, seed=0) as added:
@@ -120,7 +121,8 @@ def test_diffusers_pipelines_load_the_file(name):
     assert not ours.equal(calls[0][1])
     with torch.no_grad():
         predicted = pair.call(theirs, c["x"], c["t"], c)
-    assert (predicted - ours).abs().max() <= pair.tolerance * ours.abs().max()
+    assert (predicted - ours).abs().max() <= 2 * pair.tolerance * ours.abs().max()
+    assert (calls[0][1] - ours).abs().max() > 1000 * pair.tolerance * ours.abs().max()
 
 
 @pytest.mark.parametrize("kind", ["SDXL", "SD3", "Flux", "PixArtAlpha", "QwenImage", "Lumina2", "AuraFlow"])
