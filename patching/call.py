@@ -8,6 +8,7 @@ equal     whether two such values are the same
 import torch
 
 from .comfy import beside_caches
+from .place import Unknown
 
 
 class Changed:
@@ -29,7 +30,8 @@ class Changed:
 
 
 class Call:
-    """executor: what goes on with the call; rows: its Entry for each row of the batch, None for a prompt that is no entry of the run."""
+    """executor: what goes on with the call; rows: its Entry for each row of the batch, None for a prompt that is no entry of the run;
+    in_order: whether an entry's rows are the sampler's pictures, one after another."""
 
     def __init__(self, executor, x, t, c_concat, c_crossattn, control, transformer_options, kwargs):
         self.executor, self.x, self.t, self.control = executor, x, t, control
@@ -37,7 +39,7 @@ class Call:
         self.model = executor.class_obj
         self.diffusion_model = self.model.diffusion_model
         self.given = {"c_concat": c_concat, "c_crossattn": c_crossattn, **kwargs}
-        self.rows = []
+        self.rows, self.in_order = [], True
 
     def groups(self):
         """{(kind, number) of an entry: its rows, in their order}."""
@@ -46,6 +48,15 @@ class Call:
             if entry is not None:
                 found.setdefault((entry.kind, entry.number), []).append(row)
         return found
+
+    def by_row(self, cond, rows):
+        """A target's cond for so many rows of its entry. Raises Unknown where it has a text for each picture, and rows are not pictures."""
+        if torch.is_tensor(cond.cond) and cond.cond.ndim > 1 and len(cond.cond) > 1 and not self.in_order:
+            raise Unknown(
+                f"Another node has made the batch of the model's call anew, and the target has {len(cond.cond)} texts for different "
+                "pictures, so that it cannot be known which text belongs to which row. Give the target one text, or remove that node."
+            )
+        return cond.process_cond(batch_size=rows, area=None)
 
     def beside(self, changes, options):
         """Calls the model once more, on some of the rows with another text. changes: {row: Changed} whose sizes are the same.
@@ -75,7 +86,7 @@ class Call:
         for changed, cond in zip(order, conds, strict=True):
             own = [place for place, other in enumerate(changes) if other is changed]
             places += own
-            processed.append(cond.process_cond(batch_size=len(own), area=None))
+            processed.append(self.by_row(cond, len(own)))
         value = processed[0].concat(processed[1:])
         back = sorted(range(len(places)), key=places.__getitem__)
         value = value if back == list(range(len(back))) else _of_rows(value, back, len(back))

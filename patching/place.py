@@ -160,7 +160,8 @@ def _is_same(a, b):
 
 
 def rows_of(entries, given, sides, uuids, rows, rows_of_run, alike):
-    """For each row of a call its Entry, or None for a prompt that is none of the run's (Perp-Neg brings one of its own).
+    """(for each row of a call its Entry, or None for a prompt that is none of the run's (Perp-Neg brings one of its own); whether each
+    entry has one row for each picture of the run, in their order).
 
     given: the model's arguments; sides, uuids: ComfyUI's `cond_or_uncond` and `uuids`, one for each chunk of rows; rows: of the call;
     rows_of_run: as many as the sampler's latents have; alike(entry, entry): whether it does not matter which of two it is.
@@ -183,9 +184,11 @@ def rows_of(entries, given, sides, uuids, rows, rows_of_run, alike):
         if not carried:
             lost.append(row)
         found.append(carried[0] if carried else said[0] if said else None)
+    if moved and in_order:  # then the order says nothing of the other rows either
+        return rows_of(entries, given, sides, uuids, rows, 0, alike)
     if lost and moved:
         raise Unknown(_UNKNOWN.format(rows, lost[0], "which none of the sampler's prompts has"))
-    return found
+    return found, not moved and chunk == rows_of_run
 
 
 _UNKNOWN = (

@@ -55,7 +55,7 @@ class _Run:
     def find_rows(self, call):
         """Says whose each of the call's rows is. Returns how many of each entry's rows came before in this evaluation."""
         sides, uuids = call.options["cond_or_uncond"], call.options["uuids"]
-        call.rows = rows_of(self.entries, call.given, sides, uuids, len(call.x), self._rows, self._alike)
+        call.rows, call.in_order = rows_of(self.entries, call.given, sides, uuids, len(call.x), self._rows, self._alike)
         with self._lock:
             before = Counter(self._before)
             self._before.update({entry: len(rows) for entry, rows in call.groups().items()})

@@ -187,8 +187,7 @@ def texts(call, given):
     found = []
     for entry, rows in call.groups().items():
         if entry in given:
-            cond = given[entry].get("c_crossattn")
-            found.append((rows, cond.process_cond(batch_size=len(rows), area=None).cond))
+            found.append((rows, call.by_row(given[entry].get("c_crossattn"), len(rows)).cond))
     return found
 
 

@@ -3,6 +3,7 @@ its own text's target. Judged by the same rows sent as ComfyUI sends them, or on
 
 import pytest
 import torch
+from text_layers.patching.patch import OWN_RUN
 
 from .small import CASES, again, assert_same, small
 
@@ -108,6 +109,31 @@ def test_rows_with_a_text_that_is_nobodys_are_refused(kind, method):
 
     with pytest.raises(RuntimeError, match=REFUSED):
         bench.draw(other_texts(bench.edit(method=method)))
+
+
+def joined(first, second):
+    """A conditioning with a text for each of two pictures, as batched prompts have it."""
+    (one, extra), (two, other) = first[0], second[0]
+    return [[torch.cat([one, two]), {k: torch.cat([v, other[k]]) if torch.is_tensor(v) else v for k, v in extra.items()}]]
+
+
+@pytest.mark.parametrize("send", [as_comfyui_sends_them, rows_one_by_one, rows_in_reverse])
+@pytest.mark.parametrize(("kind", "method"), CASES)
+def test_pictures_with_texts_of_their_own(kind, method, send):
+    """A run of the target sends them in the same order; elsewhere it cannot be told which picture a row is."""
+    bench = small(kind)
+    noise = torch.cat([bench.noise, bench.noise.flip(-1)])
+    source, negative = joined(bench.prompts[0], bench.prompts[2]), [[0.9 * text, extra] for text, extra in bench.prompts[2]]
+    edit = bench.edit(joined(bench.prompts[1], bench.prompts[3]), method=method)
+    if send is as_comfyui_sends_them or (kind == "sd3" and method == OWN_RUN):
+        wanted = torch.cat([
+            bench.draw(bench.edit(bench.prompts[target], method=method), bench.prompts[own], negative, noise[[n]])
+            for n, (own, target) in enumerate(((0, 1), (2, 3)))
+        ])  # fmt: skip
+        assert_same(bench.draw(sent(edit, send), source, negative, noise), wanted, bench.draw(None, source, negative, noise))
+    else:
+        with pytest.raises(RuntimeError, match="different pictures"):
+            bench.draw(sent(edit, send), source, negative, noise)
 
 
 def entry(bench, conditioning, half=None):
