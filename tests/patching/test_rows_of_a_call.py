@@ -91,6 +91,21 @@ def test_rows_take_the_target_of_their_own_text(kind, method, send, reference, p
     assert_same(bench.draw(edit, noise=noise), wanted, bench.draw(sent(bench.model, reference), noise=noise))
 
 
+@pytest.mark.parametrize("run", [0, 1], ids=["the target's run", "the source's run"])
+def test_one_of_the_two_runs_comes_row_by_row(run):
+    """ComfyUI splits a call where memory is short, which may be so in one run and not in the other."""
+    bench, calls = small("sd3"), []
+    noise = torch.cat([bench.noise, bench.noise.flip(-1)])
+
+    def send(x, call):
+        calls.append(1)  # of two steps each
+        return (rows_one_by_one if (len(calls) - 1) // 2 == run else as_comfyui_sends_them)(x, call)
+
+    found = bench.draw(sent(bench.edit(), send), noise=noise)
+    assert len(calls) == 4
+    assert_same(found, bench.draw(bench.edit(), noise=noise), bench.draw(noise=noise))
+
+
 @pytest.mark.parametrize(("kind", "method"), CASES[:3])
 def test_rows_with_a_text_that_is_nobodys_are_refused(kind, method):
     """Four tiles a call, with texts that another node has changed."""
