@@ -1,5 +1,7 @@
 """The mixture of two texts in one attention, against softmax attention written out in float64."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from comfy.ldm.modules.attention import attention_pytorch
@@ -122,6 +124,41 @@ def test_rows_have_targets_of_their_own(case):
         out = with_rows(source, targets)
         wanted = torch.stack([mixed(source, second, weights[1])[0], source()[1], mixed(source, first, weights[0])[2]])
         assert torch.allclose(out, wanted, atol=1e-12)
+
+
+def hiding(token, tokens, boolean):
+    """A mask of as many keys that hides one of them; in booleans it says what is seen."""
+    hidden = torch.zeros(B, 1, 1, tokens, dtype=torch.bool)
+    hidden[..., token] = True
+    return ~hidden if boolean else torch.zeros(hidden.shape, dtype=torch.float64).masked_fill(hidden, float("-inf"))
+
+
+@pytest.mark.parametrize("boolean", [True, False])
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize("masked", [("source", "target"), ("source",), ("target",)], ids="-".join)
+def test_what_a_mask_hides_is_as_if_it_were_not_there(masked, joint, boolean):
+    """Of either text; what the source's mask hides of its own text says nothing about the target's."""
+    source, rows = attention(joint=joint), [0, 2]
+    if "source" in masked:
+        source = replace(source, mask=hiding(4, source.k.shape[1], boolean))
+    seen = {"source": [n for n in range(5) if n != 4 or "source" not in masked]}
+    for tokens, w in ((5, 1), (5, torch.ones(HEADS)), (3, 1), (8, 1)):
+        k, v = (random(B, tokens, HEADS * D, seed=seed) for seed in (10, 11))
+        seen["target"] = [n for n in range(tokens) if n != 1 or "target" not in masked]
+        parts = (k, v, hiding(1, tokens, boolean)) if "target" in masked else (k, v)
+        out = with_rows(source, [(rows, tuple(part[rows] for part in parts), w)])
+        for row in range(B):
+            of, text = ("target", (k, v)) if row in rows else ("source", (source.k[:, :5], source.v[:, :5]))
+            both = (torch.cat([t[row, seen[of]], own[row, 5:]])[None] for t, own in zip(text, (source.k, source.v)))
+            assert torch.allclose(out[row], attention_pytorch(source.q[row][None], *both, HEADS)[0], atol=1e-12)
+
+
+def test_the_mask_of_a_text_is_what_the_picture_sees_of_it():
+    """And not what the text's own tokens see."""
+    source = attention()
+    mask = torch.zeros(B, 1, 5 + PICTURE, 5 + PICTURE, dtype=torch.float64)
+    mask[:, :, :5, 3], mask[:, :, 5:, 1] = float("-inf"), float("-inf")
+    assert torch.equal(replace(source, mask=mask).text_parts()[2], hiding(1, 5, False))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(name for name, on in case.items() if on) or "cross")
