@@ -90,6 +90,7 @@ def test_the_gradient_of_w_is_a_finite_difference(shape):
     for value in (0.0, 0.5, 1.0):
         w = torch.full(shape, value, dtype=torch.float64, requires_grad=True)
         assert torch.autograd.gradcheck(lambda w: mixed(source, target, w).sin().sum(), (w,))
+        assert torch.allclose(mixed(source, target, w), mixed(source, target, w.detach()), atol=1e-12)
 
 
 @pytest.mark.parametrize("apart", [True, False])
@@ -121,9 +122,44 @@ def test_rows_have_targets_of_their_own(case):
             ([2], tuple(part[2:] for part in first.text_parts()), weights[0]),
             ([0], tuple(part[:1] for part in second.text_parts()), weights[1]),
         ]
+        keys, values = source.k.clone(), source.v.clone()
         out = with_rows(source, targets)
+        assert torch.equal(source.k, keys) and torch.equal(source.v, values), "they are the model's"
         wanted = torch.stack([mixed(source, second, weights[1])[0], source()[1], mixed(source, first, weights[0])[2]])
         assert torch.allclose(out, wanted, atol=1e-12)
+
+
+def test_heads_beside_a_mask_of_each_head():
+    source = attention()
+    source = replace(source, mask=random(B, HEADS, 1, 5 + PICTURE, seed=5))
+    target, heads = target_of(source, 5), torch.tensor([1.0, 0.0, 0.25, 1.0])
+    wanted = torch.lerp(by_hand(source), by_hand(target), heads.double()[:, None, None])
+    assert torch.allclose(mixed(source, target, heads), flat(wanted), atol=1e-12)
+
+
+def test_several_heads_of_queries_share_one_of_keys():
+    """As if each had its own."""
+
+    def shared(q, k, v, heads, enable_gqa=False, **more):
+        k, v = (x.repeat_interleave(heads // x.shape[1], 1) if enable_gqa else x for x in (k, v))
+        return attention_pytorch(q, k, v, heads, **more)
+
+    source = attention(apart=True)
+    source = replace(source, function=shared, k=source.k[:, ::2], v=source.v[:, ::2], more={"skip_reshape": True, "enable_gqa": True})
+    target = source.with_text(random(B, HEADS // 2, 3, D, seed=10), random(B, HEADS // 2, 3, D, seed=11))
+    own = [replace(a, k=a.k.repeat_interleave(2, 1), v=a.v.repeat_interleave(2, 1)) for a in (source, target)]
+    heads = torch.tensor([1.0, 0.0, 0.25, 1.0])
+    wanted = torch.lerp(*map(by_hand, own), heads.double()[:, None, None])
+    assert torch.allclose(mixed(source, target, heads), flat(wanted), atol=1e-12)
+
+
+def test_masks_of_two_three_and_four_axes():
+    source, rows = attention(), [0, 2]
+    mask = hiding(4, 5 + PICTURE, False).expand(B, 1, 5 + PICTURE, -1)
+    parts = tuple(part[rows] for part in target_of(source, 5).text_parts())
+    for w in (1, 0.5):
+        two, three, four = (with_rows(replace(source, mask=m), [(rows, parts, w)]) for m in (mask[0, 0], mask[:, 0], mask))
+        assert torch.equal(two, four) and torch.equal(three, four)
 
 
 def hiding(token, tokens, boolean):
@@ -138,11 +174,11 @@ def hiding(token, tokens, boolean):
 @pytest.mark.parametrize("masked", [("source", "target"), ("source",), ("target",)], ids="-".join)
 def test_what_a_mask_hides_is_as_if_it_were_not_there(masked, joint, boolean):
     """Of either text; what the source's mask hides of its own text says nothing about the target's."""
-    source, rows = attention(joint=joint), [0, 2]
+    source = attention(joint=joint)
     if "source" in masked:
         source = replace(source, mask=hiding(4, source.k.shape[1], boolean))
     seen = {"source": [n for n in range(5) if n != 4 or "source" not in masked]}
-    for tokens, w in ((5, 1), (5, torch.ones(HEADS)), (3, 1), (8, 1)):
+    for tokens, w, rows in ((5, 1, [0, 2]), (5, 1, [1, 2]), (5, torch.ones(HEADS), [0, 2]), (3, 1, [0, 1]), (8, 1, [2])):
         k, v = (random(B, tokens, HEADS * D, seed=seed) for seed in (10, 11))
         seen["target"] = [n for n in range(tokens) if n != 1 or "target" not in masked]
         parts = (k, v, hiding(1, tokens, boolean)) if "target" in masked else (k, v)
