@@ -106,8 +106,9 @@ def test_one_of_the_two_runs_comes_row_by_row(run):
     assert_same(found, bench.draw(bench.edit(), noise=noise), bench.draw(noise=noise))
 
 
+@pytest.mark.parametrize("changed", [slice(None), slice(1)], ids=["all", "of one side"])
 @pytest.mark.parametrize(("kind", "method"), CASES[:3])
-def test_rows_with_a_text_that_is_nobodys_are_refused(kind, method):
+def test_rows_with_a_text_that_is_nobodys_are_refused(kind, method, changed):
     """Four tiles a call, with texts that another node has changed."""
     bench = small(kind)
 
@@ -116,8 +117,9 @@ def test_rows_with_a_text_that_is_nobodys_are_refused(kind, method):
         tiles = patched.model_options["model_function_wrapper"]
 
         def around(apply, args):
-            c = {**args["c"], "c_crossattn": 1.1 * args["c"]["c_crossattn"]}
-            return tiles(apply, {**args, "c": c})
+            text = args["c"]["c_crossattn"].clone()
+            text[changed] *= 1.1
+            return tiles(apply, {**args, "c": {**args["c"], "c_crossattn": text}})
 
         patched.set_model_unet_function_wrapper(around)
         return patched
@@ -209,6 +211,16 @@ def test_one_text_on_both_sides_goes_by_comfyuis_order(kind, method):
     source, edit = bench.prompts[0], bench.edit(negative=bench.prompts[3], method=method)
     wanted = bench.draw(edit, negative=nearly(source))
     assert_same(bench.draw(edit, negative=again(source)), wanted, bench.draw(negative=nearly(source)))
+
+
+@pytest.mark.parametrize(("kind", "method"), CASES)
+def test_a_target_of_the_negative_prompt(kind, method):
+    """Guidance of 0 draws the negative prompt alone: as the same two texts do where the prompt stands."""
+    bench = small(kind)
+    _, _, negative, target = bench.prompts
+    found = bench.draw(bench.edit(again(bench.prompts[0]), negative=target, method=method), cfg=0.0)
+    wanted = bench.draw(bench.edit(target, method=method), negative, cfg=1.0)
+    assert_same(found, wanted, bench.draw(positive=negative, cfg=1.0))
 
 
 @pytest.mark.parametrize(("kind", "method"), CASES)
