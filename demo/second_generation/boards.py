@@ -86,7 +86,7 @@ def slots(text):
     lines = (text or "").split("\n")
     if len(lines) > 2 or any(len(line) > SLOTS or set(line) - set(CHARACTERS) for line in lines):
         raise ValueError(
-            f'The demo models write one or two lines of up to {SLOTS} of the characters A-Z, a-z, 0-9, {" ".join(MARKS)} and spaces, '
+            f"The demo models write one or two lines of up to {SLOTS} of the characters A-Z, a-z, 0-9, {' '.join(MARKS)} and spaces, "
             f'not "{shown(text)}". Lines are parted by " / ".'
         )
     first = 0 if len(lines) == 1 else 1
