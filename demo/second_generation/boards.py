@@ -220,7 +220,7 @@ def _place(rng, freedom):
     turned = (corners - middle) @ np.array([(np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle))]) * rng.uniform(0.94, 1.0)
     moved = turned + middle + rng.uniform(-freedom.shift, freedom.shift, 2) + rng.uniform(-1, 1, (4, 2)) * freedom.sway * HEIGHT
     rows, values = [], []
-    for (x, y), (u, v) in zip(moved * _SCALE, corners * _SCALE):
+    for (x, y), (u, v) in zip(moved * _SCALE, corners * _SCALE, strict=True):
         rows += [(x, y, 1, 0, 0, 0, -u * x, -u * y), (0, 0, 0, x, y, 1, -v * x, -v * y)]
         values += [u, v]
     return tuple(np.linalg.solve(np.array(rows), np.array(values)))

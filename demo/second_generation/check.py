@@ -28,7 +28,7 @@ def pictures(name, model_file, codec_file, shown, seed):
     """[N, 128, 256, 3] uint8 by ComfyUI's KSampler."""
     from nodes import common_ksampler
 
-    from ...patching.comfy_sampling import batched
+    from ...patching.comfy import batched
     from . import comfy_model
 
     model, clip, vae = comfy_model.load(name, model_file, codec_file)
@@ -83,8 +83,10 @@ def main():
     drawn = through_codec(a.files[-1], shown, a.seed) if a.model == "codec" else pictures(a.model, *a.files, shown, a.seed)
     sheet(drawn[:24], a.out)
     readings = read(drawn)
-    right = [folded(board.text) == reading for board, reading in zip(shown, readings)]
-    a.out.with_suffix(".json").write_text(json.dumps([(board.prompt(), reading) for board, reading in zip(shown, readings)], indent=0))
+    right = [folded(board.text) == reading for board, reading in zip(shown, readings, strict=True)]
+    a.out.with_suffix(".json").write_text(
+        json.dumps([(board.prompt(), reading) for board, reading in zip(shown, readings, strict=True)], indent=0)
+    )
     print(f"exact {sum(right)} of {len(right)}")
 
 

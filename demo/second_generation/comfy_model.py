@@ -15,7 +15,7 @@ import comfy.supported_models_base
 import comfy.utils
 import torch
 
-from ...patching.comfy_sampling import refuse_small
+from ...patching.comfy import refuse_small
 from . import boards, codec, models, prompts
 
 

@@ -44,7 +44,7 @@ def draw_ahead(stage, count, out, free, seed, processes=1):
     sizes = [min(CHUNK, count - start) for start in starts]
     with ProcessPoolExecutor(processes) as pool:
         work = pool.map(chunk, repeat(stage), [start // CHUNK for start in starts], sizes, repeat(free), repeat(seed))
-        for start, size, (chosen, drawn) in zip(starts, sizes, work):
+        for start, size, (chosen, drawn) in zip(starts, sizes, work, strict=True):
             pictures[start : start + size] = drawn
             known += [dataclasses.asdict(board) for board in chosen]
             listed.write_text(json.dumps(known))

@@ -96,7 +96,7 @@ def train(name, paths, codec, out, steps, batch, lr, decay, text_weight, seed, s
         saved = torch.load(out / "checkpoint.pt", map_location=device, weights_only=True)
         model.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
-        for opt, state in zip(opts, saved["optimizers"]):
+        for opt, state in zip(opts, saved["optimizers"], strict=True):
             opt.load_state_dict(state)
         log = saved["log"]
         print(f"going on at step {log[-1]['step']}", flush=True)

@@ -49,7 +49,7 @@ def edges(x):
 def codec_loss(codec, x):
     z = codec.encode(x)
     back = codec.decode(z + LATENT_NOISE * torch.randn_like(z))
-    gradients = sum(nn.functional.l1_loss(a, b) for a, b in zip(edges(back), edges(x)))
+    gradients = sum(nn.functional.l1_loss(a, b) for a, b in zip(edges(back), edges(x), strict=True))
     size = 1e-4 * z.square().mean() + 1e-2 * z.mean((0, 2, 3)).square().mean()
     return nn.functional.l1_loss(back, x) + 0.5 * gradients + size
 
@@ -83,7 +83,7 @@ def train(pictures, out, steps, batch, size, lr, seed, save_every, minutes=math.
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         codec.load_state_dict(saved["codec"])
         average.load_state_dict(saved["average"])
-        for opt, state in zip(opts, saved["optimizers"]):
+        for opt, state in zip(opts, saved["optimizers"], strict=True):
             opt.load_state_dict(state)
         first, log = saved["step"], saved["log"]
         print(f"going on at step {first}", flush=True)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from text_layers.demo.second_generation import boards, check, codec, comfy_model, encode_ahead, models, prompts, texts, train, train_codec
-from text_layers.patching import families
+from text_layers.patching.models import layer_names
 
 pytestmark = pytest.mark.any_comfyui
 
@@ -31,7 +31,7 @@ def test_its_pictures_can_be_read():
     shown = [boards.random_board(rng, word, (kind,)) for kind in boards.KINDS for word in ("OPEN", "Coffee", "garden", "ROUTE 66")]
     readings = check.read(boards.draw(shown, rng))
     letters = [check.folded("".join(c for c in board.text if c.isalpha())) for board in shown]  # the engine's letters are A to Z
-    assert sum(a == b for a, b in zip(readings, letters)) >= 17, list(zip(letters, readings))
+    assert sum(a == b for a, b in zip(readings, letters, strict=True)) >= 17, list(zip(letters, readings, strict=True))
 
 
 @pytest.mark.parametrize("text", ("Wyg|j", "Open\nDaily", "0123456789", ""))
@@ -108,7 +108,7 @@ def test_comfyui_draws_what_the_training_samples(files, name, layers):
     # The schedules are the same to float32, and two of 255 levels are what twelve steps make of that.
     assert np.abs(by_comfyui.astype(int) - by_training).max() <= 2
     found, _clip, _vae = comfy_model.load(name, files / f"{name}.safetensors", files / "codec.safetensors")
-    assert len(families.layer_names(found)) == layers
+    assert len(layer_names(found)) == layers
 
 
 def test_training_goes_on_as_if_it_had_not_stopped(files, tmp_path):
