@@ -61,6 +61,11 @@ class _Run:
             self._before.update({entry: len(rows) for entry, rows in call.groups().items()})
         return before
 
+    def _meet(self, patch, groups):
+        """Notes whether a call has prompts that have a target: another guider may have kinds of its own."""
+        if any(patch.target.get(kind) is not None for kind, _ in groups):
+            self._met.add(patch)
+
     def _alike(self, a, b):
         """Whether two entries have the same target, so that it does not matter which of them a row is."""
         one_for_all = all(patch.target.get(a.kind) is None or len(patch.target[a.kind]) == 1 for patch in self.patches)
@@ -104,8 +109,8 @@ class CapturingRun(_Run):
             yield call.options
             return
         names, before = patch.text_layers.names, self.find_rows(call)
+        self._meet(patch, call.groups())
         if call.groups():
-            self._met.add(patch)
             self._asked[patch].update(names)
         with (
             uncompiled(call.options, call.diffusion_model),
@@ -173,7 +178,7 @@ class SwappingRun(_Run):
                 asked = self._targets[patch].has_target(call)
                 around.update((name, partial(self._swap, patch, name, partial(answer.get, name))) for name in answer)
             if asked:
-                self._met.add(patch)
+                self._meet(patch, call.groups())
                 self._asked[patch].update(names)
         if not around and not contexts:
             yield call.options

@@ -129,6 +129,35 @@ def test_a_fresh_patcher(kind, method, fresh):
     assert torch.equal(bench.draw(chained), bench.draw(bench.edit(bench.prompts[3], edit, layers="2", method=method))), "ours behind it"
 
 
+class PromptsOfOtherNames(comfy.samplers.CFGGuider):
+    """A guider whose prompts are neither positive nor negative: a target belongs to none of them."""
+
+    def set_conds(self, positive, negative):
+        self.inner_set_conds({"first": positive, "second": negative})
+
+    def predict_noise(self, x, timestep, model_options={}, seed=None):
+        sides = [self.conds["first"], self.conds["second"]]
+        first, second = comfy.samplers.calc_cond_batch(self.inner_model, sides, x, timestep, model_options)
+        return second + self.cfg * (first - second)
+
+
+def guided(bench, model, kind, sampler="euler"):
+    guider = kind(model)
+    guider.set_conds(bench.prompts[0], bench.prompts[2])
+    guider.set_cfg(4.0)
+    sampler = comfy.samplers.KSAMPLER(sampler) if callable(sampler) else comfy.samplers.sampler_object(sampler)
+    sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "simple", 2)
+    return guider.sample(bench.noise, torch.zeros_like(bench.noise), sampler, sigmas, disable_pbar=True, seed=3)
+
+
+@pytest.mark.parametrize(("kind", "method"), CASES)
+def test_a_guider_with_prompts_of_other_names(kind, method):
+    bench = small(kind)
+    assert guided(bench, bench.model, PromptsOfOtherNames).isfinite().all()
+    with pytest.raises(RuntimeError, match="has not had the target's text"):
+        guided(bench, bench.edit(method=method), PromptsOfOtherNames)
+
+
 def with_a_model_for_each_side(bench, model, negative_model):
     """ComfyUI's Dual Model CFG Guider."""
     from comfy_extras.nodes_custom_sampler import DualModelGuider
