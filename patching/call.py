@@ -42,10 +42,10 @@ class Call:
         self.rows, self.in_order = [], True
 
     def groups(self):
-        """{(kind, number) of an entry: its rows, in their order}."""
+        """{(kind, number) of an entry: its rows, in their order}, of the kinds that have a target: other guiders have more."""
         found = {}
         for row, entry in enumerate(self.rows):
-            if entry is not None:
+            if entry is not None and entry.kind in ("positive", "negative"):
                 found.setdefault((entry.kind, entry.number), []).append(row)
         return found
 
