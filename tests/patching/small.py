@@ -50,7 +50,8 @@ def small(kind):
     if kind in ("sdxl", "sd3"):
         fixture = oracle_fixture.load(kind, Path(__file__).parents[1] / "oracle" / kind)
         (embeddings, extra), negative = fixture.positive_B[0], fixture.negative
-        other = [[embeddings.flip(1), {"pooled_output": extra["pooled_output"].flip(1)}]]
+        # Of channels: the same tokens in another order are the same text to an attention.
+        other = [[embeddings.flip(-1), {"pooled_output": extra["pooled_output"].flip(1)}]]
         return Small(fixture.model, fixture.noise, [fixture.positive_A, fixture.positive_B, negative, other])
     tiny = replace(next(tiny for tiny in MODELS if tiny.kind == kind), latent=LATENTS[kind])
     return Small(tiny.build(), tiny.noise(), [only_text(tiny.conditioning(seed)) for seed in range(4)])
