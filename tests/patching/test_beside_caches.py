@@ -82,6 +82,20 @@ def test_easy_cache_skips_the_same_steps_as_alone(name, caplog):
         assert skipped(beside.edit(cached, beside.source, beside.everything(), method)) == expected
 
 
+def test_what_is_kept_for_a_run_is_kept_for_one_of_ours():
+    """A node whose wrapper stands in the model's options, as ours does, sees the target's run as one of its own."""
+    beside, runs = bench("flux"), []
+
+    def around(executor, *args, **kwargs):
+        runs.append(1)
+        return executor(*args, **kwargs)
+
+    model = beside.model.clone()
+    comfy.patcher_extension.add_wrapper(comfy.patcher_extension.WrappersMP.OUTER_SAMPLE, around, model.model_options, is_model_options=True)
+    beside.draw(beside.edit(model))
+    assert len(runs) == 2
+
+
 @pytest.mark.parametrize("where", ["DIFFUSION_MODEL", "APPLY_MODEL"])
 def test_a_target_of_which_nothing_was_seen_is_refused(where):
     beside = bench("flux")
