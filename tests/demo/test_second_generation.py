@@ -122,8 +122,8 @@ def test_training_goes_on_as_if_it_had_not_stopped(files, tmp_path):
 
 
 def test_the_codec_learns_and_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(train_codec, "HELD_OUT", 4)
-    pictures = boards.draw([board(str(n)) for n in range(8)], np.random.default_rng(8))
+    monkeypatch.setattr(train_codec, "HELD_OUT", 12)  # a sheet of three rows
+    pictures = boards.draw([board(str(n)) for n in range(16)], np.random.default_rng(8))
     settings = {"batch": 2, "size": 32, "lr": 3e-3, "seed": 0, "save_every": 60}
     train_codec.train(pictures, tmp_path, 2, **settings)
     train_codec.train(pictures, tmp_path, 12, **settings)
