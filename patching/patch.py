@@ -165,6 +165,11 @@ def _around_evaluation(executor, x, timestep, model_options={}, seed=None):
 
 def _around_call(executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options={}, **kwargs):
     run = _run_in(transformer_options)
+    if run.evaluation < 0 or "cond_or_uncond" not in transformer_options:
+        raise RuntimeError(
+            "The sampler or guider calls the model in its own way and not through ComfyUI's guider, so that it cannot be known at which "
+            "step it is and with which prompts. Take another sampler or guider, or give it the model from before Patch Prompt Into Layers."
+        )
     comfy.model_management.throw_exception_if_processing_interrupted()
     call = Call(executor, x, t, c_concat, c_crossattn, control, transformer_options, kwargs)
     with run.options(call) as options:

@@ -2,6 +2,7 @@
 that did not succeed. And what makes a patcher of its own of a patched MODEL's options keeps the patch."""
 
 import copy
+import itertools
 
 import comfy.model_patcher
 import comfy.samplers
@@ -156,6 +157,36 @@ def test_a_guider_with_prompts_of_other_names(kind, method):
     assert guided(bench, bench.model, PromptsOfOtherNames).isfinite().all()
     with pytest.raises(RuntimeError, match="has not had the target's text"):
         guided(bench, bench.edit(method=method), PromptsOfOtherNames)
+
+
+def batches_of_its_own(model, x, sigmas, extra_args=None, callback=None, disable=None):
+    """A sampler that leaves out the guider, and with it what ComfyUI tells of an evaluation."""
+    guider, options = model.inner_model, extra_args["model_options"]
+    for sigma, following in itertools.pairwise(sigmas):
+        sides = [guider.conds["positive"], guider.conds["negative"]]
+        positive, negative = comfy.samplers.calc_cond_batch(guider.inner_model, sides, x, sigma.repeat(len(x)), options)
+        denoised = negative + 4.0 * (positive - negative)
+        x = x + (x - denoised) / sigma * (following - sigma)
+    return x
+
+
+def calls_of_its_own(model, x, sigmas, extra_args=None, callback=None, disable=None):
+    """A sampler that asks the guider, and the model beside it."""
+    x = model(x, sigmas[0].repeat(len(x)), **extra_args)
+    guider, options = model.inner_model, extra_args["model_options"]["transformer_options"]
+    conds = guider.conds["positive"][0]["model_conds"]
+    given = {name: cond.process_cond(batch_size=len(x), area=None).cond for name, cond in conds.items()}
+    return guider.inner_model.apply_model(x, sigmas[1].repeat(len(x)), **given, transformer_options=options)
+
+
+@pytest.mark.parametrize("sampler", [batches_of_its_own, calls_of_its_own])
+@pytest.mark.parametrize("start", [0, 1])
+@pytest.mark.parametrize(("kind", "method"), CASES)
+def test_a_sampler_that_leaves_out_the_guider(kind, method, start, sampler):
+    bench = small(kind)
+    assert guided(bench, bench.model, comfy.samplers.CFGGuider, sampler).isfinite().all()
+    with pytest.raises(RuntimeError, match="in its own way"):
+        guided(bench, bench.edit(method=method, start=start), comfy.samplers.CFGGuider, sampler)
 
 
 def with_a_model_for_each_side(bench, model, negative_model):
