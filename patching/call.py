@@ -101,7 +101,10 @@ def _of_rows(value, where, rows):
 
 
 def _size(value):
-    return tuple(map(_size, value)) if isinstance(value, (list, tuple)) else getattr(value, "shape", None)
+    """Of a tensor its shape; what is none is the same for a whole call, and cannot be shared with another."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_size, value))
+    return value.shape if torch.is_tensor(value) else repr(value)
 
 
 def _same(a, b):

@@ -32,14 +32,18 @@ class Store:
         with self._lock:
             self._check(size + (self._size + size) * to_come)
             self._size += size
-            piece, used = torch.empty(size, dtype=torch.uint8), 0
+            device = next((part.device for parts in records.values() for part in parts), _CPU)
+            piece, used, places = torch.empty(size, dtype=torch.uint8, device=device), 0, {}
             for key, parts in records.items():
-                copies = []
+                places[key] = []
                 for part in parts:
-                    room = piece[used : used + part.numel() * part.element_size()]
-                    copies.append(room.view(part.dtype).view(part.shape).copy_(part.detach()))
+                    _at(piece, used, part).copy_(part.detach())
+                    places[key].append(used)
                     used += _room(part)
-                self._kept.setdefault(key[:-1], []).append((key[-1], tuple(copies)))
+            piece = piece.to(_CPU)  # from a card in one go
+            for key, parts in records.items():
+                copies = tuple(_at(piece, place, part) for place, part in zip(places[key], parts, strict=True))
+                self._kept.setdefault(key[:-1], []).append((key[-1], copies))
 
     def _check(self, needed):
         free = comfy.model_management.get_free_memory(_CPU)
@@ -51,6 +55,11 @@ class Store:
         if not self._said and needed:
             self._said = True
             logging.info("The target's own run keeps %s of text keys and values in memory.", _gigabytes(needed))
+
+
+def _at(piece, place, like):
+    """The part of a piece of memory that begins at this byte, as a tensor like another."""
+    return piece[place : place + like.numel() * like.element_size()].view(like.dtype).view(like.shape)
 
 
 def _room(tensor):
