@@ -13,6 +13,8 @@ from text_layers.patching import models
 
 from ..patching.diffusers_models import PAIRS
 
+pytestmark = pytest.mark.any_comfyui
+
 TINY = {tiny.kind: tiny for tiny in MODELS}
 
 

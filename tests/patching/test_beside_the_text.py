@@ -13,6 +13,8 @@ from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.patching import models
 from text_layers.patching.patch import METHODS, patch_prompt
 
+pytestmark = pytest.mark.any_comfyui
+
 TINY = {tiny.kind: tiny for tiny in reversed(MODELS) if tiny.exists}
 ONE = ("Flux", "Flux2", "FluxInpaint", "Omnigen2", "QwenImage", "HiDream", "Chroma", "SDXL")
 

@@ -11,6 +11,8 @@ import torch
 from text_layers.benchmarks import families as benchmark
 from text_layers.benchmarks.tiny_models import MODELS
 
+pytestmark = pytest.mark.any_comfyui
+
 STEPS = 4
 # Keys and values of the text alone, by capture and by injection, and one whose text changes with the picture.
 KINDS = ("CosmosT2IPredict2", "HunyuanDiT", "Anima", "KOALA_700M", "Flux")

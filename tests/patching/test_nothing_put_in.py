@@ -103,21 +103,13 @@ def a_fresh_patcher_of_the_same_options(model):
     return fresh
 
 
-def a_fresh_patcher_of_copied_options(model):
-    fresh = comfy.model_patcher.ModelPatcher(model.model, model.load_device, model.offload_device)
-    fresh.model_options = {**model.model_options, "transformer_options": model.model_options["transformer_options"].copy()}
-    return fresh
-
-
 def a_fresh_patcher_of_deeply_copied_options(model):
     fresh = comfy.model_patcher.ModelPatcher(model.model, model.load_device, model.offload_device)
     fresh.model_options = copy.deepcopy(model.model_options)
     return fresh
 
 
-@pytest.mark.parametrize(
-    "fresh", [a_fresh_patcher_of_the_same_options, a_fresh_patcher_of_copied_options, a_fresh_patcher_of_deeply_copied_options]
-)
+@pytest.mark.parametrize("fresh", [a_fresh_patcher_of_the_same_options, a_fresh_patcher_of_deeply_copied_options])
 @pytest.mark.parametrize(("kind", "method"), CASES)
 def test_a_fresh_patcher(kind, method, fresh):
     bench = small(kind)

@@ -8,6 +8,8 @@ from text_layers.benchmarks import families as benchmark
 from text_layers.benchmarks.tiny_models import MODELS, TinyModel
 from text_layers.benchmarks.tiny_models.unet import TINY_SD15
 
+pytestmark = pytest.mark.any_comfyui
+
 
 def hole(random, number):
     return {"concat_latent_image": random(1, 4, 8, 12), "concat_mask": (random(1, 1, 64, 96) > 0).float()}
