@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from text_layers.demo.second_generation import boards, check, codec, comfy_model, encode_ahead, models, prompts, texts, train, train_codec
+from text_layers.demo.second_generation import (
+    boards,
+    check,
+    codec,
+    comfy_model,
+    draw_ahead,
+    encode_ahead,
+    models,
+    prompts,
+    texts,
+    train,
+    train_codec,
+)
 from text_layers.patching.models import layer_names
 
 pytestmark = pytest.mark.any_comfyui
@@ -28,10 +40,10 @@ def test_what_the_prompt_leaves_open_is_the_seeds():
 def test_its_pictures_can_be_read():
     """Of every kind, on every material: what is learned from them is no puzzle."""
     rng = np.random.default_rng(3)
-    shown = [boards.random_board(rng, word, (kind,)) for kind in boards.KINDS for word in ("OPEN", "Coffee", "garden", "ROUTE 66")]
+    shown = [boards.random_board(rng, word, (kind,)) for kind in boards.KINDS for word in ("Coffee", "ROUTE 66")]
     readings = check.read(boards.draw(shown, rng))
     letters = [check.folded("".join(c for c in board.text if c.isalpha())) for board in shown]  # the engine's letters are A to Z
-    assert sum(a == b for a, b in zip(readings, letters, strict=True)) >= 17, list(zip(letters, readings, strict=True))
+    assert sum(a == b for a, b in zip(readings, letters, strict=True)) >= 8, list(zip(letters, readings, strict=True))
 
 
 @pytest.mark.parametrize("text", ("Wyg|j", "Open\nDaily", "0123456789", ""))
@@ -42,6 +54,20 @@ def test_the_cells_of_a_text_hold_all_of_its_ink(text):
     cells = boards.text_cells(text)
     assert not (changed & ~cells).any()
     assert changed.any() == (text != "")
+
+
+def test_drawing_ahead_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(draw_ahead, "CHUNK", 2)
+    file = tmp_path / "pictures.npy"
+    draw_ahead.draw_ahead("all", 3, file, free=True, seed=1)
+    shown, drawn = draw_ahead.load(file)
+    once = np.array(drawn)
+    file.with_suffix(".json").write_text(json.dumps([vars(board) for board in shown[:2]]))
+    np.lib.format.open_memmap(file, "r+")[2] = 0
+    draw_ahead.draw_ahead("all", 3, file, free=True, seed=1)
+    again, drawn = draw_ahead.load(file)
+    assert again == shown
+    assert np.array_equal(drawn, once)
 
 
 def test_held_out_words_are_never_drawn():
