@@ -104,10 +104,13 @@ def foreign_state(options, diffusion_model, object_patches=()):
     from block to block (Z-Image), a cache of steps (TeaCache). Functions that hold nothing but numbers, tensors and modules remember
     nothing.
     """
+    for name, own in vars(diffusion_model).items():
+        if inspect.isroutine(own) and callable(getattr(type(diffusion_model), name, None)):
+            return f"the {name} of the model"
     for path, module in diffusion_model.named_modules():
-        for name, own in vars(module).items():
-            if inspect.isroutine(own) and callable(getattr(type(module), name, None)) and (module is diffusion_model or _remembers(own)):
-                return f"the {name} of {path or 'the model'}"
+        own = vars(module).get("forward")
+        if inspect.isroutine(own) and _remembers(own):
+            return f"the forward of {path}"
     for name, own in dict(object_patches).items():
         if name.startswith("diffusion_model.") and inspect.isroutine(own) and _remembers(own):
             return name
@@ -203,7 +206,7 @@ def uncompiled(options, diffusion_model):
     patched one as well, and the other way round. Where it does ask, it would compile anew for every call. torch before 2.6 cannot.
     """
     compiled = "torch.compile" in options.get("wrappers", {}).get(_KINDS.APPLY_MODEL, {})
-    compiled = compiled or any(hasattr(module, "_orig_mod") for module in diffusion_model.modules())
+    compiled = compiled or any("_orig_mod" in module._modules for module in diffusion_model.modules())
     if not compiled or not hasattr(torch.compiler, "set_stance"):
         yield
         return
