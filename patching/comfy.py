@@ -96,18 +96,19 @@ def beside_caches(options):
     return {**options, "wrappers": {**wrappers, _KINDS.DIFFUSION_MODEL: others}}
 
 
-def foreign_state(options, diffusion_model, object_patches=()):
-    """What another node has put into a call of the model that may remember it, in words; None where there is nothing. object_patches: those
-    of a model that is not loaded yet.
+def foreign_state(options, modules, object_patches=()):
+    """What another node has put into a call of the model that may remember it, in words; None where there is nothing. modules: of the
+    diffusion model and itself, [(path, module)], itself first; object_patches: those of a model that is not loaded yet.
 
     A call beside the sampler's own would be remembered like one of its own: a cache of keys (Flux KV Cache), a ControlNet that goes on
     from block to block (Z-Image), a cache of steps (TeaCache). Functions that hold nothing but numbers, tensors and modules remember
     nothing.
     """
+    _, diffusion_model = modules[0]
     for name, own in vars(diffusion_model).items():
         if inspect.isroutine(own) and callable(getattr(type(diffusion_model), name, None)):
             return f"the {name} of the model"
-    for path, module in diffusion_model.named_modules():
+    for path, module in modules:
         own = vars(module).get("forward")
         if inspect.isroutine(own) and _remembers(own):
             return f"the forward of {path}"
@@ -199,14 +200,15 @@ class _Eager:
 
 
 @contextmanager
-def uncompiled(options, diffusion_model):
-    """Compiled models and blocks run as they are written; where nothing is compiled, nothing is done.
+def uncompiled(options, modules):
+    """Compiled models and blocks run as they are written; where nothing is compiled, nothing is done. modules: [(path, module)] of the
+    diffusion model.
 
     ComfyUI's TorchCompileModel lets no graph ask whether transformer_options have changed: one of the unpatched model would serve the
     patched one as well, and the other way round. Where it does ask, it would compile anew for every call. torch before 2.6 cannot.
     """
     compiled = "torch.compile" in options.get("wrappers", {}).get(_KINDS.APPLY_MODEL, {})
-    compiled = compiled or any("_orig_mod" in module._modules for module in diffusion_model.modules())
+    compiled = compiled or any("_orig_mod" in module._modules for _, module in modules)
     if not compiled or not hasattr(torch.compiler, "set_stance"):
         yield
         return

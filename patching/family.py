@@ -100,16 +100,20 @@ class Family:
 
     def modules(self, diffusion_model, patterns):
         """Module path -> module of all that fit a pattern, in the patterns' order and in that of their numbers."""
+        return {name: self.own(module) for _, name, module in self.found(diffusion_model, patterns)}
+
+    def found(self, diffusion_model, patterns):
+        """[(names from the model down to it, module path, module as it stands there)] of the same."""
         # torch.compile puts a module of its own around a model or a block, with the same name as the one inside once this is left out.
-        known = {name.replace("_orig_mod.", ""): module for name, module in diffusion_model.named_modules()}
+        known = {name.replace("_orig_mod.", ""): (name, module) for name, module in diffusion_model.named_modules()}
         found = {}
         for pattern in patterns:
             number = re.compile(re.escape(pattern).replace(r"\*", r"(\d+)"))
             fits = [(tuple(map(int, m.groups())), name) for name in known if (m := number.fullmatch(name))]
-            found.update({name: self._own(known[name]) for _, name in sorted(fits)})
-        return found
+            found.update((name, known[name]) for _, name in sorted(fits))
+        return [(tuple(place.split(".")), name, module) for name, (place, module) in found.items()]
 
-    def _own(self, module):
+    def own(self, module):
         """The model's module inside of one that another node has put there (Layer Diffusion), which stays while the model is loaded."""
         if not self.known_by or hasattr(module, self.known_by):
             return module

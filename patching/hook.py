@@ -3,7 +3,7 @@
 attentions   a layer's attention on text, joint or cross, goes through a function
 contexts     the text of a U-Net's layer goes through a function before it is projected
 projected    keys and values that such a layer makes of a text
-modules_of   the modules of all text layers
+Modules      the modules of all text layers, and those whose argument tells where the text is
 
 Both give the options for one call of the model, and belong to it and to its thread; nothing stays on the model.
 """
@@ -22,13 +22,13 @@ _ATTN2 = re.compile(r"(input|middle|output)_blocks?\.(?:(\d+)\.)?\d+\.transforme
 
 
 @contextmanager
-def attentions(family, diffusion_model, options, around):
-    """Options in which the first attention of each named layer is around[name](attention): an Attention -> its output.
+def attentions(modules, diffusion_model, options, around):
+    """Options in which the first attention of each named layer is around[name](attention): an Attention -> its output. modules: Modules.
 
     ComfyUI's attention function looks for an override in the options; what other nodes have put there is called by ours. The forward of
     the layers' modules says which layer is at work. Raises RuntimeError where the model has a layer no longer.
     """
-    counted = [family.counted] if isinstance(family.counted, str) else family.counted
+    family, layers, counted = modules.family, modules.layers(diffusion_model, around), modules.counted(diffusion_model)
     now = _Now(len(counted))
     inner = options.get("optimized_attention_override")
 
@@ -44,13 +44,12 @@ def attentions(family, diffusion_model, options, around):
 
     options = {**options, "optimized_attention_override": override}
     bare = {"optimized_attention_override": partial(override, inner=None)}
-    modules = modules_of(family, diffusion_model, around)
     with ExitStack() as stack:
         for name in around:
             given = None if family.passes_options else options
-            stack.enter_context(_lent(modules[name], _noting(now, name, modules[name], given, bare)))
-        for kind, (pattern, argument) in enumerate(c.split(":") for c in counted):
-            for module in family.modules(diffusion_model, [pattern]).values():
+            stack.enter_context(_lent(layers[name], _noting(now, name, layers[name], given, bare)))
+        for kind, (argument, found) in enumerate(counted):
+            for module in found:
                 stack.enter_context(_lent(module, _counting(now, kind, module, argument)))
         yield options
 
@@ -95,15 +94,50 @@ def projected(attention, for_keys, for_values):
     return attention.to_k(for_keys), attention.to_v(for_keys if for_values is None else for_values)
 
 
-def modules_of(family, diffusion_model, names):
-    """Modules of all text layers, in execution order. Raises RuntimeError where a named one is not there."""
-    modules = family.modules(diffusion_model, family.layers)
-    if missing := [name for name in names if name not in modules]:
-        raise RuntimeError(
-            f"The model has no text layer {missing[0]} while it is called: another node has put blocks of its own in the place of the "
-            "model's (First Block Cache does). Remove it."
-        )
-    return modules
+class Modules:
+    """Modules of models of one family, for one sampling run: a model is walked once, and again when another module has taken the place of
+    one that was found."""
+
+    def __init__(self, family):
+        self.family = family
+        self._found = {}  # model, patterns -> [(path, name, module)]
+        self._all = {}  # model -> [(path, module)]
+
+    def layers(self, diffusion_model, names):
+        """{name: module} of all text layers, in execution order. Raises RuntimeError where one of `names` is not there."""
+        modules = self._fitting(diffusion_model, self.family.layers)
+        if missing := [name for name in names if name not in modules]:
+            raise RuntimeError(
+                f"The model has no text layer {missing[0]} while it is called: another node has put blocks of its own in the place of the "
+                "model's (First Block Cache does). Remove it."
+            )
+        return modules
+
+    def counted(self, diffusion_model):
+        """[(argument, modules)] of what the family counts."""
+        counted = self.family.counted
+        places = (place.split(":") for place in ([counted] if isinstance(counted, str) else counted))
+        return [(argument, self._fitting(diffusion_model, (pattern,)).values()) for pattern, argument in places]
+
+    def all(self, diffusion_model):
+        """[(path, module)] as the run found them."""
+        if diffusion_model not in self._all:
+            self._all[diffusion_model] = list(diffusion_model.named_modules())
+        return self._all[diffusion_model]
+
+    def _fitting(self, diffusion_model, patterns):
+        found = self._found.get((diffusion_model, patterns), ())
+        if not found or any(_at(diffusion_model, path) is not module for path, _, module in found):
+            found = self._found[diffusion_model, patterns] = self.family.found(diffusion_model, patterns)
+        return {name: self.family.own(module) for _, name, module in found}
+
+
+def _at(module, path):
+    for part in path:
+        module = module._modules.get(part)
+        if module is None:
+            return None
+    return module
 
 
 def _place(name):

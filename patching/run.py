@@ -25,6 +25,7 @@ class _Run:
 
     def __init__(self, patches):
         self.patches = patches
+        self.modules = hook.Modules(patches[0].family) if patches else None
         self.steps, self.evaluation, self.level, self.entries = None, -1, None, []
         self.counts, self.given = {}, {}
         self._asked, self._done = ({patch: set() for patch in patches} for _ in range(2))  # layers that should be, and were, reached
@@ -113,8 +114,8 @@ class CapturingRun(_Run):
         if call.groups():
             self._asked[patch].update(names)
         with (
-            uncompiled(call.options, call.diffusion_model),
-            self._own_run.keeping(patch.family, call, names, self.evaluation, before, self.steps.to_come) as options,
+            uncompiled(call.options, self.modules.all(call.diffusion_model)),
+            self._own_run.keeping(self.modules, call, names, self.evaluation, before, self.steps.to_come) as options,
         ):
             yield options
         self._done[patch].update(self._own_run.layers)
@@ -174,7 +175,7 @@ class SwappingRun(_Run):
                 for name in names if groups else ():
                     around[name] = partial(self._swap, patch, name, partial(own_run.targets, groups, name, self.evaluation, before))
             else:
-                answer = self._targets[patch].answer(patch.family, call, names)
+                answer = self._targets[patch].answer(self.modules, call, names)
                 asked = self._targets[patch].has_target(call)
                 around.update((name, partial(self._swap, patch, name, partial(answer.get, name))) for name in answer)
             if asked:
@@ -185,13 +186,13 @@ class SwappingRun(_Run):
             return
         options = call.options
         with ExitStack() as stack:
-            stack.enter_context(uncompiled(options, call.diffusion_model))
+            stack.enter_context(uncompiled(options, self.modules.all(call.diffusion_model)))
             if contexts:
                 options, beside = hook.contexts(options, contexts, mixtures)
-                modules = hook.modules_of(at_work[0].family, call.diffusion_model, mixtures)
-                around.update((name, partial(_mix, modules[name], beside, name, w)) for name, w in mixtures.items())
+                layers = self.modules.layers(call.diffusion_model, mixtures)
+                around.update((name, partial(_mix, layers[name], beside, name, w)) for name, w in mixtures.items())
             if around:
-                options = stack.enter_context(hook.attentions(at_work[0].family, call.diffusion_model, options, around))
+                options = stack.enter_context(hook.attentions(self.modules, call.diffusion_model, options, around))
             yield options
 
     def _swap(self, patch, name, targets, attention):

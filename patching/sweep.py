@@ -71,21 +71,21 @@ def swap_rows(model, rows: Sequence[Swap | None]):
             raise ValueError(f"The model has no text layer {next(iter(set(row.names) - known))}.")
         if isinstance(row.target, int) and (not 0 <= row.target < len(rows) or rows[row.target] is not None):
             raise ValueError(f"Row {row.target} cannot give its keys and values: it is not in the batch, or it takes others itself.")
-    called = Counter()
+    called, modules = Counter(), hook.Modules(family)
 
     def around_call(executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options={}, **kwargs):
         comfy.model_management.throw_exception_if_processing_interrupted()
         chunks = _chunks(transformer_options, x, len(rows))
         diffusion_model = executor.class_obj.diffusion_model
         with ExitStack() as stack:
-            stack.enter_context(uncompiled(transformer_options, diffusion_model))
+            stack.enter_context(uncompiled(transformer_options, modules.all(diffusion_model)))
             options = transformer_options
             if family.injects:
-                options, around = _from_embeddings(family, diffusion_model, rows, options, chunks)
+                options, around = _from_embeddings(modules, diffusion_model, rows, options, chunks)
             else:
                 around = _from_rows(rows, chunks, called)
             if around:
-                options = stack.enter_context(hook.attentions(family, diffusion_model, options, around))
+                options = stack.enter_context(hook.attentions(modules, diffusion_model, options, around))
             return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
 
     swapping = model.clone()
@@ -95,7 +95,7 @@ def swap_rows(model, rows: Sequence[Swap | None]):
 
 def record_targets(model, names):
     """(a clone of MODEL, TargetRuns): what the clone draws is kept for the named layers. For families that do not inject."""
-    family, runs, called = models.family_of(model), TargetRuns(), Counter()
+    modules, runs, called = hook.Modules(models.family_of(model)), TargetRuns(), Counter()
 
     def around_call(executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options={}, **kwargs):
         comfy.model_management.throw_exception_if_processing_interrupted()
@@ -110,8 +110,8 @@ def record_targets(model, names):
 
         diffusion_model = executor.class_obj.diffusion_model
         with (
-            uncompiled(transformer_options, diffusion_model),
-            gathered(family, diffusion_model, transformer_options, names, keep) as options,
+            uncompiled(transformer_options, modules.all(diffusion_model)),
+            gathered(modules, diffusion_model, transformer_options, names, keep) as options,
         ):
             drawn = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
         runs.add(records)
@@ -158,7 +158,7 @@ def _take(given, kept, attention):
     return with_rows(attention, [*targets, *kept])
 
 
-def _from_embeddings(family, diffusion_model, rows, options, chunks):
+def _from_embeddings(modules, diffusion_model, rows, options, chunks):
     """(options, {layer: what stands in its attention}) of a U-Net; only the positive side takes."""
     targets, weights = {}, {}
     for side, first in chunks:
@@ -171,10 +171,10 @@ def _from_embeddings(family, diffusion_model, rows, options, chunks):
     mixtures = [name for name, own in weights.items() if any(torch.is_tensor(w) or w != 1 for _, w in own)]
     texts = {name: lambda context, own=own: with_texts(context, own) for name, own in targets.items()}
     options, beside = hook.contexts(options, texts, mixtures)
-    modules = hook.modules_of(family, diffusion_model, mixtures)
+    layers = modules.layers(diffusion_model, mixtures)
 
     def mix(name, attention):
-        k, v = hook.projected(modules[name], *beside.pop(name))
+        k, v = hook.projected(layers[name], *beside.pop(name))
         return with_rows(attention, [(taken, (k[taken], v[taken]), w) for taken, w in weights[name]])
 
     return options, {name: partial(mix, name) for name in mixtures}

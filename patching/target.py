@@ -23,10 +23,10 @@ class _Deepest(Exception):
 
 
 @contextmanager
-def gathered(family, diffusion_model, options, names, keep, stop=False):
+def gathered(modules, diffusion_model, options, names, keep, stop=False):
     """Options for a call of the model in which keep(name, parts) gets each named layer's text keys and values. They are parts of what the
-    model works with: who keeps them copies them. stop: leave the call behind the deepest of the layers."""
-    deepest = [name for name in hook.modules_of(family, diffusion_model, names) if name in names][-1]
+    model works with: who keeps them copies them. modules: hook.Modules; stop: leave the call behind the deepest of the layers."""
+    deepest = [name for name in modules.layers(diffusion_model, names) if name in names][-1]
 
     def told(name):
         def around(attention):
@@ -37,7 +37,7 @@ def gathered(family, diffusion_model, options, names, keep, stop=False):
 
         return around
 
-    with suppress(_Deepest), hook.attentions(family, diffusion_model, options, {name: told(name) for name in names}) as inside:
+    with suppress(_Deepest), hook.attentions(modules, diffusion_model, options, {name: told(name) for name in names}) as inside:
         yield inside
 
 
@@ -52,7 +52,7 @@ class OwnRun:
         self._store = Store()
 
     @contextmanager
-    def keeping(self, family, call, names, evaluation, counts, to_come):
+    def keeping(self, modules, call, names, evaluation, counts, to_come):
         """Options for a call of the target's run. evaluation: its number; counts: {entry: how many of its rows came before in this
         evaluation}; to_come: how many steps follow."""
         groups, records = call.groups(), {}
@@ -62,7 +62,7 @@ class OwnRun:
             for entry, rows in groups.items():
                 records[(*entry, evaluation, name, counts[entry])] = tuple(part[rows] for part in parts)
 
-        with gathered(family, call.diffusion_model, call.options, names, keep) as options:
+        with gathered(modules, call.diffusion_model, call.options, names, keep) as options:
             yield options
         self._kept.add(evaluation)
         self._store.add(records, to_come / len(self._kept))
@@ -121,13 +121,13 @@ class SameLatents:
         """Whether any row of a call takes other text."""
         return not self._given.isdisjoint(call.groups())
 
-    def answer(self, family, call, names):
+    def answer(self, modules, call, names):
         """Raises RuntimeError where another node would take the additional call for one of the sampler's."""
-        if state := foreign_state(call.options, call.diffusion_model):
+        if state := foreign_state(call.options, modules.all(call.diffusion_model)):
+            way_out = "Take the own run of the target, or remove" if modules.family.evolves else "Remove"
             raise RuntimeError(
                 f"Another node may remember the calls of the model ({state}), and the target's text needs one beside the sampler's own, "
-                f"after which that node would go on wrongly. {'Take the own run of the target, or remove' if family.evolves else 'Remove'} "
-                "the other node."
+                f"after which that node would go on wrongly. {way_out} the other node."
             )
         entries = {row: entry for entry, rows in call.groups().items() for row in rows if entry in self._changes}
         arguments = sorted({name for entry in entries.values() for name in self._changes[entry].conds})
@@ -137,10 +137,10 @@ class SameLatents:
         answer = {}
         for where in by_sizes.values():  # texts of different length cannot share a call
             if any(entries[row] in self._given for row in where):
-                self._evaluate(family, call, names, {row: entries[row] for row in where}, answer)
+                self._evaluate(modules, call, names, {row: entries[row] for row in where}, answer)
         return answer
 
-    def _evaluate(self, family, call, names, entries, answer):
+    def _evaluate(self, modules, call, names, entries, answer):
         wanted = [place for place, entry in enumerate(entries.values()) if entry in self._given]
         rows = [list(entries)[place] for place in wanted]
 
@@ -149,7 +149,7 @@ class SameLatents:
 
         with (
             random_state(call.x.device),
-            gathered(family, call.diffusion_model, call.options, names, keep, stop=True) as options,
+            gathered(modules, call.diffusion_model, call.options, names, keep, stop=True) as options,
         ):
             call.beside({row: self._changes[entry] for row, entry in entries.items()}, options)
 
@@ -161,11 +161,11 @@ class TextOnce(SameLatents):
         super().__init__(changes, given)
         self._kept = {}  # (state of the weights, entry, number of rows) -> {layer: parts}
 
-    def answer(self, family, call, names):
+    def answer(self, modules, call, names):
         weights = weights_state(call.model)
         groups = {(weights, entry, len(rows)): rows for entry, rows in call.groups().items() if entry in self._given}
         if any(key not in self._kept for key in groups):
-            self._keep(super().answer(family, call, names), groups)
+            self._keep(super().answer(modules, call, names), groups)
         answer = {}
         for key, rows in groups.items():
             for name, parts in self._kept[key].items():
