@@ -137,7 +137,10 @@ def with_tokens(attention, parts, w):
     w = w.to(own[0].device)
     axes = [1] * (own[0].ndim - 1 - attention.axis)
     by_token = w.reshape(-1, *axes)
-    k, v = (torch.where(by_token == 1, new.to(old), torch.lerp(old, new.to(old), by_token.to(old.dtype))) for old, new in zip(own, parts))
+    k, v = (
+        torch.where(by_token == 1, new.to(old), torch.lerp(old, new.to(old), by_token.to(old.dtype)))
+        for old, new in zip(own, parts[:2], strict=True)
+    )
     return (k, v, *parts[2:])
 
 

@@ -37,7 +37,7 @@ def attentions(modules, diffusion_model, options, around):
         name, now.layer = now.layer, None
         if name is None or None in now.counted:  # a call without text has nothing to swap
             return attend(q, k, v, heads, *rest, **more)
-        more.update(zip(_POSITIONAL, rest))
+        more.update(zip(_POSITIONAL, rest, strict=False))
         mask = more.pop("mask", None)
         keys = k.shape[2 if more.get("skip_reshape") else 1]
         return around[name](Attention(attend, q, k, v, heads, mask, more, family.text(*now.counted, keys)))

@@ -143,7 +143,7 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
 
     served = _SERVED.set(patches)
     try:
-        for number, (patch, run) in enumerate(zip(own_runs, runs)):
+        for number, (patch, run) in enumerate(zip(own_runs, runs[:-1], strict=True)):
             with random_state(patcher.load_device):
                 sample(number, run, source | texted[patch], (noise if patch.noise is None else patch.noise.to(noise)).clone())
         return sample(len(own_runs), runs[-1], source, noise)

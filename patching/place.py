@@ -10,6 +10,7 @@ Nothing is guessed: a patch that depends on what is not known is refused.
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import comfy.conds
 import torch
@@ -69,8 +70,8 @@ class Steps:
 
     def _fitting(self, level):
         """All places of the schedule at which this level can be."""
-        spans = list(zip(self._levels, self._levels[1:]))
-        fits = [n for n, (a, b) in enumerate(spans) if _same(level, a) or (min(a, b) < level < max(a, b) and not _same(level, b))]
+        spans = enumerate(pairwise(self._levels))
+        fits = [n for n, (a, b) in spans if _same(level, a) or (min(a, b) < level < max(a, b) and not _same(level, b))]
         if fits:
             return fits
         # The run's end, or beyond the schedule: noise that a sampler adds before a step.
@@ -148,7 +149,7 @@ def entries_of(conds, counts):
     entries = []
     for kind, found in conds.items():
         carried = [cond["model_conds"] for cond in found]
-        for cond, carries in zip(found, carried):
+        for cond, carries in zip(found, carried, strict=True):
             number = next(n for n, other in enumerate(carried) if _is_same(other, carries))
             if number < counts.get(kind, 0):
                 entries.append(Entry(kind, number, cond["uuid"], carries))

@@ -167,7 +167,8 @@ def list_layers(text_layers, available):
         else:
             items.append([layer, layer, heads])
     ranges = (f"{first}-{last}" if first < last else f"{first}" for first, last, _ in items)
-    return ", ".join(span if heads is None else f"{span}:{'+'.join(map(str, heads))}" for span, (_, _, heads) in zip(ranges, items))
+    spans = zip(ranges, (heads for _, _, heads in items), strict=True)
+    return ", ".join(span if heads is None else f"{span}:{'+'.join(map(str, heads))}" for span, heads in spans)
 
 
 def summary(text_layers, available):

@@ -73,7 +73,8 @@ class Run:
             c = dict(args["c"])
             for key, value in {"c_crossattn": text, "y": extra.get("pooled_output")}.items():
                 if key in c and value is not None:
-                    c[key] = torch.cat([part if side else value for part, side in zip(c[key].split(1), args["cond_or_uncond"])])
+                    rows = zip(c[key].split(1), args["cond_or_uncond"], strict=True)
+                    c[key] = torch.cat([part if side else value for part, side in rows])
             target = True
             apply(args["input"], args["timestep"], **c)
             target = False

@@ -33,7 +33,7 @@ class Parity:
         calls = []
 
         def note(module, args, kwargs, out):
-            given = dict(zip(("x", "t"), args)) | kwargs
+            given = dict(zip(("x", "t"), args, strict=False)) | kwargs
             calls.append(({name: value.cpu() if torch.is_tensor(value) else value for name, value in given.items()}, out.cpu()))
 
         noise, sampling = self.pair.ours.noise(), self.model.model.model_sampling
@@ -115,7 +115,7 @@ def test_each_layer(parity, method):
     """A neighbour's patch is told from it, so that layers have the numbers of diffusers' modules."""
     if method != METHODS[0] and not models.family_of(parity.model).evolves:
         pytest.skip("the method is for text that evolves with the picture")
-    for n, (name, theirs) in enumerate(zip(parity.names, parity.each)):
+    for n, (name, theirs) in enumerate(zip(parity.names, parity.each, strict=True)):
         ours = parity.ours([n], method)
         assert distance(ours, theirs) <= parity.pair.tolerance, name
         assert distance(theirs, parity.source[1]) > 100 * parity.pair.tolerance, name

@@ -185,7 +185,7 @@ def test_what_a_mask_hides_is_as_if_it_were_not_there(masked, joint, boolean):
         out = with_rows(source, [(rows, tuple(part[rows] for part in parts), w)])
         for row in range(B):
             of, text = ("target", (k, v)) if row in rows else ("source", (source.k[:, :5], source.v[:, :5]))
-            both = (torch.cat([t[row, seen[of]], own[row, 5:]])[None] for t, own in zip(text, (source.k, source.v)))
+            both = (torch.cat([t[row, seen[of]], own[row, 5:]])[None] for t, own in zip(text, (source.k, source.v), strict=True))
             assert torch.allclose(out[row], attention_pytorch(source.q[row][None], *both, HEADS)[0], atol=1e-12)
 
 

@@ -56,8 +56,8 @@ def test_a_call_left_out_of_the_targets_run_moves_no_other(where):
     at_layer = [k[:, :, :FLUX_TEXT] for k in seen[INDEX::layers]]
     evaluated = [[step for step in range(STEPS) if step not in left] for left in LEFT_OUT]
     assert [len(run) for run in cache.runs] == [STEPS, STEPS] and len(at_layer) == sum(map(len, evaluated))
-    target = dict(zip(evaluated[0], at_layer))
-    source = dict(zip(evaluated[1], at_layer[len(target) :]))
+    target = dict(zip(evaluated[0], at_layer, strict=False))
+    source = dict(zip(evaluated[1], at_layer[len(target) :], strict=True))
     for step, keys in source.items():
         last = max(other for other in target if other <= step)
         assert [other for other, given in target.items() if torch.equal(keys, given)] == [last], f"step {step} of the source"

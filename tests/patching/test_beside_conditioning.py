@@ -96,7 +96,7 @@ def lora_hooks(model, strengths=(1.0, 0.3)):
     """A new group each time, as each prompt node makes one: a LoRA whose strength changes in the middle."""
     hooks = comfy.hooks.create_hook_lora(other_nodes.lora_weights(model), 1.0, 0.0)
     frames = comfy.hooks.HookKeyframeGroup()
-    for strength, start in zip(strengths, (0.0, 0.5)):
+    for strength, start in zip(strengths, (0.0, 0.5), strict=True):
         frames.add(comfy.hooks.HookKeyframe(strength=strength, start_percent=start))
     hooks.set_keyframes_on_hooks(frames)
     return hooks

@@ -87,7 +87,7 @@ def test_a_region_keeps_its_own_prompt():
     finally:
         handle.remove()
     source, edit = k
-    changed = [not torch.equal(a, b) for a, b in zip(source, edit)]
+    changed = [not torch.equal(a, b) for a, b in zip(source, edit, strict=True)]
     texts = [beside.source[0][0], beside.target[0][0]]
     assert changed.count(True) == 1
     at = changed.index(True)

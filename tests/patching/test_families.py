@@ -119,5 +119,5 @@ def test_full_size_sdxl_changes_exactly_the_chosen_layers():
     plain = keys_and_values(patcher)
     edit = keys_and_values(patch_prompt(patcher, models.preset(patcher), prompts[1]))
     assert len(plain) == len(edit) == 70
-    changed = [i for i, (a, b) in enumerate(zip(plain, edit)) if not all(map(torch.equal, a, b))]
+    changed = [i for i, (a, b) in enumerate(zip(plain, edit, strict=True)) if not all(map(torch.equal, a, b))]
     assert changed == [55, 56, 57]

@@ -87,7 +87,7 @@ def test_a_row_takes_the_mask_with_the_text(bench):
         return embeddings, mask(SOURCE, hidden)["attention_mask"]
 
     def conditioning(*prompts):
-        embeddings, masks = zip(*prompts)
+        embeddings, masks = zip(*prompts, strict=True)
         return [[torch.cat(embeddings), {"attention_mask": torch.cat(masks)}]]
 
     def draw(model, positive, negative, rows):

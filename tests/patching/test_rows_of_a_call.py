@@ -48,7 +48,7 @@ def tiled(x, call, send):
     h, w = (size // 2 for size in x.shape[-2:])
     places = [(..., slice(top, top + h), slice(left, left + w)) for top in (0, h) for left in (0, w)]
     out = torch.empty_like(x)
-    for place, tile in zip(places, send(call, [x[place] for place in places])):
+    for place, tile in zip(places, send(call, [x[place] for place in places]), strict=True):
         out[place] = tile
     return out
 
@@ -169,21 +169,21 @@ def test_each_entry_takes_its_own_target(kind, method):
     """A picture of two halves, each with a prompt and a target of its own, is two pictures side by side. Targets bring their text alone."""
     bench = small(kind)
     sources, targets = (bench.prompts[0], bench.prompts[2]), (bench.prompts[1], bench.prompts[3])
-    source = [entry(bench, prompt, half) for prompt, half in zip(sources, HALVES)]
+    source = [entry(bench, prompt, half) for prompt, half in zip(sources, HALVES, strict=True)]
     found = bench.draw(bench.edit(targets[0] + targets[1], method=method), source, cfg=1.0)
     wanted, plain = [], []
-    for noise, prompt, target in zip(bench.noise.chunk(2, -1), sources, targets):
+    for noise, prompt, target in zip(bench.noise.chunk(2, -1), sources, targets, strict=True):
         alone = [entry(bench, prompt)]
         wanted.append(bench.draw(bench.edit(target, method=method), alone, cfg=1.0, noise=noise))
         plain.append(bench.draw(positive=alone, cfg=1.0, noise=noise))
-    for half, one, without in zip(found.chunk(2, -1), wanted, plain):
+    for half, one, without in zip(found.chunk(2, -1), wanted, plain, strict=True):
         assert_same(half, one, without)
 
 
 @pytest.mark.parametrize(("kind", "method"), CASES)
 def test_entries_with_the_same_text_encoded_again_change_nothing(kind, method):
     bench = small(kind)
-    source = [entry(bench, bench.prompts[n], half) for n, half in zip((0, 1), HALVES)]
+    source = [entry(bench, bench.prompts[n], half) for n, half in zip((0, 1), HALVES, strict=True)]
     targets = again(bench.prompts[0]) + again(bench.prompts[1])
     assert torch.equal(bench.draw(bench.edit(targets, method=method), source), bench.draw(positive=source))
 

@@ -88,8 +88,8 @@ def test_only_the_chosen_blocks_text_keys_and_values_change_and_are_the_targets(
     assert len(target.calls) == len(source.calls) == blocks
     seen = patched.calls[blocks:]  # the first calls are the target's own run
     assert len(seen) == blocks
-    for got, wanted in zip(patched.calls[:blocks], target.calls):
-        assert all(torch.equal(a, b) for a, b in zip(got, wanted))
+    for got, wanted in zip(patched.calls[:blocks], target.calls, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(got, wanted, strict=True))
     for part in (0, 1):
         assert torch.equal(seen[2][part][:, :text], target.calls[2][part][:, :text])
         assert torch.equal(seen[2][part][:, text:], source.calls[2][part][:, text:])

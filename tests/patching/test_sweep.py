@@ -46,7 +46,7 @@ def test_every_row_is_its_own_edit(oracle, cfg, memory_is_short):
     target_picture = draw(oracle, oracle.model, oracle.positive_B, cfg=cfg)
     assert (together[:1] - target_picture).abs().max() < 2e-3 * target_picture.abs().max()
     source = draw(oracle, oracle.model, oracle.positive_A, cfg=cfg)
-    for layers, row in zip(SETS, together[1:]):
+    for layers, row in zip(SETS, together[1:], strict=True):
         model = oracle.model
         if layers:
             chosen = models.written(oracle.model, " ".join(map(str, layers)))
@@ -71,7 +71,7 @@ def test_targets_of_another_length_are_drawn_first(sd3, cfg, memory_is_short):
         together = draw(sd3, swap_rows(sd3.model, rows), side_by_side(*[sd3.positive_A] * len(rows)), len(rows), cfg)
     finally:
         sd3.model.model.memory_usage_factor = factor
-    for layers, row in zip(SETS[1:], together[1:]):
+    for layers, row in zip(SETS[1:], together[1:], strict=True):
         chosen = models.written(sd3.model, " ".join(map(str, layers)))
         wanted = draw(sd3, patch_prompt(sd3.model, chosen, longer), sd3.positive_A, cfg=cfg)
         assert (row[None] - wanted).abs().max() < 2e-3 * wanted.abs().max(), layers  # as above

@@ -99,7 +99,7 @@ def test_two_models(kind, method):
     assert not torch.equal(alone[0], alone[1])
     with side_by_side(one, other):
         found = at_once(lambda: one.draw(edits[0]), lambda: other.draw(edits[1]))
-    assert [torch.equal(a, b) for a, b in zip(found, alone)] == [True, True]
+    assert [torch.equal(a, b) for a, b in zip(found, alone, strict=True)] == [True, True]
     for bench in (one, other):
         assert left_behind(bench.model.model.diffusion_model) == []
         assert torch.equal(bench.draw(), plain)
@@ -128,7 +128,7 @@ def test_two_clones(kind, method):
     plain, alone = bench.draw(), [bench.draw(bench.edit(bench.prompts[n], layers=f"{LAYER}", method=method)) for n in (1, 3)]
     with side_by_side(bench):
         found = at_once(lambda: bench.draw(edits[0]), lambda: bench.draw(edits[1]))
-    assert [torch.equal(a, b) for a, b in zip(found, alone)] == [True, True]
+    assert [torch.equal(a, b) for a, b in zip(found, alone, strict=True)] == [True, True]
     assert left_behind(bench.model.model.diffusion_model) == []
     assert torch.equal(bench.draw(), plain)
 

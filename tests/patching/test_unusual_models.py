@@ -70,7 +70,7 @@ def test_bfloat16(tiny):
     reference = twin(tiny, model.model.diffusion_model.state_dict())
     low, high = bench_of(tiny, model), bench_of(tiny, reference)
     rounded, exact = ((b.draw(b.prompt(0)), b.draw(b.prompt(0), b.edit(b.names[-1:]))) for b in (low, high))
-    errors = [(a - b).norm() for a, b in zip(rounded, exact)]
+    errors = [(a - b).norm() for a, b in zip(rounded, exact, strict=True)]
     assert errors[1] <= 2 * errors[0]
     check(tiny, model, model, SAME)
 
@@ -115,7 +115,7 @@ def test_quantized_by_custom_operations(tiny):
         if isinstance(module, Quantized.Linear):
             module.quantize()
             weights[name + ".weight"] = module.dequantized()
-    assert any(not w.equal(v) for w, v in zip(weights.values(), tiny.build().model.diffusion_model.state_dict().values()))
+    assert any(not w.equal(v) for w, v in zip(weights.values(), tiny.build().model.diffusion_model.state_dict().values(), strict=True))
     check(tiny, model, twin(tiny, weights), SAME)
 
 

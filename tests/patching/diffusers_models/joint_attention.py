@@ -60,7 +60,7 @@ def lumina2_state(state):
     fused = {key: state.pop(key) for key in list(state) if ".qkv." in key}
     split = converters.convert_lumina2_to_diffusers(state)
     for key, value in fused.items():
-        split |= {key.replace("attention.qkv", f"attn.to_{part}"): v for part, v in zip("qkv", value.split([96, 32, 32]))}
+        split |= {key.replace("attention.qkv", f"attn.to_{part}"): v for part, v in zip("qkv", value.split([96, 32, 32]), strict=True)}
     return split
 
 
