@@ -27,6 +27,7 @@ def test_without_a_card_it_says_so_and_takes_the_cpu(tmp_path, monkeypatch, caps
         assert case[method]["seconds_of_plain"]["of_fastest"] > 0
 
 
+@pytest.mark.any_comfyui
 @torch.inference_mode()
 def test_memory_and_what_is_kept():
     found = measure(build(Case("tiny SD3", "float32")), 1, True)

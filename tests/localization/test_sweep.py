@@ -77,6 +77,7 @@ class Unpadded:
         return [[embeddings[:, : embeddings.shape[1] - self.missing], extra]]
 
 
+@pytest.mark.any_comfyui
 def test_words_of_other_length_share_what_they_can(demo):
     """Prompts of different length: batches of equal ones, and the target's text apart where it cannot share a batch."""
     name, (model, clip, vae) = demo
@@ -93,6 +94,8 @@ def test_words_of_other_length_share_what_they_can(demo):
         assert np.abs(drawing.decode(drawn[picture][None])[0].astype(int) - alone).max() <= 8  # as above
 
 
+@pytest.mark.any_comfyui
+@pytest.mark.parametrize("demo", ["mmdit"], indirect=True)
 def test_a_second_sweep_draws_nothing_again(demo, tmp_path):
     asked = [(0,), (1, 2), KNOWN[demo[0]]]
     first = sweep_of(demo, tmp_path)
@@ -106,6 +109,8 @@ def test_a_second_sweep_draws_nothing_again(demo, tmp_path):
     assert again.drawing.model_calls - calls == 3 * 2 * (2 if demo[0] == "mmdit" else 1)
 
 
+@pytest.mark.any_comfyui
+@pytest.mark.parametrize("demo", ["mmdit"], indirect=True)
 @pytest.mark.parametrize(
     "changes", [{"seed": 1}, {"steps": 11}, {"cfg": 3.5}, {"sampler": "heun"}, {"scheduler": "normal"},
                 {"template": 'a red sign that says "{word}"'}, {"negative": "a blue sign"}]
@@ -118,6 +123,8 @@ def test_another_setting_reads_no_stale_cell(demo, tmp_path, changes):
     assert other.computed == 1
 
 
+@pytest.mark.any_comfyui
+@pytest.mark.parametrize("demo", ["mmdit"], indirect=True)
 def test_other_weights_other_words_and_another_engine_read_no_stale_cell(demo, tmp_path):
     first = sweep_of(demo, tmp_path)
     first.readings([(0,)], [0], 6)
@@ -134,6 +141,8 @@ def test_other_weights_other_words_and_another_engine_read_no_stale_cell(demo, t
         assert other.computed == 1
 
 
+@pytest.mark.any_comfyui
+@pytest.mark.parametrize("demo", ["mmdit"], indirect=True)
 def test_too_large_a_batch_is_halved(demo, tmp_path, monkeypatch):
     """The device refuses more than five pictures at once, as it does when its memory is full."""
     wanted = sweep_of(demo, tmp_path / "a").closeness([(layer,) for layer in range(8)], range(2))
@@ -220,6 +229,7 @@ for folder in iter(sys.stdin.readline, ""):
 """
 
 
+@pytest.mark.any_comfyui
 def test_kill_9_and_resume(tmp_path):
     """The whole search killed at random moments; what a killed run had kept is not computed again, and the result is the same."""
 

@@ -66,6 +66,7 @@ def test_a_layer_that_is_never_called(kind, method, other, order):
     assert torch.equal(bench.draw(other(bench.model)), plain), "the model is what it was"
 
 
+@pytest.mark.any_comfyui
 @pytest.mark.parametrize(("kind", "method"), CASES)
 def test_one_of_several_layers_is_never_called(kind, method):
     """The error names this one; the others were swapped, so that the picture is not what was asked for either."""
@@ -74,6 +75,7 @@ def test_one_of_several_layers_is_never_called(kind, method):
         bench.draw(a_block_left_out(bench.edit(layers=f"0-{LAYER + 1}", method=method)))
 
 
+@pytest.mark.any_comfyui
 @pytest.mark.parametrize(("kind", "method"), CASES)
 def test_a_layer_that_is_left_out_in_some_steps_is_swapped_in_the_others(kind, method):
     bench = small(kind)
@@ -89,6 +91,7 @@ def test_a_layer_that_is_left_out_in_some_steps_is_swapped_in_the_others(kind, m
     assert (draw(bench.edit(layers=layers, method=method)) - draw(bench.model)).abs().max() > 1e-3 * draw(bench.model).abs().max()
 
 
+@pytest.mark.any_comfyui
 @pytest.mark.parametrize(("kind", "method"), CASES)
 def test_a_start_behind_the_steps_asks_for_nothing(kind, method):
     bench = small(kind)
@@ -171,6 +174,7 @@ def calls_of_its_own(model, x, sigmas, extra_args=None, callback=None, disable=N
     return guider.inner_model.apply_model(x, sigmas[1].repeat(len(x)), **given, transformer_options=options)
 
 
+@pytest.mark.any_comfyui
 @pytest.mark.parametrize("sampler", [batches_of_its_own, calls_of_its_own])
 @pytest.mark.parametrize("start", [0, 1])
 @pytest.mark.parametrize(("kind", "method"), CASES)

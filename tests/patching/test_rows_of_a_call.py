@@ -66,6 +66,7 @@ def as_comfyui_sends_them(x, call):
     return call(x, list(range(len(x))))
 
 
+@pytest.mark.any_comfyui
 @pytest.mark.parametrize(
     ("send", "reference", "pictures"),
     [
@@ -91,6 +92,7 @@ def test_rows_take_the_target_of_their_own_text(kind, method, send, reference, p
     assert_same(bench.draw(edit, noise=noise), wanted, bench.draw(sent(bench.model, reference), noise=noise))
 
 
+@pytest.mark.any_comfyui
 @pytest.mark.parametrize("run", [0, 1], ids=["the target's run", "the source's run"])
 def test_one_of_the_two_runs_comes_row_by_row(run):
     """ComfyUI splits a call where memory is short, which may be so in one run and not in the other."""
@@ -106,6 +108,7 @@ def test_one_of_the_two_runs_comes_row_by_row(run):
     assert_same(found, bench.draw(bench.edit(), noise=noise), bench.draw(noise=noise))
 
 
+@pytest.mark.any_comfyui
 @pytest.mark.parametrize("changed", [slice(None), slice(1)], ids=["all", "of one side"])
 @pytest.mark.parametrize(("kind", "method"), CASES[:3])
 def test_rows_with_a_text_that_is_nobodys_are_refused(kind, method, changed):
@@ -134,6 +137,7 @@ def joined(first, second):
     return [[torch.cat([one, two]), {k: torch.cat([v, other[k]]) if torch.is_tensor(v) else v for k, v in extra.items()}]]
 
 
+@pytest.mark.any_comfyui
 @pytest.mark.parametrize("send", [as_comfyui_sends_them, rows_one_by_one, rows_in_reverse])
 @pytest.mark.parametrize(("kind", "method"), CASES)
 def test_pictures_with_texts_of_their_own(kind, method, send):
@@ -193,6 +197,7 @@ def nearly(conditioning):
     return [[text + 1e-6, extra] for text, extra in conditioning]
 
 
+@pytest.mark.any_comfyui
 @pytest.mark.parametrize(("kind", "method"), CASES)
 def test_entries_of_one_text_go_by_comfyuis_order(kind, method):
     bench = small(kind)
@@ -204,6 +209,7 @@ def test_entries_of_one_text_go_by_comfyuis_order(kind, method):
     assert_same(bench.draw(edit, found), bench.draw(edit, wanted), bench.draw(positive=wanted))
 
 
+@pytest.mark.any_comfyui
 @pytest.mark.parametrize(("kind", "method"), CASES)
 def test_one_text_on_both_sides_goes_by_comfyuis_order(kind, method):
     """Prompt and negative prompt are the same, the target's are not."""
@@ -223,6 +229,7 @@ def test_a_target_of_the_negative_prompt(kind, method):
     assert_same(found, wanted, bench.draw(positive=negative, cfg=1.0))
 
 
+@pytest.mark.any_comfyui
 @pytest.mark.parametrize(("kind", "method"), CASES)
 def test_one_text_on_both_sides_in_tiles_is_refused(kind, method):
     bench = small(kind)

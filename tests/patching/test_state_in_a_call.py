@@ -14,6 +14,8 @@ from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.benchmarks.tiny_models.model import fill
 from text_layers.patching.patch import OWN_RUN
 
+pytestmark = pytest.mark.any_comfyui  # two of the nodes are not in older ones
+
 STEPS = 4
 
 
@@ -159,7 +161,7 @@ def drawn_or_refused(bench, model):
         return None
 
 
-@pytest.mark.parametrize("layers", [slice(None), slice(1), slice(-1, None)], ids=["all", "first", "last"])
+@pytest.mark.parametrize("layers", [slice(None), slice(1)], ids=["all", "first"])
 @pytest.mark.parametrize("method", benchmark.METHODS)
 def test_the_sources_own_text_changes_nothing(case, method, layers):
     bench, alone = case

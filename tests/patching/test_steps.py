@@ -126,8 +126,10 @@ ODD = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "method"), CASES)
-@pytest.mark.parametrize("name", ODD)
+# The step of a call is found before it is known what is patched: the other two ways take every third schedule.
+@pytest.mark.parametrize(
+    ("name", "kind", "method"), [(name, *case) for n, name in enumerate(ODD) for case in (CASES if n % 3 == 0 else CASES[:2])]
+)
 def test_the_start_on_an_odd_schedule(name, kind, method):
     sampler, numbers, start, options = ODD[name]
     check(run(kind, sampler, numbers, **options), start, method)
@@ -139,7 +141,7 @@ def test_all_steps_of_a_schedule_that_rises_between_padding(kind, method):
     check(run(kind, euler, (None, D, C, B, A, None), first=1, last=1, steps_from=1), 0, method)
 
 
-@pytest.mark.parametrize(("kind", "method"), CASES)
+@pytest.mark.parametrize(("kind", "method"), CASES[:2])
 @pytest.mark.parametrize(
     ("numbers", "start", "options"),
     [

@@ -56,6 +56,7 @@ def test_every_row_is_its_own_edit(oracle, cfg, memory_is_short):
         assert not layers or (wanted - source).abs().max() > 0.01 * wanted.abs().max()
 
 
+@pytest.mark.any_comfyui
 @pytest.mark.parametrize("cfg", [5.0, 1.0])
 @pytest.mark.parametrize("memory_is_short", [False, True])
 def test_targets_of_another_length_are_drawn_first(sd3, cfg, memory_is_short):

@@ -14,7 +14,7 @@ from comfy_api.torch_helpers import set_torch_compile_wrapper
 from text_layers.benchmarks.families import Bench
 from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.patching import models
-from text_layers.patching.patch import METHODS, OWN_RUN, patch_prompt
+from text_layers.patching.patch import OWN_RUN, SAME_LATENTS, patch_prompt
 
 from .half_loaded import HalfLoaded
 
@@ -55,8 +55,7 @@ def tiny(request):
     return TINY[request.param]
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("compute", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("compute", "method"), [(torch.float32, OWN_RUN), (torch.bfloat16, SAME_LATENTS)])
 def test_weights_in_fp8(tiny, compute, method):
     model = tiny.build(FP8, compute)
     weights = model.model.diffusion_model.state_dict()
@@ -64,6 +63,7 @@ def test_weights_in_fp8(tiny, compute, method):
     check(tiny, model, twin(tiny, weights, compute), SAME, method)
 
 
+@pytest.mark.any_comfyui
 def test_bfloat16(tiny):
     """The patched picture is as near to float32's as the unpatched one is: random weights blow up what 8 bits round off."""
     model = tiny.build(torch.bfloat16)
@@ -146,9 +146,15 @@ def fresh_compiler():
     torch._dynamo.reset()
 
 
-@pytest.mark.parametrize("first", ["patched", "unpatched"])
-@pytest.mark.parametrize("blocks", [False, True], ids=["whole", "blocks"])
-@pytest.mark.parametrize("kind", ["KOALA_700M", "SD3"])  # injection and capture; compiling takes long
+@pytest.mark.parametrize(
+    ("kind", "blocks", "first"),  # injection and capture; compiling takes long
+    [
+        ("SD3", False, "unpatched"),
+        ("SD3", True, "patched"),
+        pytest.param("KOALA_700M", False, "patched", marks=pytest.mark.any_comfyui),
+        pytest.param("KOALA_700M", True, "unpatched", marks=pytest.mark.any_comfyui),
+    ],
+)
 def test_compiled(kind, blocks, first, fresh_compiler):
     """Whichever is compiled first, its graph must not be the other's."""
     tiny = TINY[kind]

@@ -6,7 +6,8 @@ EMPTY = (900, 1200)  # a place on the canvas where no node comes to lie
 
 
 def blank(page):
-    """A new workflow, whose coordinates are those of the screen."""
+    """A new workflow, whose coordinates are those of the screen; what another test has left open is closed."""
+    page.keyboard.press("Escape")
     page.evaluate("window.app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
     page.wait_for_function("window.app.graph.nodes.length === 0")
     page.evaluate("() => { window.app.canvas.ds.scale = 1; window.app.canvas.ds.offset = [0, 0]; window.app.canvas.setDirty(true, true) }")
@@ -18,11 +19,12 @@ def place(page, script, *values):
 
 
 def double_click(page, x, y, opens):
-    """Opens what a selector finds. On a busy machine the second click may come too late to make a double one: then another try."""
+    """Opens what a selector finds. On a busy machine the second click may come too late to make a double one: then another try. What opens
+    late must not be met by one: a page that draws without a GPU can be ten seconds behind."""
     for tries_left in (3, 2, 1, 0):
         page.mouse.dblclick(x, y)
         try:
-            return page.locator(opens).wait_for(timeout=5000)
+            return page.locator(opens).wait_for(timeout=15_000)
         except NothingOpened:
             if not tries_left:
                 raise
