@@ -15,6 +15,8 @@ from pathlib import Path
 import comfy.utils
 import folder_paths
 
+from ..patching.places import shown, within
+
 # diffusers' configuration of IF-I-XL; what is not here has UNet2DConditionModel's default. [diffusers, scripts/convert_if.py]
 IF_I_XL = {
     "sample_size": 64,
@@ -34,6 +36,7 @@ IF_I_XL = {
     "encoder_hid_dim": 4096,
     "resnet_time_scale_shift": "scale_shift",
 }
+_LARGEST = 2**20  # bytes of a config.json; a real one has a few thousand
 _SHARD = re.compile(r"-\d{5}-of-(\d{5})")
 
 
@@ -75,7 +78,7 @@ def text_encoder(name):
 def read(files):
     weights, metadata = {}, {}
     for file in files:
-        part, about = comfy.utils.load_torch_file(str(file), return_metadata=True)
+        part, about = comfy.utils.load_torch_file(str(file), safe_load=True, return_metadata=True)
         weights.update(part)
         metadata.update(about or {})
     return weights, metadata
@@ -85,8 +88,7 @@ def _folders():
     """Name -> folder of the U-Net. A pipeline, whose U-Net lies in a folder `unet`, has the name of the whole."""
     found = {}
     for root in folder_paths.get_folder_paths("diffusers"):
-        for place, _, files in os.walk(root, followlinks=True):
-            place = Path(place)
+        for place, files in within(root):
             if "config.json" in files and _is_if(_config(place)):
                 whole = place.parent if (place.parent / "model_index.json").is_file() else place
                 found.setdefault(os.path.relpath(whole, root), place)
@@ -98,8 +100,10 @@ def _config(folder):
     if not path.is_file():
         return None
     try:
+        if path.stat().st_size > _LARGEST:
+            return None
         config = json.loads(path.read_text("utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError, OSError):
         return None
     return config if isinstance(config, dict) and "block_out_channels" in config else None
 
@@ -139,7 +143,7 @@ def weight_files(folder):
     """The files of one model: where there are several, the one in half precision, which is what most GPUs compute in."""
     files = sorted(folder.glob("*.safetensors"), key=lambda f: ("fp16" not in f.name, len(f.name), f.name))
     if not files:
-        raise FileNotFoundError(f"{folder} holds no .safetensors file.")
+        raise FileNotFoundError(f"{shown(folder)} holds no .safetensors file.")
     return _shards(files[0])
 
 
@@ -150,5 +154,5 @@ def _shards(file):
         return [file]
     found = sorted(f for f in file.parent.glob("*.safetensors") if _SHARD.sub("", f.name) == _SHARD.sub("", file.name))
     if len(found) != int(part[1]):
-        raise FileNotFoundError(f"{file.parent} holds {len(found)} of the {int(part[1])} files of {_SHARD.sub('', file.name)}.")
+        raise FileNotFoundError(f"{shown(file.parent)} holds {len(found)} of the {int(part[1])} files of {_SHARD.sub('', file.name)}.")
     return found

@@ -1,6 +1,7 @@
 """Results kept on disk while a search runs, so that it goes on where it stopped.
 
 CellStore   one folder for one sweep: small results by key, pictures' latents by key
+tidy        keeps the folders of all sweeps together below a bound
 
 Any number of processes may write into one folder, be killed at any moment or find the disk full. Each process appends to a file
 of its own, one result a line with its checksum; a line that was not finished is not read and its cell is computed again.
@@ -10,12 +11,18 @@ import hashlib
 import json
 import logging
 import os
+import shutil
+import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from ..patching.places import shown, why
+
+_MOST = 4 * 2**30  # bytes of all sweeps together; one of 100 pairs and 70 layers writes about 2
+_IN_USE = 24 * 3600  # seconds; another process may be at work on what was touched since
 _LARGEST = 2**28  # bytes of one file of results; a search writes some hundred kilobytes
 
 
@@ -95,13 +102,27 @@ class CellStore:
 
     def _refused(self, error):
         if self.problem is None:
-            self.problem = f"Results could not be kept in {self.folder} ({error}); a search that is stopped will begin anew."
+            self.problem = f"Results could not be kept in {shown(self.folder)}: {why(error)}. A search that is stopped will begin anew."
             logging.warning("Text layers: %s", self.problem)
 
     def close(self):
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def tidy(folder, most=_MOST):
+    """Removes the sweeps that were left alone for longest, until the others have at most so many bytes. Those of the last day stay."""
+    sweeps = []
+    for sweep in Path(folder).glob("*/"):
+        states = [path.stat() for path in (sweep, *sweep.iterdir()) if path.exists()]
+        sweeps.append((max(state.st_mtime for state in states), sum(state.st_size for state in states), sweep))
+    total = sum(size for _, size, _ in sweeps)
+    for touched, size, sweep in sorted(sweeps):
+        if total <= most or touched > time.time() - _IN_USE:
+            return
+        shutil.rmtree(sweep, ignore_errors=True)
+        total -= size
 
 
 def _checksum(data):

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import folder_paths
 
+from .cells import tidy
+
 
 def folder():
-    return Path(folder_paths.get_user_directory()) / "text_layers" / "cells"
+    place = Path(folder_paths.get_user_directory()) / "text_layers" / "cells"
+    tidy(place)
+    return place

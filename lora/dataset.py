@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from ..scoring.image import check_size
+
 _PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 _SIDECARS = (".txt", ".caption")  # kohya's and others'
 _COLUMNS = ("text", "caption", "prompt")  # of metadata.jsonl and metadata.csv, diffusers'
@@ -61,9 +63,13 @@ def _beside(path):
 
 def _picture(path, size):
     try:
-        image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+        with Image.open(path) as opened:
+            check_size(str(path), *opened.size)
+            image = ImageOps.exif_transpose(opened).convert("RGB")
     except OSError:
         raise ValueError(f"{path} is no picture, or damaged.") from None
+    except Image.DecompressionBombError:  # so large that pillow does not even open it
+        raise ValueError(f"{path} has far more pixels than a picture to train on. Scale it down, or take it away.") from None
     if size:
         image = ImageOps.fit(image, size, Image.LANCZOS)
     return torch.from_numpy(np.array(image, np.float32) / 255)[None]

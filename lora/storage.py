@@ -1,6 +1,6 @@
 """LoRA files that the pack writes.
 
-save     under ComfyUI's output folder, where its loaders look too
+save     under ComfyUI's output folder, where its loaders look too; without metadata where ComfyUI runs with --disable-metadata
 write    anywhere
 """
 
@@ -11,10 +11,13 @@ from pathlib import Path
 
 import folder_paths
 import torch
+from comfy.cli_args import args
+from safetensors import SafetensorError
 from safetensors.torch import save as serialize
 from safetensors.torch import save_file
 
 from ..patching.messages import is_broken
+from ..patching.places import why
 from .metadata import LoraTensors
 
 _LONGEST_NAME = 200  # bytes; file systems take 255, and a number and the ending come behind
@@ -33,13 +36,19 @@ def save(lora, prefix):
         raise ValueError(f"The file name {prefix!a:.60} holds characters that no file name can have. Type it again.")
     try:
         folder, name, number, _, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
+    except OSError as error:
+        raise ValueError(f"The LoRA cannot be written to {prefix[:60]} in the output folder: {why(error)}.") from None
     except Exception as error:  # ComfyUI raises a bare one
         raise ValueError(f"The file cannot be written to {prefix[:60]}: it must lie inside ComfyUI's output folder.") from error
-    return write(lora, Path(folder) / f"{name}_{number:05}_.safetensors")
+    try:
+        return write(lora, Path(folder) / f"{name}_{number:05}_.safetensors", metadata=not args.disable_metadata)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"The LoRA cannot be written to {prefix[:60]} in the output folder: {why(error)}.") from None
 
 
-def write(lora, path):
-    """lora: metadata.LoraTensors. Returns the path. When the disk is full, no half of a file stays behind."""
+def write(lora, path, metadata=True):
+    """lora: metadata.LoraTensors; metadata: whether they go into the file. Returns the path. When the disk is full, no half of a file stays
+    behind."""
     # Tensors of pickles may be views of others, which safetensors does not take.
     lora = LoraTensors({key: t.detach().cpu().clone(memory_format=torch.contiguous_format) for key, t in lora.items()}, lora.metadata)
     about = {
@@ -48,7 +57,7 @@ def write(lora, path):
         "modelspec.hash_sha256": f"0x{_hash(lora)}",
     }
     try:
-        save_file(lora, path, lora.metadata | about)
+        save_file(lora, path, lora.metadata | about if metadata else None)
     except BaseException:
         path.unlink(missing_ok=True)
         raise

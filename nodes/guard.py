@@ -75,7 +75,7 @@ class GuardDrawnText(io.ComfyNode):
         )
         found = ", ".join(cleaned.words)
         said = f"Kept out of the text layers: {found}\nThey see: {cleaned.prompt}" if found else "No toxic word is asked to be drawn."
-        return io.NodeOutput(guarded, cleaned.prompt, found, bool(found), ui=show(cls, said))
+        return io.NodeOutput(guarded, cleaned.prompt, found, bool(found), ui=show(said))
 
 
 class CheckDrawnText(io.ComfyNode):
@@ -115,4 +115,4 @@ class CheckDrawnText(io.ComfyNode):
         words = "\n".join(" ".join(one.words) for one in checked)
         boxes = torch.from_numpy(np.stack(drawn)).float() / 255
         said = f"Toxic: {', '.join(found)}" if found else "No toxic word was read."
-        return io.NodeOutput(bool(found), words, ", ".join(found), boxes, ui=show(cls, said))
+        return io.NodeOutput(bool(found), words, ", ".join(found), boxes, ui=show(said))

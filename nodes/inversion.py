@@ -72,7 +72,7 @@ class InvertPicture(io.ComfyNode):
             f"picture {number}: drawn again {_decibel(a)}, by the VAE alone {_decibel(b)}; spread of the noise {spread:.2f}, usual is 1"
             for number, (a, b, spread) in enumerate(zip(near, bound, noise.spread(), strict=True), 1)
         )
-        return io.NodeOutput(noise, {"samples": latent}, reconstruction, min(near), text, ui=show(cls, text))
+        return io.NodeOutput(noise, {"samples": latent}, reconstruction, min(near), text, ui=show(text))
 
 
 class MaskDrawnText(io.ComfyNode):

@@ -2,8 +2,13 @@
 
 Live      of a search
 seldom    whether it is time for another picture
-say       a line of text on the node
+say       a text on the node while it works
+cut       a text as long as a page can take
 each      items one by one, with the progress bar
+number    by which a page knows a running node
+
+Texts may come from strangers' files. They go to web/said.js, which draws them as text: ComfyUI's own widget for them would read them as
+Markdown or HTML.
 """
 
 import time
@@ -15,6 +20,8 @@ from PIL import Image
 from ..scoring.charts import live_chart
 
 _INTERVAL = 0.5  # seconds between two pictures
+_LONGEST = 20_000  # characters; more nobody reads, and the queue's history keeps all of it
+_EVENT = "text_layers.said"
 
 
 class Live:
@@ -48,15 +55,26 @@ def seldom():
 
 
 def say(node_id, text):
+    """node_id: None outside of a graph, where there is no page to write on."""
     if node_id:
         from server import PromptServer
 
-        PromptServer.instance.send_progress_text(text, node_id)
+        server = PromptServer.instance
+        server.send_sync(_EVENT, {"node": node_id, "text": cut(text)}, server.client_id)
+
+
+def cut(text):
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n... and {len(text) - _LONGEST} characters more"
+
+
+def number(node):
+    """node: the class that runs. None where it was not ComfyUI's queue that called it."""
+    return node.hidden.unique_id if node.hidden else None
 
 
 def each(items, node):
     """The items, a list; the bar of a running node moves after each, and an interruption stops before the next."""
-    bar = comfy.utils.ProgressBar(len(items), node_id=node.hidden.unique_id)
+    bar = comfy.utils.ProgressBar(len(items), node_id=number(node))
     for item in items:
         comfy.model_management.throw_exception_if_processing_interrupted()
         yield item

@@ -15,7 +15,7 @@ from ..scoring.ocr import ENGINES, engine
 from .checked import checked
 from .comfy_compat import ADVANCED, FIXED_SEED, aliases
 from .layer_map import layer_map
-from .live import Live
+from .live import Live, number
 from .text_layers import CATEGORY, TextLayersSocket, show
 
 
@@ -99,7 +99,7 @@ class LocalizeTextLayers(io.ComfyNode):
         setting = Setting(template, negative, latent_image, seed, steps, cfg, sampler_name, scheduler, batch)
         drawing = Drawing(model, clip, vae, pairs, setting)
         comfy.model_management.throw_exception_if_processing_interrupted()
-        live = Live(cls.hidden.unique_id, len(drawing.names))
+        live = Live(number(cls), len(drawing.names))
         sweep = Sweep(drawing, engine(ocr), folder(), live)
         try:
             found = localize(model, sweep, strategy)
@@ -109,4 +109,4 @@ class LocalizeTextLayers(io.ComfyNode):
         text = report(found, sweep)
         pictures = [torch.from_numpy(picture).float()[None] / 255 for picture in (chart(found), sheet)]
         scores = {layer: round(found.ranking.mean(layer), 4) for layer in range(len(found.names))}
-        return io.NodeOutput(found.text_layers, *pictures, text, ui=show(cls, text, layer_map(found.names, found.text_layers, scores)))
+        return io.NodeOutput(found.text_layers, *pictures, text, ui=show(text, layer_map(found.names, found.text_layers, scores)))

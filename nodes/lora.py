@@ -9,6 +9,7 @@ from ..lora import storage
 from ..lora.files import read
 from ..lora.load import cut, load_lora, report_of_cut
 from ..lora.metadata import LoraTensors
+from ..patching.places import shown, stamp
 from .checked import checked
 from .comfy_compat import ADVANCED, aliases
 from .text_layers import CATEGORY, TextLayersSocket, show
@@ -24,14 +25,13 @@ def lora_path(name):
     return Path(folder_paths.get_full_path_or_raise("loras", name))
 
 
-def _version(name):
-    """Changes when the file does, so that a new one of the same name is read again. None for what is no file: ComfyUI 0.3 writes what is
-    raised here into its log, which half a character ends; the node itself says what is wrong."""
-    path = folder_paths.get_full_path("loras", name) if isinstance(name, str) else None
-    if path is None:
-        return None
-    status = Path(path).stat()
-    return f"{name} {status.st_size} {status.st_mtime_ns}"
+def version(name):
+    """Changes when the file does, so that a new one of the same name is read again. ComfyUI does not tell what comes over a link (None):
+    then when any file does. None for what is no file: ComfyUI 0.3 writes what is raised here into its log, which half a character ends;
+    the node itself says what is wrong."""
+    names = folder_paths.get_filename_list("loras") if name is None else [name]
+    paths = [folder_paths.get_full_path("loras", name) if isinstance(name, str) else None for name in names]
+    return stamp(*(path for path in paths if path is not None))
 
 
 class LoadLocalizedLora(io.ComfyNode):
@@ -75,7 +75,7 @@ class LoadLocalizedLora(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, lora_name, **others):
-        return _version(lora_name)
+        return version(lora_name)
 
     @classmethod
     @checked
@@ -83,7 +83,7 @@ class LoadLocalizedLora(io.ComfyNode):
         if strength_clip and clip is None:
             raise ValueError("strength_clip is not 0, but no CLIP is connected: connect one, or set it to 0.")
         loaded = load_lora(read(lora_path(lora_name)), model, text_layers, strength_text_layers, strength_elsewhere, clip, strength_clip)
-        return io.NodeOutput(loaded.model, loaded.clip, loaded.report, ui=show(cls, loaded.report))
+        return io.NodeOutput(loaded.model, loaded.clip, loaded.report, ui=show(loaded.report))
 
 
 class CutLora(io.ComfyNode):
@@ -108,14 +108,14 @@ class CutLora(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, lora_name, **others):
-        return _version(lora_name)
+        return version(lora_name)
 
     @classmethod
     @checked
     def execute(cls, model, text_layers, lora_name):
         file = read(lora_path(lora_name))
         kept = cut(file, model, text_layers)
-        return io.NodeOutput(kept, ui=show(cls, report_of_cut(file, kept, model, text_layers)))
+        return io.NodeOutput(kept, ui=show(report_of_cut(file, kept, model, text_layers)))
 
 
 class SaveLocalizedLora(io.ComfyNode):
@@ -145,4 +145,4 @@ class SaveLocalizedLora(io.ComfyNode):
     @checked
     def execute(cls, lora, filename_prefix):
         path = storage.save(lora if isinstance(lora, LoraTensors) else LoraTensors(lora, {}), filename_prefix)
-        return io.NodeOutput(ui=show(cls, f"Saved as {path.name} in {path.parent}"))
+        return io.NodeOutput(ui=show(f"Saved as {shown(path)}"))

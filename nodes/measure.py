@@ -64,7 +64,7 @@ class MeasureTextEdit(io.ComfyNode):
         f1 = float(np.mean([edit.words["edited"]["f1"] for edit in measured]))
         near = [edit.background["edited"]["psnr"] for edit in measured]
         psnr = float(np.mean([min(value, 100.0) for value in near if value is not None] or [float("nan")]))
-        return io.NodeOutput(text, shown, f1, psnr, ui=show(cls, text))
+        return io.NodeOutput(text, shown, f1, psnr, ui=show(text))
 
 
 def _check_counts(counts, words, count):

@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ..patching.patch import METHODS, OWN_RUN, patch_prompt
 from .checked import checked
 from .comfy_compat import ADVANCED, aliases
-from .live import say
+from .live import number, say
 from .text_layers import CATEGORY, TextLayersSocket, show
 
 
@@ -57,6 +57,6 @@ class PatchPromptIntoLayers(io.ComfyNode):
     @checked
     def execute(cls, model, target, text_layers, start_step, method, target_negative=None):
         if not target:
-            return io.NodeOutput(model, ui=show(cls, "The target is empty: the model is not patched."))
-        notice = partial(say, cls.hidden and cls.hidden.unique_id)
+            return io.NodeOutput(model, ui=show("The target is empty: the model is not patched."))
+        notice = partial(say, number(cls))
         return io.NodeOutput(patch_prompt(model, text_layers, target, target_negative, start_step, method, notice=notice))

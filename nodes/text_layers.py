@@ -3,21 +3,21 @@
 from comfy_api.latest import io, ui
 
 from ..patching import models, storage
+from ..patching.places import shown
 from ..patching.text_layers import summary
 from .checked import checked
 from .comfy_compat import aliases
 from .layer_map import layer_map
-from .live import say
+from .live import cut
 
 TextLayersSocket = io.Custom("TEXT_LAYERS")
 CATEGORY = "text layers"
 _PRESET, _BY_HAND = "published for this model", "written below"
 
 
-def show(node, text, map_of_layers=None):
-    """Writes on the node while it runs in a graph; the same text goes into the queue's history. map_of_layers: of layer_map."""
-    say(node.hidden and node.hidden.unique_id, text)
-    return ui.PreviewText(text).as_dict() | (map_of_layers or {})
+def show(text, map_of_layers=None):
+    """What a node says when it has run, which web/said.js draws; it stays in the queue's history. map_of_layers: of layer_map."""
+    return ui.PreviewText(cut(text)).as_dict() | (map_of_layers or {})
 
 
 class ChooseTextLayers(io.ComfyNode):
@@ -57,7 +57,7 @@ class ChooseTextLayers(io.ComfyNode):
         else:
             chosen, published = models.written(model, layers), models.known(model)
         names = models.layer_names(model)
-        return io.NodeOutput(chosen, ui=show(cls, summary(chosen, names), layer_map(names, chosen, published=published)))
+        return io.NodeOutput(chosen, ui=show(summary(chosen, names), layer_map(names, chosen, published=published)))
 
 
 class SaveTextLayers(io.ComfyNode):
@@ -84,7 +84,7 @@ class SaveTextLayers(io.ComfyNode):
     @checked
     def execute(cls, text_layers, filename):
         path = storage.save(text_layers, filename)
-        return io.NodeOutput(ui=show(cls, f"Saved as {path.name} in {path.parent}"))
+        return io.NodeOutput(ui=show(f"Saved as {shown(path)}"))
 
 
 class LoadTextLayers(io.ComfyNode):
@@ -114,4 +114,4 @@ class LoadTextLayers(io.ComfyNode):
     def execute(cls, model, file):
         loaded = models.check(model, storage.load(file))
         names = models.layer_names(model)
-        return io.NodeOutput(loaded, ui=show(cls, summary(loaded, names), layer_map(names, loaded)))
+        return io.NodeOutput(loaded, ui=show(summary(loaded, names), layer_map(names, loaded)))

@@ -14,8 +14,8 @@ from ..scoring.charts import loss_chart
 from ..scoring.image import pixels
 from .checked import checked
 from .comfy_compat import ADVANCED, FIXED_SEED, aliases
-from .live import say, seldom
-from .lora import lora_path
+from .live import number, say, seldom
+from .lora import lora_path, version
 from .text_layers import CATEGORY, TextLayersSocket, show
 
 _NEW = "none: begin anew"
@@ -82,6 +82,11 @@ class TrainLocalizedLora(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, resume, **others):
+        (name,) = resume
+        return None if name == _NEW else version(name)
+
+    @classmethod
     @checked
     def execute(
         cls,
@@ -113,7 +118,7 @@ class TrainLocalizedLora(io.ComfyNode):
             checkpointing=gradient_checkpointing[0],
         )
         start = None if resume[0] == _NEW else read(lora_path(resume[0]))
-        live = _Live(cls.hidden.unique_id, settings.steps, vae and vae[0], preview_every[0])
+        live = _Live(number(cls), settings.steps, vae and vae[0], preview_every[0])
 
         def keep(lora):
             live.say(f"Cut short. What was trained is in {storage.save(lora, 'loras/interrupted').name}: choose it under resume to go on.")
@@ -123,7 +128,7 @@ class TrainLocalizedLora(io.ComfyNode):
         size = sum(t.numel() for t in trained.tensors.values())
         text = f"{len(trained.losses)} steps, mean loss of the last tenth {sum(last) / len(last):.4f}. {size:,} numbers in the LoRA."
         previews = torch.cat(live.pictures) if live.pictures else ExecutionBlocker("Connect a VAE to Train Localized LoRA for previews.")
-        return io.NodeOutput(trained.tensors, {"loss": trained.losses}, len(trained.losses), previews, ui=show(cls, text))
+        return io.NodeOutput(trained.tensors, {"loss": trained.losses}, len(trained.losses), previews, ui=show(text))
 
 
 class _Live:

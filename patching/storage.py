@@ -1,17 +1,21 @@
-"""TEXT_LAYERS files in ComfyUI's models/text_layers.
+"""TEXT_LAYERS files in ComfyUI's models/text_layers, and in what extra_model_paths.yaml adds to it.
 
 names   the files that are there
-save    writes one, never over another
+save    writes one, never over another; without where the layers came from where ComfyUI runs with --disable-metadata
 load    reads one
 version changes when a file does
 """
 
+import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import folder_paths
+from comfy.cli_args import args
 
 from .messages import shortened
+from .places import stamp, why, within
 from .text_layers import TextLayers
 
 FOLDER = "text_layers"
@@ -20,20 +24,39 @@ _LONGEST_NAME = 200  # bytes; file systems take 255, and a number and .json come
 # Windows takes these for devices, whatever stands behind a point, and what is written there is lost.
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)\s*(\..*)?", re.I)
 
-if FOLDER not in folder_paths.folder_names_and_paths:
-    folder_paths.folder_names_and_paths[FOLDER] = ([str(Path(folder_paths.models_dir) / FOLDER)], {".json"})
+
+def _register():
+    """ComfyUI reads extra_model_paths.yaml before any pack is loaded, and takes a name that it does not know for folders of any files."""
+    own = str(Path(folder_paths.models_dir) / FOLDER)
+    others, _ = folder_paths.folder_names_and_paths.get(FOLDER, ([], set()))
+    folder_paths.folder_names_and_paths[FOLDER] = ([own, *(other for other in others if other != own)], {".json"})
+
+
+_register()
+
+
+def _found():
+    """{name: path}; of two files of one name that in the first folder."""
+    found = {}
+    for root in map(Path, folder_paths.get_folder_paths(FOLDER)):
+        for place, files in within(root):
+            for file in files:
+                if file.lower().endswith(".json") and not file.startswith("."):  # macOS puts ._x.json beside x.json
+                    found.setdefault(os.path.relpath(place / file, root), place / file)
+    return found
 
 
 def names():
-    return folder_paths.get_filename_list(FOLDER)
+    return sorted(_found())
 
 
 def find(name):
     """The path of a file; raises FileNotFoundError for one that is not among names()."""
-    if name not in names():
-        known = ", ".join(names()) or "none"
-        raise FileNotFoundError(f"There is no text layers file {shortened(name)} in models/{FOLDER}. There are: {known}.")
-    return Path(folder_paths.get_full_path_or_raise(FOLDER, name))
+    found = _found()
+    if name not in found:
+        known = ", ".join(sorted(found)) or "none"
+        raise FileNotFoundError(f"There is no text layers file {shortened(name)} in models/{FOLDER}. There are: {shortened(known, 1000)}.")
+    return found[name]
 
 
 def save(text_layers, name):
@@ -45,19 +68,24 @@ def save(text_layers, name):
             "100 characters at most (fewer where they are not Latin), and no name that Windows keeps for itself, such as NUL or COM1."
         )
     folder = Path(folder_paths.get_folder_paths(FOLDER)[0])
-    folder.mkdir(parents=True, exist_ok=True)
-    text = text_layers.to_json() + "\n"
+    kept = replace(text_layers, source="") if args.disable_metadata else text_layers
+    text = (kept.to_json() + "\n").encode()
     number = 1
     while True:
         path = folder / (f"{name}.json" if number == 1 else f"{name} {number}.json")
         try:
-            with path.open("x", encoding="utf-8") as file:
+            folder.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
                 file.write(text)
             return path
         except FileExistsError:
-            if path.is_file() and path.read_text("utf-8") == text:
+            if not folder.is_dir():
+                raise ValueError(f"{path.name} cannot be written: models/{FOLDER} is a file and should be a folder.") from None
+            if path.is_file() and path.stat().st_size == len(text) and path.read_bytes() == text:
                 return path
             number += 1
+        except OSError as error:
+            raise ValueError(f"{path.name} cannot be written into models/{FOLDER}: {why(error)}.") from None
 
 
 def load(name):
@@ -75,8 +103,9 @@ def load(name):
 
 
 def version(name):
-    """Of a file, whose size does not matter: it is not read. None for one that is not there."""
-    if name not in names():
-        return None
-    status = find(name).stat()
-    return f"{name} {status.st_size} {status.st_mtime_ns}"
+    """Of a file, whose size does not matter: it is not read. None for one that is not there. name: None where ComfyUI does not tell it,
+    because it comes over a link: of all files."""
+    found = _found()
+    if name is None:
+        return stamp(*found.values())
+    return stamp(found[name]) if isinstance(name, str) and name in found else None

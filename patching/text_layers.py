@@ -51,6 +51,10 @@ class TextLayers:
     def __hash__(self):
         return hash(self.to_json())
 
+    def __repr__(self):
+        """ComfyUI writes it into the history of a node that fails, whatever a file has brought."""
+        return f"<{len(self.names)} text layers of {shortened(self.architecture)}>"
+
     def to_json(self):
         plain = {**vars(self), "heads": dict(self.heads), "scores": dict(self.scores)}
         return json.dumps({"text_layers": _FORMAT, **plain}, indent=2)

@@ -1,5 +1,6 @@
 """How much two pictures differ, over the whole of them or over the background.
 
+check_size         refuses what nobody means to be looked at
 pixels             makes uint8 pictures of ComfyUI's
 inside             marks boxes
 mse, psnr, ssim    take two uint8 pictures [H, W, 3] and compute in float
@@ -10,7 +11,15 @@ Raise ValueError for pictures of different size and when the boxes leave nothing
 
 import numpy as np
 
+_MOST = 2**26  # pixels of a picture, 8192 x 8192; a file of a few hundred kilobytes can hold thousands of millions
 _WINDOW = 7  # pixels; the window of scikit-image's structural similarity
+
+
+def check_size(name, width, height):
+    """Raises ValueError that calls the picture by `name`, before anything is computed of it."""
+    if width * height > _MOST:
+        million = f"{width * height / 1e6:.0f} million pixels, and {_MOST / 1e6:.0f} is the most"
+        raise ValueError(f"{name} is {width} x {height} pixels: {million}. Scale it down before.")
 
 
 def pixels(images):

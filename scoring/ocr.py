@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from .easyocr_weights import safe_reader
+
 _LEGIBLE = 128  # pixels; OCR reads smaller pictures enlarged to this height
 _LONGEST = 4096  # pixels; no side is enlarged beyond, or a strip would fill the memory
 _SLIM = 32  # both engines fail on pictures that are many times as long as wide; these are read with a margin
@@ -69,7 +71,7 @@ class EasyOcr(_Engine):
             where = {"model_storage_directory": str(Path(next(iter(easyocr_en_models.__path__))) / "models"), "download_enabled": False}
         except ImportError:
             where = {}
-        self._reader = easyocr.Reader(["en"], gpu=torch.cuda.is_available(), verbose=False, **where)
+        self._reader = safe_reader(easyocr)(["en"], gpu=torch.cuda.is_available(), verbose=False, **where)
 
     def _find(self, picture):
         return self._reader.readtext(picture, allowlist=_LETTERS)

@@ -13,5 +13,5 @@ export async function load() {
 export function text(key, values = {}) {
   const language = app.extensionManager.setting.get("Comfy.Locale")
   const words = served[language]?.textLayersMap ?? served.en?.textLayersMap ?? {}
-  return Object.entries(values).reduce((said, [name, value]) => said.replace(`{${name}}`, value), words[key] ?? key)
+  return Object.entries(values).reduce((said, [name, value]) => said.replace(`{${name}}`, () => value), words[key] ?? key)
 }

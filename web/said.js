@@ -1,0 +1,72 @@
+// What our nodes say while they work and when they have done, drawn on them as text.
+//
+// ComfyUI's own widget for it takes the text for HTML or for Markdown, by the front end's version and renderer, so that a stranger's file
+// could draw pictures from its own server and links; and newer ones take the widget away when the run ends.
+import { api } from "../../scripts/api.js"
+import { app } from "../../scripts/app.js"
+import { Said } from "./said/said.js"
+
+const OURS = /^TextLayers[A-Z]/ // all nodes of the pack
+const EVENT = "text_layers.said" // of nodes/live.py
+const NAME = "text layers said"
+const [WIDTH, MARGIN] = [320, 4] // pixels
+
+function say(node, text) {
+  const widget = node.widgets?.find(({ name }) => name === NAME) ?? addWidget(node)
+  widget.said.say(text)
+  const [width, height] = [Math.max(WIDTH, node.size[0]), node.computeSize()[1]]
+  if (node.size[0] < width || node.size[1] < height) node.setSize([width, Math.max(height, node.size[1])])
+  node.setDirtyCanvas?.(true, true)
+}
+
+function addWidget(node) {
+  const said = new Said()
+  const height = () => said.height(node.size[0]) + 2 * MARGIN
+  const widget = node.addDOMWidget(NAME, "text_layers_said", said.element, {
+    serialize: false,
+    hideOnZoom: false,
+    margin: MARGIN,
+    getMinHeight: height,
+    getMaxHeight: height,
+    getValue: () => said.text,
+  })
+  widget.serialize = false
+  widget.said = said
+  said.element.addEventListener("wheel", (event) => {
+    event.stopPropagation()
+    if (said.scrolls() && !event.ctrlKey) return
+    event.preventDefault()
+    app.canvas.canvas.dispatchEvent(new WheelEvent("wheel", event))
+  })
+  return widget
+}
+
+/** id: of a node that runs; "3:5" is node 5 in the subgraph that node 3 is. */
+function find(id) {
+  let [graph, node] = [app.rootGraph ?? app.graph, undefined]
+  for (const part of String(id).split(":")) {
+    node = graph?.getNodeById(part)
+    graph = node?.subgraph
+  }
+  return node
+}
+
+app.registerExtension({
+  name: "text_layers.said",
+  setup() {
+    const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("said/said.css", import.meta.url) })
+    document.head.append(style)
+    api.addEventListener(EVENT, ({ detail }) => {
+      const node = find(detail.node)
+      if (OURS.test(node?.comfyClass)) say(node, detail.text)
+    })
+  },
+  nodeCreated(node) {
+    if (!OURS.test(node.comfyClass)) return
+    const first = node.onExecuted
+    node.onExecuted = function (output) {
+      first?.apply(this, arguments)
+      if (Array.isArray(output?.text)) say(this, output.text.join("\n"))
+    }
+  },
+})
