@@ -86,7 +86,7 @@ def load(name):
     path = WEIGHTS / f"{name}.safetensors"
     if not path.is_file():
         raise FileNotFoundError(f"The demo model's weights are missing: {path}. Install the pack again.")
-    return from_state_dict(name, comfy.utils.load_torch_file(str(path)))
+    return from_state_dict(name, comfy.utils.load_torch_file(str(path), safe_load=True))
 
 
 def from_state_dict(name, weights, config=None):

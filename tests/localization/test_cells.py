@@ -1,5 +1,6 @@
 """Nothing that was kept is lost: killed processes, damaged files, a full disk, several at once."""
 
+import os
 import random
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from text_layers.localization.cells import CellStore
+from text_layers.localization.cells import CellStore, tidy
 
 pytestmark = pytest.mark.any_comfyui
 
@@ -97,11 +98,13 @@ def test_an_unreadable_file_is_left_out(tmp_path):
 
 def test_two_processes_share_a_folder(tmp_path):
     processes = [writer(tmp_path, name=name) for name in ("a", "b")]
-    time.sleep(1.5)
+    for process in processes:
+        process.stdout.readline()
+    time.sleep(0.5)
     for process in processes:
         process.kill()
     for name, process in zip("ab", processes, strict=True):
-        told = [int(line) for line in process.communicate()[0].split()]
+        told = [0, *(int(line) for line in process.communicate()[0].split())]
         assert kept(tmp_path, name) >= max(told)
 
 
@@ -131,3 +134,24 @@ def test_a_folder_that_cannot_be_made_stops_keeping_but_not_the_search(tmp_path)
     store.put("a", {"read": "HOTEL"})
     store.put_array("a", np.ones(3))
     assert store.get("a") and store.get_array("a").sum() == 3 and "could not be kept" in store.problem
+
+
+def test_old_searches_make_room_and_the_running_one_stays(tmp_path):
+    for days, name in enumerate(("today", "yesterday", "last week", "long ago")):
+        store = CellStore(tmp_path / name)
+        store.put_array("a", np.zeros(1000))
+        then = time.time() - 30 * days * 3600
+        for path in (*(tmp_path / name).iterdir(), tmp_path / name):
+            os.utime(path, (then, then))
+    size = sum(path.stat().st_size for path in (tmp_path / "today", *(tmp_path / "today").iterdir()))
+
+    def left():
+        return {path.name for path in tmp_path.iterdir()}
+
+    tidy(tmp_path, 4 * size)
+    assert len(left()) == 4
+    tidy(tmp_path, 2 * size)
+    assert left() == {"today", "yesterday"}
+    tidy(tmp_path, 0)
+    assert left() == {"today"}  # whoever searches there may go on
+    tidy(tmp_path / "none")

@@ -8,6 +8,7 @@ import comfy.sd
 import folder_paths
 import pytest
 import torch
+from comfy.cli_args import args
 from safetensors import safe_open
 from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.lora import storage
@@ -87,6 +88,21 @@ def test_no_half_of_a_file_stays_behind(output):
     with pytest.raises(Exception, match=r"metadata|str"):
         storage.save(LoraTensors({"lora_unet_x.lora_up.weight": torch.ones(1, 1)}, {"number": 1}), "loras/half")
     assert not list((output / "loras").iterdir())
+
+
+def test_a_place_that_cannot_be_written_to_is_named(output):
+    (output / "loras").write_text("a file in the folder's place")
+    with pytest.raises(ValueError, match=r"^The LoRA cannot be written to loras/mine/a in the output folder: there is a file where"):
+        storage.save(LoraTensors({"lora_unet_x.lora_up.weight": torch.ones(1, 1)}, {}), "loras/mine/a")
+
+
+def test_no_metadata_where_comfyui_should_save_none(output, monkeypatch):
+    monkeypatch.setattr(args, "disable_metadata", True)
+    _, lora = trained()
+    path = storage.save(lora, "loras/mine")
+    with safe_open(path, "pt") as file:
+        assert file.metadata() is None
+    assert {key: tensor.tolist() for key, tensor in read(path).tensors.items()} == {key: tensor.tolist() for key, tensor in lora.items()}
 
 
 def test_what_was_cut_says_so(output):

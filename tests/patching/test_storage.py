@@ -1,7 +1,10 @@
 """Files of text layers: names that a file can have, and what is no such file."""
 
+from dataclasses import replace
+
 import folder_paths
 import pytest
+from comfy.cli_args import args
 from text_layers.patching import storage
 from text_layers.patching.text_layers import TextLayers
 
@@ -61,3 +64,11 @@ def test_a_file_that_has_changed_has_another_version(folder):
     with pytest.raises(FileNotFoundError, match=r"There is no text layers file gone\.json") as error:
         storage.load("gone.json\ud800")
     str(error.value).encode()
+
+
+def test_where_layers_came_from_is_left_out_where_comfyui_should_save_no_metadata(folder, monkeypatch):
+    layers = TextLayers("unet", "unet-12x8", ("a.attn2",), {"a.attn2": (1,)}, {"a.attn2": 0.5}, "localized, 3 pairs")
+    monkeypatch.setattr(args, "disable_metadata", True)
+    assert storage.load(storage.save(layers, "mine").name) == replace(layers, source="")
+    monkeypatch.setattr(args, "disable_metadata", False)
+    assert storage.load(storage.save(layers, "mine").name) == layers
