@@ -151,7 +151,7 @@ def edit_chart(pictures, captions, change, boxes):
     panels = [figure.add_subplot(rows, columns, place + 1) for place in range(len(pictures) + 1)]
     for axes, picture, caption in zip(panels[:-1], pictures, captions, strict=True):
         axes.imshow(picture, interpolation="bicubic" if height < 256 else "auto")
-        axes.set_title(caption, size=13, color=_INK)
+        axes.set_title(caption, size=13, color=_INK, parse_math=False)  # what was read is no formula
     most = np.nanmax(change) if np.isfinite(change).any() else 0.0
     heat = panels[-1].imshow(change, cmap="magma", vmin=0, vmax=max(most, 1e-3))
     panels[-1].set_facecolor(_OTHER)  # where there are words

@@ -1,0 +1,73 @@
+"""Nodes called from a script or a notebook, where ComfyUI's queue is not there to number them."""
+
+import folder_paths
+import numpy as np
+import pytest
+import torch
+from text_layers.demo import comfy_model, pictures, signs
+from text_layers.nodes.guard import CheckDrawnText, GuardDrawnText
+from text_layers.nodes.inversion import MaskDrawnText
+from text_layers.nodes.localize import LocalizeTextLayers
+from text_layers.nodes.lora import SaveLocalizedLora
+from text_layers.nodes.measure import MeasureTextEdit
+from text_layers.nodes.patch import PatchPromptIntoLayers
+from text_layers.nodes.text_layers import ChooseTextLayers
+from text_layers.nodes.text_set import DrawTextTrainingSet
+from text_layers.nodes.training import _NEW, TrainLocalizedLora
+from text_layers.patching import models
+from text_layers.patching.patch import OWN_RUN
+
+PROMPT = 'a red round sign on a blue wall that says "CAFE"'
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return comfy_model.load("unet")
+
+
+@pytest.fixture(scope="module")
+def sign():
+    drawn = signs.draw([signs.Sign("CAFE", "white", "blue", "square")], np.random.default_rng(1))
+    return torch.from_numpy(np.asarray(drawn)).float() / 255
+
+
+def test_nodes_that_read(sign):
+    report, _, f1, _ = MeasureTextEdit.execute(sign, sign, "CAFE", "RapidOCR").args
+    assert f1 == 1.0 and "CAFE" in report
+    assert CheckDrawnText.execute(sign, "RapidOCR", "", "").args[1] == "CAFE"
+    assert 0 < MaskDrawnText.execute(sign, "RapidOCR", 4).args[0].mean() < 1
+
+
+def test_nodes_that_draw_and_train(loaded, tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_paths, "output_directory", str(tmp_path))
+    model, clip, vae = loaded
+    images, texts = DrawTextTrainingSet.execute("CAFE HOTEL", 2, "any", "any", "any", "regular", "dark", True, 0).args
+    latents = [{"samples": vae.encode(image)} for image in images]
+    layers = ChooseTextLayers.execute(model, "published for this model", "").args[0]
+    numbers = {"rank": [2], "alpha": [2.0], "learning_rate": [1e-4], "steps": [1], "batch_size": [1], "seed": [0], "preview_every": [1]}
+    lora, _, steps, _ = TrainLocalizedLora.execute(
+        [model], latents, [pictures.encode(clip, [text]) for text in texts], [layers], training_dtype=["fp32"], resume=[_NEW],
+        gradient_checkpointing=[False], **numbers
+    ).args  # fmt: skip
+    assert steps == 1
+    assert SaveLocalizedLora.execute(lora, "loras/mine").ui["text"] == ("Saved as output/loras/mine_00001_.safetensors",)
+
+
+def test_nodes_that_patch(loaded):
+    model, clip, _ = loaded
+    layers = models.preset(model)
+    patched = PatchPromptIntoLayers.execute(model, pictures.encode(clip, [PROMPT]), layers, 0, OWN_RUN).args[0]
+    guarded, cleaned, found, toxic = GuardDrawnText.execute(model, clip, PROMPT, layers, "HOTEL", "", "CAFE", 0, OWN_RUN).args
+    assert patched is not model is not guarded and toxic and found == "CAFE" and "HOTEL" in cleaned
+
+
+def test_localize(loaded, tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_paths, "user_directory", str(tmp_path))
+    model, clip, vae = loaded
+    empty = {"samples": torch.zeros(1, 12, 16, 32)}
+    found = LocalizeTextLayers.execute(
+        model, clip, vae, empty, 'a red round sign on a blue wall that says "{word}"', "CAFE, HOTEL", "first_step", "RapidOCR", 1, 4, 3.0,
+        "euler", "simple", "", 16
+    )  # fmt: skip
+    assert found.args[0].names and "text layers" in found.ui["text"][0]
+    assert list((tmp_path / "text_layers" / "cells").iterdir())
