@@ -24,6 +24,10 @@ class LoraTensors(dict):
         super().__init__(tensors)
         self.metadata = dict(metadata)
 
+    def __repr__(self):
+        """ComfyUI writes it into the history of a node that fails."""
+        return f"<a LoRA of {len(self)} tensors>"
+
 
 def of_training(text_layers, settings, steps):
     """settings: train.Settings; steps: of all trainings of this LoRA. The alpha is the rank: the scale is in the tensors."""

@@ -64,7 +64,6 @@ class GuardDrawnText(io.ComfyNode):
                 io.String.Output(display_name="found", tooltip="The toxic words, with commas between; empty for a clean prompt."),
                 io.Boolean.Output(display_name="toxic", tooltip="Whether any was found."),
             ],
-            hidden=[io.Hidden.unique_id],
         )  # fmt: skip
 
     @classmethod

@@ -51,7 +51,6 @@ class InvertPicture(io.ComfyNode):
                 io.Float.Output(display_name="psnr", tooltip="Of the reconstruction against the picture, dB; of a batch the lowest."),
                 io.String.Output(display_name="report", tooltip="How near the reconstruction is, and how near the VAE alone comes."),
             ],
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod

@@ -70,7 +70,6 @@ class LoadLocalizedLora(io.ComfyNode):
                 io.String.Output(display_name="report", tooltip="What the file holds, and how much of it is used."),
             ],
             is_output_node=True,
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -103,7 +102,6 @@ class CutLora(io.ComfyNode):
             ],
             outputs=[io.Custom("LORA_MODEL").Output(display_name="lora", tooltip="The part of the LoRA in the text layers.")],
             is_output_node=True,
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -138,7 +136,6 @@ class SaveLocalizedLora(io.ComfyNode):
             ],
             outputs=[],
             is_output_node=True,
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod

@@ -46,7 +46,6 @@ class ChooseTextLayers(io.ComfyNode):
             ],
             outputs=[TextLayersSocket.Output(display_name="text_layers", tooltip="The chosen layers.")],
             is_output_node=True,
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -77,7 +76,6 @@ class SaveTextLayers(io.ComfyNode):
             ],
             outputs=[],
             is_output_node=True,
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -102,7 +100,6 @@ class LoadTextLayers(io.ComfyNode):
             ],
             outputs=[TextLayersSocket.Output(display_name="text_layers", tooltip="The layers of the file.")],
             is_output_node=True,
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod

@@ -17,14 +17,13 @@ def within(root, above=frozenset()):
     if real in above:
         return
     try:
-        with os.scandir(root) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+        names = sorted(os.listdir(root))
     except OSError:  # none, or one that may not be read
         return
-    yield Path(root), [entry.name for entry in entries if entry.is_file()]
-    for entry in entries:
-        if entry.is_dir():
-            yield from within(entry.path, above | {real})
+    yield Path(root), [name for name in names if os.path.isfile(os.path.join(root, name))]
+    for path in (os.path.join(root, name) for name in names):
+        if os.path.isdir(path):
+            yield from within(path, above | {real})
 
 
 def stamp(*paths):

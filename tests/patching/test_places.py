@@ -53,7 +53,7 @@ def test_links_are_followed_and_not_for_ever(models):
     (models / "elsewhere").mkdir()
     for name in ("text_layers/x.json", "text_layers/a/y.json", "elsewhere/z.json"):
         (models / name).write_text(LAYERS.to_json())
-    for link, target in {"a/up": "..", "a/self": ".", "b": "../elsewhere", "a/gone.json": "nowhere"}.items():
+    for link, target in {"a/up": "..", "a/self": ".", "b": "../elsewhere", "a/gone.json": "nowhere", "a/me.json": "me.json"}.items():
         (models / "text_layers" / link).symlink_to(target)
     (models / "elsewhere" / "back").symlink_to("../text_layers")
     for number in range(12):  # each of them doubles what a walk finds that only stops where the system does
