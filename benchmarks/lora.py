@@ -13,6 +13,7 @@ open        prompts that tell the word alone: how many bits of colours and shape
 known       of two_letters: held-out words of three to six letters, which the model draws well
 
 Words, pictures and noise of a seed are the same for all. --words train draws words of the training list instead: for choosing settings.
+Seeds that the file has are not run again: an interrupted run goes on, and more seeds can be added.
 """
 
 import argparse
@@ -140,6 +141,17 @@ def arms(model, seed):
     return {"text layers": chosen, "all layers": list(range(len(names))), "random others": sorted(int(n) for n in picked)}
 
 
+def going_on(before, new, settings):
+    """The result that a file holds, to add seeds to; "later" has the commit of those that another one made. Raises ValueError when it was
+    made with other settings."""
+    asked = {**{k: new[k] for k in ("model", "words", "pictures")}, **asdict(replace(settings, seed=0))}
+    was = {**before, **before["settings"], "seed": 0}
+    differ = [f"{k} {was[k]} (now {v})" for k, v in asked.items() if k in was and was[k] != v]
+    if differ:
+        raise ValueError(f"The file holds runs of {', '.join(differ)}: give another one with --out.")
+    return {"later": {}, **before}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=comfy_model.MODELS, required=True)
@@ -161,13 +173,18 @@ def main():
     weights = a.weights or comfy_model.WEIGHTS / f"{a.model}.safetensors"
     loaded = comfy_model.from_state_dict(a.model, comfy.utils.load_torch_file(str(weights)))
     model, clip, vae = loaded
-    result = {**environment(), "model": a.model, "task": a.task, "words": a.words, "pictures": a.pictures, "seeds": {}}
+    settings = Settings(rank=a.rank, learning_rate=a.learning_rate, steps=a.steps, batch=a.batch)
+    result = {**environment(), "model": a.model, "task": a.task, "words": a.words, "pictures": a.pictures, "seeds": {}, "later": {}}
+    if a.out.exists():
+        result = going_on(json.loads(a.out.read_text("utf-8")), result, settings)
     for seed in a.seeds:
-        settings = Settings(rank=a.rank, learning_rate=a.learning_rate, steps=a.steps, batch=a.batch, seed=seed)
+        if str(seed) in result["seeds"]:
+            continue
+        settings = replace(settings, seed=seed)
         shown = evaluation(a.task, a.words, a.count, a.others, seed)
         latents, prompts = training_set(a.task, clip, vae, a.pictures, seed, not a.word_captions)
         before = {kind: draw(*loaded, what, seed * 1000) for kind, what in shown.items()}
-        found = result["seeds"][seed] = {"without": measure(before, before, shown, ocr)}
+        found = {"without": measure(before, before, shown, ocr)}
         result["settings"] = asdict(settings)
         for arm, layers in arms(model, seed).items():
             trained = train(model, latents, prompts, written(model, layers), settings)
@@ -184,6 +201,9 @@ def main():
             numbers = {k: round(float(np.mean(m[k])), 4) for k in ("exact", "f1", "colours", "shape", "background_psnr", "empty_mse")}
             rest = {k: m.get(k) for k in ("open_bits", "open_like_training", "loss", "layers")}
             print(seed, arm, numbers, rest, flush=True)
+        result["seeds"][str(seed)] = found
+        if result["commit"] != (now := environment()["commit"]):
+            result["later"][str(seed)] = now
         if not result.get("cost"):
             result["cost"] = cost(model, latents, prompts, settings)
         a.out.write_text(json.dumps(result, indent=1) + "\n")

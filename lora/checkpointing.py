@@ -3,7 +3,8 @@
 checkpointed    a context in which the model's blocks keep their inputs only and are computed again for the backward pass
 """
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import torch
 from torch.utils._pytree import tree_flatten, tree_unflatten
@@ -12,13 +13,16 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 @contextmanager
 def checkpointed(diffusion_model):
     blocks = _blocks(diffusion_model)
+    before = [vars(block).get("forward") for block in blocks]
     for block in blocks:
         block.forward = _recomputed(block)
     try:
         yield
     finally:
-        for block in blocks:
+        for block, own in zip(blocks, before, strict=True):
             del block.forward
+            if own:
+                block.forward = own
 
 
 def _blocks(module, listed=False):
@@ -81,7 +85,8 @@ class _Block(torch.autograd.Function):
     def forward(ctx, run, structure, anchor, *tensors):
         kind = tensors[0].device.type
         ctx.run = run
-        ctx.autocast = (kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
+        on = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+        ctx.autocast = partial(torch.autocast, kind, torch.get_autocast_dtype(kind)) if on else nullcontext
         ctx.save_for_backward(*tensors)
         made, rest = run(tensors)
         structure.append(rest)
@@ -92,7 +97,7 @@ class _Block(torch.autograd.Function):
         tensors = [
             tensor.detach().requires_grad_(needed) for tensor, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[3:], strict=True)
         ]
-        with torch.enable_grad(), torch.autocast(*ctx.autocast):
+        with torch.enable_grad(), ctx.autocast():
             made, _ = ctx.run(tensors)
         followed = [(tensor, gradient) for tensor, gradient in zip(made, gradients, strict=True) if tensor.requires_grad]
         if followed:

@@ -2,6 +2,7 @@
 
 Example      one of them
 encoded      a prompt as the model's own cond
+at_rest      one that waits outside the card
 drawn        examples at random
 alike        examples in groups that the model takes in one call
 mean_loss    of such a group
@@ -35,11 +36,22 @@ def encoded(model, prompt, latent):
     return cond
 
 
+def at_rest(cond):
+    """A cond whose tensors are in the computer's memory: a set of thousands of prompts has no place on a card."""
+
+    def moved(value):
+        if torch.is_tensor(value):
+            return value.cpu()
+        return [moved(one) for one in value] if isinstance(value, list) else value
+
+    return {**cond, "model_conds": {name: c._copy_with(moved(c.cond)) for name, c in cond["model_conds"].items()}}
+
+
 def drawn(model, latents, conds, count, random):
     """latents, conds: of all pictures; random: a torch.Generator."""
     pictures = torch.randint(len(latents), (count,), generator=random).tolist()
     noises = [torch.randn(latents[picture].shape, generator=random).to(latents[picture]) for picture in pictures]
-    sigmas = [_sigma(model, share).to(model.load_device) for share in torch.rand(count, generator=random).tolist()]
+    sigmas = [_sigma(model, share).cpu() for share in torch.rand(count, generator=random).tolist()]
     return [Example(latents[picture], noise, sigma, conds[picture]) for picture, noise, sigma in zip(pictures, noises, sigmas, strict=True)]
 
 
@@ -63,8 +75,8 @@ def _sizes(conds):
 
 
 def mean_loss(model, examples):
-    """Mean of the examples' losses; all of one shape."""
-    clean, noise, sigmas = (torch.cat([getattr(e, name) for e in examples]) for name in ("latent", "noise", "sigma"))
+    """Mean of the examples' losses; all of one shape. They go to the model's device."""
+    clean, noise, sigmas = (torch.cat([getattr(e, name) for e in examples]).to(model.load_device) for name in ("latent", "noise", "sigma"))
     return loss(model, clean, noise, sigmas, given(model, [e.cond for e in examples]))
 
 
@@ -85,9 +97,14 @@ def loss(model, latents, noise, sigmas, conds):
 
 
 def given(model, conds):
-    """Arguments of apply_model for conds of one shape, a row each."""
-    values = model_conds(conds, 1, model.load_device)
-    return {name: value.detach().clone() if torch.is_tensor(value) else value for name, value in values.items()}
+    """Arguments of apply_model for conds of one shape, a row each, on the model's device."""
+
+    def there(value):
+        if torch.is_tensor(value):
+            return value.to(model.load_device).detach().clone()
+        return [there(one) for one in value] if isinstance(value, list) else value
+
+    return {name: there(value) for name, value in model_conds(conds, 1, model.load_device).items()}
 
 
 def _sigma(model, share):

@@ -1,11 +1,13 @@
 """What autograd has kept for the backward pass, where a model changes it in place.
 
 changes_allowed   a context for forward and backward pass
+in_training       one in which ComfyUI takes operations that autograd knows
 """
 
 from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
+import comfy.model_management
 from torch.autograd.graph import allow_mutation_on_saved_tensors
 
 
@@ -25,3 +27,14 @@ def changes_allowed():
 class _Held(WeakKeyDictionary):
     def __delitem__(self, handle):
         """torch calls it when it has made a copy; entries still go with their handles."""
+
+
+@contextmanager
+def in_training():
+    """ComfyUI 0.3 has no others."""
+    before = getattr(comfy.model_management, "in_training", False)
+    comfy.model_management.in_training = True
+    try:
+        yield
+    finally:
+        comfy.model_management.in_training = before

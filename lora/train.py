@@ -5,7 +5,7 @@ train        from latents and prompts to a LoRA
 recent       the loss of the last steps
 """
 
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import comfy.model_management
@@ -15,9 +15,10 @@ from ..patching import models
 from . import preview
 from .adapters import adapters
 from .checkpointing import checkpointed
-from .examples import alike, drawn, encoded, mean_loss
+from .examples import alike, at_rest, drawn, encoded, mean_loss
+from .frozen import unkept
 from .metadata import LoraTensors, of_training, steps
-from .saved_tensors import changes_allowed
+from .saved_tensors import changes_allowed, in_training
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,18 @@ def train(model, latents, prompts, text_layers, settings, start=None, tell=None,
     models.check(model, text_layers)
     _check(latents, prompts, settings, accelerator)
     # Autograd does not take what was made in inference mode, and ComfyUI's blocks add in place to what it has kept.
-    with torch.inference_mode(False), torch.enable_grad(), _in_training(), changes_allowed():
+    with torch.inference_mode(False), torch.enable_grad(), in_training(), changes_allowed():
         comfy.model_management.load_models_gpu([model])
         _leave_inference_mode(model.model.diffusion_model)
         _forget_text(model)
         device = model.load_device
         prompts = prompts if len(prompts) > 1 else prompts * len(latents)
         given = [latent[None].clone().float() for latent in latents]
-        latents = [model.model.process_latent_in(latent).to(device) for latent in given]
-        conds = [encoded(model, prompt, latent) for prompt, latent in zip(prompts, latents, strict=True)]
+        latents = [model.model.process_latent_in(latent) for latent in given]
+        conds = [at_rest(encoded(model, prompt, latent.to(device))) for prompt, latent in zip(prompts, latents, strict=True)]
         before = steps(start.metadata) if start else 0
         with (
+            unkept(model.model.diffusion_model),
             checkpointed(model.model.diffusion_model) if settings.checkpointing else nullcontext(),
             adapters(model, text_layers, settings.rank, settings.alpha or settings.rank, settings.seed) as added,
         ):
@@ -146,17 +148,6 @@ def _forget_text(model):
     """HiDream-O1 keeps its text's keys and values from call to call, whatever has changed in between."""
     if hasattr(model.model.diffusion_model, "clear_kv_cache"):
         model.model.diffusion_model.clear_kv_cache()
-
-
-@contextmanager
-def _in_training():
-    """ComfyUI 0.30 takes operations that autograd knows."""
-    before = getattr(comfy.model_management, "in_training", False)
-    comfy.model_management.in_training = True
-    try:
-        yield
-    finally:
-        comfy.model_management.in_training = before
 
 
 def _check(latents, prompts, settings, accelerator):
