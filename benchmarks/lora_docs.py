@@ -1,64 +1,94 @@
 """Writes docs/lora.md from results: `python dev.py run benchmarks.lora_docs`
 
-The results are those of benchmarks.lora, one file a model, and of benchmarks.lora_size.
+The results are those of benchmarks.lora, one file a model and task, of benchmarks.lora_size and benchmarks.lora_memory.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from ..localization.selection import interval
+from .by_seed import estimate
 from .markdown import table
 from .record import kept
 
 ROOT = Path(__file__).parents[1]
 MODELS = {"unet": "The demo U-Net", "mmdit": "The demo MMDiT"}
+TASKS = {"two_letters": "words of two letters", "spelling": "spelling"}
 ARMS = ("text layers", "all layers", "random others")
+GIB = 2**30
+
+# name: (key of the result, unit, factor, digits)
+MEASURES = {
+    "words read exactly": ("exact", " %", 100, 0),
+    "F1 of their letters": ("f1", " %", 100, 0),
+    "words of three to six letters read exactly": ("known_exact", " %", 100, 0),
+    "colours right": ("colours", " %", 100, 0),
+    "shape right": ("shape", " %", 100, 0),
+    "background against no LoRA": ("background_psnr", " dB", 1, 1),
+    "signs without a word against no LoRA, MSE x 1000": ("empty_mse", "", 1000, 2),
+    **{f"bits of {kind} left open": (kind, "", 1, 2) for kind in ("wall", "sign", "shape ")},
+}
+AGAINST_NONE = ("background_psnr", "empty_mse")  # measured against the model without a LoRA
 
 
-def pooled(result, arm, what):
-    """A number of each picture, all seeds in a row."""
-    return np.concatenate([found[arm][what] for found in result["seeds"].values()])
+def by_seed(result, arm, key):
+    """One number a seed: the mean of its pictures. Bits are one number already."""
+    bits = {"wall": "wall", "sign": "sign", "shape ": "shape"}
+    return [found[arm]["open_bits"][bits[key]] if key in bits else np.mean(found[arm][key]) for found in result["seeds"].values()]
 
 
-def shares(result, what):
-    """Cells: per cent of pictures, with their interval."""
-    cells = []
-    for arm in ("without", *ARMS):
-        mean, lower, upper = (100 * value for value in interval(pooled(result, arm, what)))
-        cells.append(f"{mean:.0f} % ({lower:.0f} to {upper:.0f})")
-    return cells
+def measures(result):
+    has = next(iter(result["seeds"].values()))["without"]
+    return {name: what for name, what in MEASURES.items() if what[0] != "known_exact" or "known_exact" in has}
 
 
-def means(result, what, unit, digits, factor=1.0):
-    cells = ["-"]
-    for arm in ARMS:
-        mean, lower, upper = (factor * value for value in interval(pooled(result, arm, what)))
-        cells.append(f"{mean:.{digits}f} ({lower:.{digits}f} to {upper:.{digits}f}){unit}")
-    return cells
+def quality(result):
+    rows = []
+    for name, (key, unit, factor, digits) in measures(result).items():
+        cells = ["-" if arm == "without" and key in AGAINST_NONE
+                 else estimate([factor * v for v in by_seed(result, arm, key)]).text(unit, digits) for arm in ("without", *ARMS)]  # fmt: skip
+        rows.append([name, *cells])
+    return table(["", "without", *ARMS], rows)
 
 
-def bits(result, kind):
-    return [f"{np.mean([found[arm]['open_bits'][kind] for found in result['seeds'].values()]):.2f}" for arm in ("without", *ARMS)]
+def differences(other):
+    """[(task, model, measure, Estimate as MEASURES writes it, its unit and digits)]: text layers minus `other`, seed for seed."""
+    found = []
+    for task in TASKS:
+        for model in MODELS:
+            result = kept(f"lora-{task}-{model}")
+            for name, (key, unit, factor, digits) in measures(result).items():
+                mine, others = (np.array(by_seed(result, arm, key)) for arm in ("text layers", other))
+                found.append((task, model, name, estimate(factor * (mine - others)), unit, digits))
+    return found
+
+
+def compared(other):
+    """A table of those that are not all zero."""
+    rows = [[f"{MODELS[model].removeprefix('The demo ')}, {TASKS[task]}", name, one.text(unit, max(1, digits), "+"), "yes" if one.holds else "no"]
+            for task, model, name, one, unit, digits in differences(other) if any(one.runs)]  # fmt: skip
+    return table(["", f"text layers minus {other}", "mean ± 95 % (each seed)", "holds"], rows)
+
+
+def holding(other):
+    """Sentence parts."""
+    parts = []
+    for task, model, name, one, unit, digits in differences(other):
+        if any(one.runs) and one.holds:
+            about = f"{MODELS[model].removeprefix('The demo ')}, {TASKS[task]}"
+            parts.append(f"- {about}: {name}, {one.mean:+.{max(1, digits)}f} ± {one.half:.{max(1, digits)}f}{unit}")
+    return "\n".join(parts) or "- none"
+
+
+def counts(other):
+    """(how many hold, of how many)"""
+    moving = [one for *_, one, _, _ in differences(other) if any(one.runs)]
+    return sum(one.holds for one in moving), len(moving)
 
 
 def of_all(values, text):
     """Cells: each arm's value as `text` writes it, and its share of all layers'."""
     return [f"{text(values[arm])} ({values[arm] / values['all layers']:.2f})" for arm in ARMS]
-
-
-def quality(result):
-    rows = [
-        ["words read exactly", *shares(result, "exact")],
-        ["F1 of their letters", *shares(result, "f1")],
-        *([["words of three to six letters read exactly", *shares(result, "known_exact")]] if result["task"] == "two_letters" else []),
-        ["colours right", *shares(result, "colours")],
-        ["shape right", *shares(result, "shape")],
-        ["background against no LoRA", *means(result, "background_psnr", " dB", 1)],
-        ["signs without a word against no LoRA, MSE x 1000", *means(result, "empty_mse", "", 2, 1000)],
-        *([f"bits of {kind} left open", *bits(result, kind)] for kind in ("wall", "sign", "shape")),
-    ]
-    return table(["", "without", *ARMS], rows)
 
 
 def costs(result):
@@ -80,12 +110,6 @@ def layers(result):
     return f"text layers {text} of {len(first['all layers']['layers'])}; random others, a seed each: {others}"
 
 
-def difference(result):
-    """Words read exactly, text layers minus all layers, on the same prompts and noise."""
-    mean, lower, upper = (100 * v for v in interval(pooled(result, "text layers", "exact") - pooled(result, "all layers", "exact")))
-    return f"{mean:+.0f} points ({lower:+.0f} to {upper:+.0f})"
-
-
 def full_size():
     """At full size: a sentence."""
     parts = [f"{name} {n['text layers']:,} of {n['all layers']:,} numbers (1/{n['all layers'] / n['text layers']:.0f})"
@@ -93,26 +117,65 @@ def full_size():
     return f"At full size, rank 4, against one on all layers that attend to the text:\n{'; '.join(parts)}."
 
 
+def memory():
+    """What a step takes of a card, and what it took while autograd kept the weights."""
+
+    def cell(row, how):
+        return f"{(row['weights_bytes'] + row[how]) / GIB:.1f}"
+
+    rows = [[row["model"], row["weights"], row["layers"], f"{row['weights_bytes'] / GIB:.1f}", cell(row, "kept plain"), cell(row, "plain"),
+             cell(row, "checkpointing")] for row in kept("lora_memory")["rows"]]  # fmt: skip
+    return table(["model", "weights", "layers", "weights, GiB", "weights kept by autograd", "not kept", "and with checkpointing"], rows)
+
+
+def memory_text():
+    return f"""One picture of 1024 x 1024 a step, prompts of 77 (SDXL) and 256 tokens, rank 4, computed in bf16. Counted on models of full size
+without memory, not measured on a card: weights, and the most that a step holds beside them, GiB together. A text layer late in the model
+costs less than an early one: what lies below the lowest is not computed backwards.
+
+{memory()}
+
+Training keeps no weight that was turned for use (fp8, other quantized types, weights outside of the card) for the backward pass: it turns it
+again. Latents and prompts wait in the computer's memory. Where the card has no room for all that the forward pass leaves behind, blocks are
+computed again (gradient checkpointing), which is decided by the same count before the first step; ComfyUI is told to leave that room when
+it loads the model, and keeps what does not fit of the weights outside."""
+
+
+def seeds_of():
+    """ "3 seeds (21, 22, 23)", or each experiment's where they differ."""
+    found = {f"{MODELS[m].removeprefix('The demo ')}, {TASKS[t]}": list(kept(f"lora-{t}-{m}")["seeds"]) for t in TASKS for m in MODELS}
+    if len({tuple(seeds) for seeds in found.values()}) == 1:
+        seeds = next(iter(found.values()))
+        return f"{len(seeds)} seeds ({', '.join(seeds)}) each"
+    return "seeds: " + "; ".join(f"{name} {', '.join(seeds)}" for name, seeds in found.items())
+
+
+def ranges(task, arm, key):
+    """Per cent of the worst and the best run of both models."""
+    runs = [100 * v for model in MODELS for v in by_seed(kept(f"lora-{task}-{model}"), arm, key)]
+    return f"{min(runs):.0f} to {max(runs):.0f} %"
+
+
 def findings(task):
     parts = []
     for model, name in MODELS.items():
         result = kept(f"lora-{task}-{model}")
         words = len(next(iter(result["seeds"].values()))["without"]["exact"])
-        about = (
-            f"{words} words a seed; {layers(result)}. Text layers minus all layers, on the same prompts and noise: {difference(result)}."
-        )
+        about = f"{words} words a seed; {layers(result)}."
         parts.append(f"### {name}\n\n{about}\n\n{quality(result)}")
     return "\n\n".join(parts)
 
 
 def text():
     result = kept("lora-two_letters-unet")
-    settings, seeds = result["settings"], ", ".join(result["seeds"])
+    settings = result["settings"]
     price = "\n\n".join(f"### {name}\n\n{costs(kept(f'lora-two_letters-{model}'))}" for model, name in MODELS.items())
     return f"""# LoRAs on the text layers, measured
 
-Generated by `python dev.py run benchmarks.lora_docs` from `benchmarks/results`. Words that no model was trained on, seeds {seeds}, read by
-EasyOCR; colours and shapes measured from pixels; 95 % bootstrap intervals over pictures.
+Generated by `python dev.py run benchmarks.lora_docs` from `benchmarks/results`. Words that no model was trained on, read by EasyOCR; colours
+and shapes measured from pixels. The unit is the seed, with its own pictures, noise, first weights and random layers: numbers are means over
+seeds ± half of a 95 % interval (Student's t), and in parentheses each seed's. {seeds_of()}: with so few, an interval is wide, and what is not
+shown to differ may differ all the same.
 
 ## The question
 
@@ -127,10 +190,15 @@ words of the training list, and taken for the first as they were.
 **Harm** is what happens to other signs: the background of the same prompts, signs without a word, and how many bits of colour and shape
 stay open where a prompt names none.
 
-In short: text gets as good as with all layers in three of four experiments, and the MMDiT's spelling stays a few points behind. Random
-layers do far less, though not nothing: up to 29 % of the words of two letters. On the U-Net signs without a word change less than with a
-LoRA on all layers, in spelling the background as well; words that it knew before suffer alike. On the MMDiT the harm is the same as with
-all layers: its text layers are the first ones and feed all others.
+In short: a LoRA on the text layers draws {ranges("two_letters", "text layers", "exact")} of the words of two letters, run for run, and
+{ranges("spelling", "text layers", "exact")} in spelling; on all layers it is {ranges("two_letters", "all layers", "exact")} and
+{ranges("spelling", "all layers", "exact")}. Random layers draw anything from {ranges("two_letters", "random others", "exact")} and
+{ranges("spelling", "random others", "exact")}: which ones they are decides. Of {counts("all layers")[1]} differences between text layers and
+all layers, seed for seed, {counts("all layers")[0]} hold, which is to say that their interval is without zero (one of twenty would by chance):
+
+{holding("all layers")}
+
+All others are not shown, less harm of the text layers among them wherever it is not in this list.
 
 ## Words of two letters
 
@@ -148,6 +216,16 @@ ones, which is what large models get wrong.
 
 {findings("spelling")}
 
+## What holds
+
+Text layers minus all layers, on the same prompts and noise; differences that are zero in every seed are left out.
+
+{compared("all layers")}
+
+Text layers minus random others:
+
+{compared("random others")}
+
 ## What it costs
 
 In parentheses the share of all layers. Arms in turns, one thread.
@@ -159,11 +237,16 @@ here, for three of nine and of eight layers are text layers.
 {full_size()}
 Where the text layers come early, as in the MMDiT, nearly all of the model lies above them and must be computed backwards.
 
+## What a card needs
+
+{memory_text()}
+
 ```
 python dev.py run benchmarks.lora --task two_letters --count 75 --others 25 --model unet --out FILE.json
 python dev.py run benchmarks.lora_base unet --out unet.safetensors
 python dev.py run benchmarks.lora --task spelling --model unet --weights unet.safetensors --out FILE.json
 python dev.py run benchmarks.lora_size --out benchmarks/results/lora_size.json
+python dev.py run benchmarks.lora_memory --out benchmarks/results/lora_memory.json
 ```
 
 and likewise for `mmdit`; the files are `benchmarks/results/lora-TASK-MODEL.json`.

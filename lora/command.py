@@ -32,7 +32,11 @@ def main():
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bf16", action="store_true", help="compute the model in bfloat16")
-    parser.add_argument("--checkpointing", action="store_true", help="less memory for more time")
+    parser.add_argument(
+        "--checkpointing",
+        action=argparse.BooleanOptionalAction,
+        help="less memory for more time; if not given, where the card has no room otherwise",
+    )
     a = parser.parse_args()
     if a.out.suffix != ".safetensors":
         parser.error(f"--out {a.out}: LoRAs are written as .safetensors")
@@ -91,6 +95,8 @@ def _train(a):
 
     trained = train(model, latents, prompts, text_layers, settings, start, tell, keep, accelerator)
     if first:
+        if str(trained.room):
+            tqdm.write(str(trained.room))
         storage.write(trained.tensors, a.out)
     accelerator.end_training()
 

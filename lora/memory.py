@@ -6,11 +6,12 @@ Peak        the most bytes that tensors made meanwhile held at once
 
 import copy
 import weakref
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import comfy.model_patcher
 import torch
 import torch.nn.functional as F
+from comfy.ldm.modules.attention import attention_pytorch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map_only
@@ -34,7 +35,7 @@ def counted(model, examples, text_layers, settings, checkpointing):
     nowhere = _nowhere(model)
     diffusion_model = nowhere.model.diffusion_model
     examples = [_moved(example) for example in examples]
-    with Peak() as peak, _AsOnCard(settings.low_precision), in_training(), changes_allowed(), torch.enable_grad():
+    with Peak() as peak, _AsOnCard(settings.low_precision), in_training(), _told_apart(), changes_allowed(), torch.enable_grad():
         with (
             unkept(diffusion_model),
             checkpointed(diffusion_model) if checkpointing else nullcontext(),
@@ -75,9 +76,26 @@ class Peak(TorchDispatchMode):
         self.now -= size
 
 
+@contextmanager
+def _told_apart():
+    """For changes_allowed: torch tells kept tensors apart by their addresses, and all that have no memory have the same."""
+    graph = torch.autograd.graph
+    before = graph._get_tid, graph._get_sid
+
+    def address(tensor):
+        return tensor.untyped_storage()._cdata + tensor.storage_offset() * tensor.element_size()
+
+    graph._get_tid = lambda tensor: (id(tensor), address(tensor), tensor._version)
+    graph._get_sid = lambda tensor: (address(tensor), tensor._version)
+    try:
+        yield
+    finally:
+        graph._get_tid, graph._get_sid = before
+
+
 class _AsOnCard(TorchFunctionMode):
-    """Attention in one kernel, which keeps no scores; with low_precision, the types that autocast takes. Tensors without memory have
-    neither."""
+    """Attention and RMS norms in one kernel each, which keep no scores and no steps in between; with low_precision, the types that autocast
+    takes. Tensors without memory have none of these."""
 
     def __init__(self, low_precision):
         super().__init__()
@@ -85,11 +103,27 @@ class _AsOnCard(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
+        if func in (torch.Tensor.backward, torch.autograd.backward):
+            with self:  # blocks run again
+                return _backward(*args)
         if self._low_precision and func in _LOW:
             args, kwargs = _cast((args, kwargs), torch.bfloat16)
         if self._low_precision and func in _HIGH:
             args, kwargs = _cast((args, kwargs), torch.float32)
-        return _Fused.apply(*args[:3]) if func is F.scaled_dot_product_attention else func(*args, **kwargs)
+        if func is F.scaled_dot_product_attention:
+            return _Attention.apply(*args[:3])
+        if func is F.rms_norm and hasattr(torch.ops.aten, "_fused_rms_norm"):
+            return _RmsNorm.apply(args[0])
+        return func(*args, **kwargs)
+
+
+def _backward(tensors, gradients=None):
+    """torch.autograd.backward, which no mode of functions can stay on in."""
+    tensors = (tensors,) if isinstance(tensors, torch.Tensor) else tensors
+    gradients = gradients or [torch.ones_like(t) for t in tensors]
+    torch.autograd.Variable._execution_engine.run_backward(
+        tuple(tensors), tuple(gradients), False, False, (), allow_unreachable=True, accumulate_grad=True
+    )
 
 
 _LOW = {F.linear, F.conv2d, F.conv3d, F.scaled_dot_product_attention, torch.matmul, torch.bmm, torch.baddbmm, torch.Tensor.__matmul__}
@@ -100,7 +134,7 @@ def _cast(values, dtype):
     return tree_map_only(torch.Tensor, lambda t: t.to(dtype) if t.is_floating_point() else t, values)
 
 
-class _Fused(torch.autograd.Function):
+class _Attention(torch.autograd.Function):
     """q, k, v: [rows, heads, tokens, channels]"""
 
     @staticmethod
@@ -117,6 +151,17 @@ class _Fused(torch.autograd.Function):
         return torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
 
 
+class _RmsNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x, x.new_empty(*x.shape[:-1], 1, dtype=torch.float32))
+        return torch.empty_like(x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return torch.empty_like(gradient)
+
+
 def _nowhere(model):
     """A MODEL like `model` whose weights take no memory."""
     own, memo = model.model, {}
@@ -130,8 +175,13 @@ def _nowhere(model):
         if hasattr(module, "layout_type"):
             module.layout_type = None  # quantized weights are plain ones here
     found = comfy.model_patcher.ModelPatcher(twin, load_device=_NOWHERE, offload_device=_NOWHERE)
-    found.model_options = copy.copy(model.model_options)
+    options = {**model.model_options.get("transformer_options", {}), "optimized_attention_override": torch_attention}
+    found.model_options = {**model.model_options, "transformer_options": options}
     return found
+
+
+def torch_attention(_, *args, **kwargs):
+    return attention_pytorch(*args, **kwargs)
 
 
 def _like(tensor):

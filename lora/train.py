@@ -18,14 +18,15 @@ from .checkpointing import checkpointed
 from .examples import alike, at_rest, drawn, encoded, mean_loss
 from .frozen import unkept
 from .metadata import LoraTensors, of_training, steps
+from .room import Room, made
 from .saved_tensors import changes_allowed, in_training
 
 
 @dataclass(frozen=True)
 class Settings:
     """alpha: None for the rank. batch: pictures in one step. low_precision: compute in bfloat16, with the adapters in float32.
-    checkpointing: compute blocks again for the backward pass instead of keeping what they need. The defaults and AdamW's betas and weight
-    decay are the paper's."""
+    checkpointing: compute blocks again for the backward pass instead of keeping what they need; None for where the card has no room
+    otherwise. The defaults and AdamW's betas and weight decay are the paper's."""
 
     rank: int = 4
     alpha: float | None = None
@@ -35,15 +36,16 @@ class Settings:
     seed: int = 0
     weight_decay: float = 1e-2
     low_precision: bool = False
-    checkpointing: bool = False
+    checkpointing: bool | None = None
 
 
 @dataclass(frozen=True)
 class Trained:
-    """tensors: the LoRA file's, with its metadata; losses: of each step."""
+    """tensors: the LoRA file's, with its metadata; losses: of each step; room: what it took of the card."""
 
     tensors: LoraTensors
     losses: list[float]
+    room: Room
 
 
 def train(model, latents, prompts, text_layers, settings, start=None, tell=None, keep=None, accelerator=None):
@@ -53,7 +55,7 @@ def train(model, latents, prompts, text_layers, settings, start=None, tell=None,
     accelerate.Accelerator, over whose processes each batch is spread.
 
     Raises ValueError for no pictures, prompts that do not match them, steps, batch or rank below 1, a batch smaller than the number of
-    processes, a start of other layers or of another rank, and when the loss is no number.
+    processes, a start of other layers or of another rank, when the loss is no number, and when memory runs out.
     """
     models.check(model, text_layers)
     _check(latents, prompts, settings, accelerator)
@@ -67,10 +69,11 @@ def train(model, latents, prompts, text_layers, settings, start=None, tell=None,
         given = [latent[None].clone().float() for latent in latents]
         latents = [model.model.process_latent_in(latent) for latent in given]
         conds = [at_rest(encoded(model, prompt, latent.to(device))) for prompt, latent in zip(prompts, latents, strict=True)]
+        room = made(model, latents, conds, text_layers, settings)
         before = steps(start.metadata) if start else 0
         with (
             unkept(model.model.diffusion_model),
-            checkpointed(model.model.diffusion_model) if settings.checkpointing else nullcontext(),
+            checkpointed(model.model.diffusion_model) if room.checkpointing else nullcontext(),
             adapters(model, text_layers, settings.rank, settings.alpha or settings.rank, settings.seed) as added,
         ):
             if start:
@@ -84,16 +87,17 @@ def train(model, latents, prompts, text_layers, settings, start=None, tell=None,
                 return preview.draw(model, prompts[0], given[0], settings.seed)
 
             try:
-                for value in _steps(model, latents, conds, added, settings, accelerator):
-                    losses.append(value)
-                    if tell:
-                        tell(losses, draw)
-                    comfy.model_management.throw_exception_if_processing_interrupted()
+                with room.told_when_full():
+                    for value in _steps(model, latents, conds, added, settings, accelerator):
+                        losses.append(value)
+                        if tell:
+                            tell(losses, draw)
+                        comfy.model_management.throw_exception_if_processing_interrupted()
             except BaseException:
                 if losses and keep:
                     keep(lora())
                 raise
-            return Trained(lora(), losses)
+            return Trained(lora(), losses, room)
 
 
 def recent(losses):

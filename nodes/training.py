@@ -59,7 +59,8 @@ class TrainLocalizedLora(io.ComfyNode):
                 io.Boolean.Input(
                     "gradient_checkpointing",
                     default=False,
-                    tooltip="Less memory for more time: blocks are computed again for the backward pass.",
+                    tooltip="Less memory for more time: blocks are computed again for the backward pass. Where it is off, it is still "
+                    "done if the card has no room otherwise.",
                 ),
                 io.Int.Input(
                     "preview_every",
@@ -115,7 +116,7 @@ class TrainLocalizedLora(io.ComfyNode):
             batch_size[0],
             seed[0],
             low_precision=training_dtype[0] == "bf16",
-            checkpointing=gradient_checkpointing[0],
+            checkpointing=gradient_checkpointing[0] or None,
         )
         start = None if resume[0] == _NEW else read(lora_path(resume[0]))
         live = _Live(number(cls), settings.steps, vae and vae[0], preview_every[0])
@@ -127,6 +128,7 @@ class TrainLocalizedLora(io.ComfyNode):
         last = trained.losses[-max(1, settings.steps // 10) :]
         size = sum(t.numel() for t in trained.tensors.values())
         text = f"{len(trained.losses)} steps, mean loss of the last tenth {sum(last) / len(last):.4f}. {size:,} numbers in the LoRA."
+        text = f"{text} {trained.room}".rstrip()
         previews = torch.cat(live.pictures) if live.pictures else ExecutionBlocker("Connect a VAE to Train Localized LoRA for previews.")
         return io.NodeOutput(trained.tensors, {"loss": trained.losses}, len(trained.losses), previews, ui=show(text))
 
