@@ -13,6 +13,8 @@ from text_layers.demo import comfy_model
 from text_layers.inversion.pictures import decode, encode
 from text_layers.nodes.inversion import InvertPicture
 
+pytestmark = pytest.mark.any_comfyui
+
 QWEN = next(tiny for tiny in MODELS if tiny.kind == "QwenImage")
 
 

@@ -10,6 +10,8 @@ from text_layers.patching import models
 
 from ..patching.diffusers_models import PAIRS
 
+pytestmark = pytest.mark.any_comfyui
+
 RANK, ALPHA = 3, 6
 TINY = {tiny.kind: tiny for tiny in MODELS}
 

@@ -15,6 +15,8 @@ from text_layers.patching import models
 
 from ..patching.diffusers_models import PAIRS
 
+pytestmark = pytest.mark.any_comfyui
+
 STEPS, SEED = 6, 3
 
 

@@ -125,7 +125,8 @@ def test_diffusers_pipelines_load_the_file(name):
     assert (calls[0][1] - ours).abs().max() > 1000 * pair.tolerance * ours.abs().max()
 
 
-@pytest.mark.parametrize("kind", ["SDXL", "SD3", "Flux", "PixArtAlpha", "QwenImage", "Lumina2", "AuraFlow"])
+@pytest.mark.any_comfyui
+@pytest.mark.parametrize("kind", ["SDXL", "SD3", "Flux", "PixArtAlpha", "Lumina2"])
 def test_the_trained_file_does_what_was_trained(kind):
     """Through the stock loader: the loss on the trained pictures falls by it, in the text layers alone, and the model is as it was."""
     tiny = TINY[kind]
@@ -168,6 +169,7 @@ def run(tiny, model, settings, layers="1", start=None, **others):
     return train(model, *what, start and LoraFile("", start, {}), **others).tensors
 
 
+@pytest.mark.any_comfyui
 @pytest.mark.parametrize("kind", ["SDXL", "SD3", "PixArtAlpha", "QwenImage"])
 def test_a_batch_is_the_mean_of_its_pictures(kind):
     """The tolerance is float32's, for other orders of additions."""
@@ -197,6 +199,7 @@ def test_one_call_takes_pictures_of_one_size_with_prompts_of_one_length():
     ]  # fmt: skip
 
 
+@pytest.mark.any_comfyui
 def test_pictures_of_different_size_are_trained_together():
     model, tiny = TINY["SDXL"].build(), TINY["SDXL"]
     channels, *_ = tiny.latent
@@ -257,6 +260,7 @@ def test_it_goes_on_only_with_a_file_of_the_same_layers_and_rank():
         run(tiny, model, Settings(steps=1, rank=2), "0", first)
 
 
+@pytest.mark.any_comfyui
 @pytest.mark.parametrize("kind", ["SDXL", "SD3", "Flux"])
 @pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.bfloat16])
 def test_weights_in_few_bits(kind, dtype):
@@ -272,6 +276,7 @@ def test_weights_in_few_bits(kind, dtype):
     assert {w.dtype for w in model.model.diffusion_model.state_dict().values()} >= {dtype}
 
 
+@pytest.mark.any_comfyui
 def test_a_model_that_is_loaded_by_halves():
     """The file is that of the whole model: what is cast at each use are the same numbers."""
     tiny = TINY["SD3"]
@@ -310,6 +315,7 @@ def test_memory_that_runs_out_in_the_middle_of_a_step_leaves_the_model_as_it_was
     run(tiny, model, Settings(steps=1))
 
 
+@pytest.mark.any_comfyui
 def test_training_on_a_model_that_carries_a_lora():
     """What is trained is what it would be with the LoRA in the weights, and the LoRA stays on the model."""
     tiny = TINY["SD3"]
@@ -346,6 +352,7 @@ def test_the_papers_first_weights():
             assert all(not part.lora_B["default"].weight.any() for part in parts)
 
 
+@pytest.mark.any_comfyui
 def test_checkpointing_takes_less_memory():
     model, tiny = TINY["SD3"].build(), replace(TINY["SD3"], latent=(16, 64, 64))
     peaks = [peak_bytes(lambda c=c: run(tiny, model, Settings(steps=1, batch=4, checkpointing=c), "0"))[1] for c in (False, True)]

@@ -71,10 +71,8 @@ def as_comfyui_sends_them(x, call):
     ("send", "reference", "pictures"),
     [
         (rows_in_reverse, as_comfyui_sends_them, 1),
-        (rows_in_reverse, as_comfyui_sends_them, 2),
         (rows_doubled, as_comfyui_sends_them, 2),
         (rows_one_by_one, as_comfyui_sends_them, 2),
-        (tiles_in_one_batch, tiles_one_by_one, 1),
         (tiles_in_one_batch, tiles_one_by_one, 2),
     ],
     ids=lambda value: getattr(value, "__name__", value),

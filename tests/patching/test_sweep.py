@@ -28,6 +28,7 @@ def side_by_side(*conditionings):
 SETS = [(), (0,), (2,), (1, 3), (0, 1, 2, 3, 4, 5)]
 
 
+@pytest.mark.any_comfyui
 @pytest.mark.parametrize("cfg", [5.0, 1.0])
 @pytest.mark.parametrize("memory_is_short", [False, True])
 def test_every_row_is_its_own_edit(oracle, cfg, memory_is_short):

@@ -121,6 +121,7 @@ def together(model, barrier):
     return waiting
 
 
+@pytest.mark.any_comfyui
 @pytest.mark.parametrize(("kind", "method"), [case for case in CASES if case != ("sd3", OWN_RUN)])
 def test_two_clones(kind, method):
     bench, barrier = twin(kind), threading.Barrier(2, timeout=PATIENCE)
@@ -167,6 +168,7 @@ def test_halves_of_cfg_on_two_devices(kind, method):
     assert is_compiled()
 
 
+@pytest.mark.any_comfyui
 @pytest.mark.parametrize(("kind", "method"), CASES[:3])
 def test_another_thread_compiles_while_a_patched_model_runs(kind, method):
     bench, inside, go_on = twin(kind), threading.Event(), threading.Event()
