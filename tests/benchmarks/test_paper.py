@@ -25,7 +25,7 @@ def bench(request):
 
 @pytest.fixture(scope="module")
 def batch():
-    return list(enumerate(cases.signs("word and colours", 1, 4)))
+    return list(enumerate(cases.signs("word and colours", 2, 4)))
 
 
 def test_prompts_of_files_and_templates():
@@ -46,6 +46,7 @@ def test_a_checkpoint_that_is_not_there():
         load("sdxl.safetensors", NOTHING)
 
 
+@pytest.mark.parametrize("bench", ["mmdit"], indirect=True)
 def test_a_schedule_at_its_ends_is_the_source_or_the_target(bench, batch):
     from text_layers.benchmarks.paper.methods import _schedule
 
@@ -57,6 +58,7 @@ def test_a_schedule_at_its_ends_is_the_source_or_the_target(bench, batch):
     assert np.square(early.astype(float) - target).mean() < np.square(early.astype(float) - source).mean()
 
 
+@pytest.mark.parametrize("bench", ["unet"], indirect=True)
 def test_inpainting_keeps_what_is_outside_its_mask(bench, batch):
     source = bench.source(batch)
     drawn = METHODS["inpaint"].draw(bench, batch, source)
@@ -71,11 +73,11 @@ def test_prompt_to_prompt_shares_the_sources_maps(bench, batch):
     assert steps == 12
     both, source = [*batch, *batch], bench.source(batch)
     same = bench.draw(both, bench.encode([case.source for _, case in both]), model)
-    assert np.abs(same[1:].astype(int) - source).max() <= 2, "rounding: attention is computed by another function"
+    assert np.abs(same[2:].astype(int) - source).max() <= 2, "rounding: attention is computed by another function"
     mixed = bench.draw(both, bench.encode([case.source for _, case in batch] + [case.target for _, case in batch]), model)
     plain = METHODS["target"].draw(bench, batch, source)
-    assert np.abs(mixed[:1].astype(int) - source).max() <= 2
-    assert np.abs(mixed[1:].astype(int) - plain).max() > 20
+    assert np.abs(mixed[:2].astype(int) - source).max() <= 2
+    assert np.abs(mixed[2:].astype(int) - plain).max() > 20
 
 
 def test_intervals_are_those_of_the_mean():
