@@ -26,15 +26,17 @@ MEASURES = {
     "shape right": ("shape", " %", 100, 0),
     "background against no LoRA": ("background_psnr", " dB", 1, 1),
     "signs without a word against no LoRA, MSE x 1000": ("empty_mse", "", 1000, 2),
-    **{f"bits of {kind} left open": (kind, "", 1, 2) for kind in ("wall", "sign", "shape ")},
+    **{f"bits of {kind} left open": (f"bits of {kind}", "", 1, 2) for kind in ("wall", "sign", "shape")},
 }
 AGAINST_NONE = ("background_psnr", "empty_mse")  # measured against the model without a LoRA
 
 
 def by_seed(result, arm, key):
     """One number a seed: the mean of its pictures. Bits are one number already."""
-    bits = {"wall": "wall", "sign": "sign", "shape ": "shape"}
-    return [found[arm]["open_bits"][bits[key]] if key in bits else np.mean(found[arm][key]) for found in result["seeds"].values()]
+    found = [seed[arm] for seed in result["seeds"].values()]
+    if key.startswith("bits of "):
+        return [one["open_bits"][key.removeprefix("bits of ")] for one in found]
+    return [float(np.mean(one[key])) for one in found]
 
 
 def measures(result):
@@ -43,47 +45,45 @@ def measures(result):
 
 
 def quality(result):
-    rows = []
-    for name, (key, unit, factor, digits) in measures(result).items():
-        cells = ["-" if arm == "without" and key in AGAINST_NONE
-                 else estimate([factor * v for v in by_seed(result, arm, key)]).text(unit, digits) for arm in ("without", *ARMS)]  # fmt: skip
-        rows.append([name, *cells])
+    def cell(arm, key, unit, factor, digits):
+        if arm == "without" and key in AGAINST_NONE:
+            return "-"
+        return estimate([factor * value for value in by_seed(result, arm, key)]).text(unit, digits)
+
+    rows = [[name, *(cell(arm, *what) for arm in ("without", *ARMS))] for name, what in measures(result).items()]
     return table(["", "without", *ARMS], rows)
 
 
 def differences(other):
-    """[(task, model, measure, Estimate as MEASURES writes it, its unit and digits)]: text layers minus `other`, seed for seed."""
+    """[(experiment, measure, Estimate, unit, digits)]: text layers minus `other`, seed for seed, without those that are zero in each."""
     found = []
-    for task in TASKS:
-        for model in MODELS:
+    for task, experiment in TASKS.items():
+        for model, name in MODELS.items():
             result = kept(f"lora-{task}-{model}")
-            for name, (key, unit, factor, digits) in measures(result).items():
+            for measure, (key, unit, factor, digits) in measures(result).items():
                 mine, others = (np.array(by_seed(result, arm, key)) for arm in ("text layers", other))
-                found.append((task, model, name, estimate(factor * (mine - others)), unit, digits))
+                if any(mine != others):
+                    about = f"{name.removeprefix('The demo ')}, {experiment}"
+                    found.append((about, measure, estimate(factor * (mine - others)), unit, max(1, digits)))
     return found
 
 
 def compared(other):
-    """A table of those that are not all zero."""
-    rows = [[f"{MODELS[model].removeprefix('The demo ')}, {TASKS[task]}", name, one.text(unit, max(1, digits), "+"), "yes" if one.holds else "no"]
-            for task, model, name, one, unit, digits in differences(other) if any(one.runs)]  # fmt: skip
+    rows = [
+        [about, measure, one.text(unit, digits, "+"), "yes" if one.holds else "no"]
+        for about, measure, one, unit, digits in differences(other)
+    ]
     return table(["", f"text layers minus {other}", "mean ± 95 % (each seed)", "holds"], rows)
 
 
 def holding(other):
-    """Sentence parts."""
-    parts = []
-    for task, model, name, one, unit, digits in differences(other):
-        if any(one.runs) and one.holds:
-            about = f"{MODELS[model].removeprefix('The demo ')}, {TASKS[task]}"
-            parts.append(f"- {about}: {name}, {one.mean:+.{max(1, digits)}f} ± {one.half:.{max(1, digits)}f}{unit}")
+    """A list of those whose interval is without zero."""
+    parts = [
+        f"- {about}: {measure}, {one.mean:+.{digits}f} ± {one.half:.{digits}f}{unit}"
+        for about, measure, one, unit, digits in differences(other)
+        if one.holds
+    ]
     return "\n".join(parts) or "- none"
-
-
-def counts(other):
-    """(how many hold, of how many)"""
-    moving = [one for *_, one, _, _ in differences(other) if any(one.runs)]
-    return sum(one.holds for one in moving), len(moving)
 
 
 def of_all(values, text):
@@ -120,25 +120,12 @@ def full_size():
 def memory():
     """What a step takes of a card, and what it took while autograd kept the weights."""
 
-    def cell(row, how):
-        return f"{(row['weights_bytes'] + row[how]) / GIB:.1f}"
+    def sums(row):
+        return [f"{(row['weights_bytes'] + row[how]) / GIB:.1f}" for how in ("kept", "plain", "checkpointing")]
 
-    rows = [[row["model"], row["weights"], row["layers"], f"{row['weights_bytes'] / GIB:.1f}", cell(row, "kept plain"), cell(row, "plain"),
-             cell(row, "checkpointing")] for row in kept("lora_memory")["rows"]]  # fmt: skip
-    return table(["model", "weights", "layers", "weights, GiB", "weights kept by autograd", "not kept", "and with checkpointing"], rows)
-
-
-def memory_text():
-    return f"""One picture of 1024 x 1024 a step, prompts of 77 (SDXL) and 256 tokens, rank 4, computed in bf16. Counted on models of full size
-without memory, not measured on a card: weights, and the most that a step holds beside them, GiB together. A text layer late in the model
-costs less than an early one: what lies below the lowest is not computed backwards.
-
-{memory()}
-
-Training keeps no weight that was turned for use (fp8, other quantized types, weights outside of the card) for the backward pass: it turns it
-again. Latents and prompts wait in the computer's memory. Where the card has no room for all that the forward pass leaves behind, blocks are
-computed again (gradient checkpointing), which is decided by the same count before the first step; ComfyUI is told to leave that room when
-it loads the model, and keeps what does not fit of the weights outside."""
+    head = ["", "weights", "text layers", "weights alone", "all kept", "weights not kept", "and blocks computed again"]
+    found = kept("lora_memory")["rows"]
+    return table(head, [[row["model"], row["weights"], row["layers"], f"{row['weights_bytes'] / GIB:.1f}", *sums(row)] for row in found])
 
 
 def seeds_of():
@@ -146,14 +133,19 @@ def seeds_of():
     found = {f"{MODELS[m].removeprefix('The demo ')}, {TASKS[t]}": list(kept(f"lora-{t}-{m}")["seeds"]) for t in TASKS for m in MODELS}
     if len({tuple(seeds) for seeds in found.values()}) == 1:
         seeds = next(iter(found.values()))
-        return f"{len(seeds)} seeds ({', '.join(seeds)}) each"
-    return "seeds: " + "; ".join(f"{name} {', '.join(seeds)}" for name, seeds in found.items())
+        return f"{len(seeds)} seeds of each experiment ({', '.join(seeds)})"
+    return "these seeds, " + "; ".join(f"{name} {', '.join(seeds)}" for name, seeds in found.items())
 
 
-def ranges(task, arm, key):
-    """Per cent of the worst and the best run of both models."""
-    runs = [100 * v for model in MODELS for v in by_seed(kept(f"lora-{task}-{model}"), arm, key)]
+def ranges(task, arm):
+    """Per cent of words read exactly in the worst and the best run of both models."""
+    runs = [100 * value for model in MODELS for value in by_seed(kept(f"lora-{task}-{model}"), arm, "exact")]
     return f"{min(runs):.0f} to {max(runs):.0f} %"
+
+
+def how_many(other):
+    found = [one.holds for *_, one, _, _ in differences(other)]
+    return f"{sum(found)} of {len(found)} differences hold"
 
 
 def findings(task):
@@ -172,10 +164,10 @@ def text():
     price = "\n\n".join(f"### {name}\n\n{costs(kept(f'lora-two_letters-{model}'))}" for model, name in MODELS.items())
     return f"""# LoRAs on the text layers, measured
 
-Generated by `python dev.py run benchmarks.lora_docs` from `benchmarks/results`. Words that no model was trained on, read by EasyOCR; colours
-and shapes measured from pixels. The unit is the seed, with its own pictures, noise, first weights and random layers: numbers are means over
-seeds ± half of a 95 % interval (Student's t), and in parentheses each seed's. {seeds_of()}: with so few, an interval is wide, and what is not
-shown to differ may differ all the same.
+Generated by `python dev.py run benchmarks.lora_docs` from `benchmarks/results`. Words that no model was trained on, read by EasyOCR;
+colours and shapes measured from pixels. The unit is the seed, which has pictures, noise, first weights and random layers of its own:
+numbers are means over seeds ± half of a 95 % interval (Student's t), with each seed's in parentheses. There are {seeds_of()}:
+an interval over so few is wide, and what is not shown to differ may differ all the same.
 
 ## The question
 
@@ -190,15 +182,15 @@ words of the training list, and taken for the first as they were.
 **Harm** is what happens to other signs: the background of the same prompts, signs without a word, and how many bits of colour and shape
 stay open where a prompt names none.
 
-In short: a LoRA on the text layers draws {ranges("two_letters", "text layers", "exact")} of the words of two letters, run for run, and
-{ranges("spelling", "text layers", "exact")} in spelling; on all layers it is {ranges("two_letters", "all layers", "exact")} and
-{ranges("spelling", "all layers", "exact")}. Random layers draw anything from {ranges("two_letters", "random others", "exact")} and
-{ranges("spelling", "random others", "exact")}: which ones they are decides. Of {counts("all layers")[1]} differences between text layers and
-all layers, seed for seed, {counts("all layers")[0]} hold, which is to say that their interval is without zero (one of twenty would by chance):
+In short: run for run, a LoRA on the text layers draws {ranges("two_letters", "text layers")} of the words of two letters and
+{ranges("spelling", "text layers")} of those in spelling, one on all layers {ranges("two_letters", "all layers")} and
+{ranges("spelling", "all layers")}, and one on random layers anything from {ranges("two_letters", "random others")} and from
+{ranges("spelling", "random others")}: which ones they are decides. Between text layers and all layers {how_many("all layers")}
+(one of twenty would by chance, where there is nothing):
 
 {holding("all layers")}
 
-All others are not shown, less harm of the text layers among them wherever it is not in this list.
+Less harm of the text layers is shown where it is in this list, and nowhere else.
 
 ## Words of two letters
 
@@ -239,7 +231,15 @@ Where the text layers come early, as in the MMDiT, nearly all of the model lies 
 
 ## What a card needs
 
-{memory_text()}
+One picture of 1024 x 1024 a step, prompts of 77 tokens (SDXL) and 256, rank 4, computed in bf16: GiB of the weights and the most that a
+step holds beside them. Counted on models of full size without memory, not measured on a card.
+
+{memory()}
+
+Training keeps no weight for the backward pass that was turned for its use (fp8 and other quantized types, weights outside of the card): it
+turns it again. Latents and prompts wait in the computer's memory. Where the card has no room for all that the forward pass leaves behind,
+blocks are computed again (gradient checkpointing), which the same count decides before the first step. ComfyUI is told to leave that room
+when it loads the model, and what does not fit of the weights stays outside. Nothing below the lowest text layer is computed backwards.
 
 ```
 python dev.py run benchmarks.lora --task two_letters --count 75 --others 25 --model unet --out FILE.json

@@ -1,8 +1,8 @@
 """Frozen weights that the backward pass does not keep.
 
-Autograd keeps the weight that a projection was computed with. Where that is a copy (fp8 or another quantized weight turned into bfloat16, one
-that lies in the computer's memory and was moved to the card for the moment, one that autocast has turned) it keeps all of these copies at
-once, or worse, a buffer that the next layer's weight has overwritten.
+Autograd keeps the weight that a projection was computed with. Where that is a copy (an fp8 or another quantized weight turned into
+bfloat16, one that lies in the computer's memory and was moved to the card for the moment, one that autocast has turned) it keeps all of
+these copies at once, or a buffer that the next layer's weight overwrites.
 
 unkept      a context in which the projections and convolutions of a model turn their weights again for the backward pass
 """

@@ -168,6 +168,9 @@ def _nowhere(model):
     for name in ("model_config", "current_patcher"):
         if hasattr(own, name):
             memo[id(getattr(own, name))] = getattr(own, name)
+    # Places on the card and in the computer's memory, which ComfyUI gives to weights.
+    places = [vars(module).get(name) for module in own.modules() for name in ("_v", "_v_weight", "_v_bias", "_prefetch", "_pins")]
+    memo |= {id(place): None for place in places if place is not None and not isinstance(place, int)}
     memo |= {id(p): torch.nn.Parameter(_like(p), requires_grad=False) for p in own.parameters()}
     memo |= {id(b): _like(b) for b in own.buffers()}
     twin = copy.deepcopy(own, memo)
@@ -175,8 +178,8 @@ def _nowhere(model):
         if hasattr(module, "layout_type"):
             module.layout_type = None  # quantized weights are plain ones here
     found = comfy.model_patcher.ModelPatcher(twin, load_device=_NOWHERE, offload_device=_NOWHERE)
-    options = {**model.model_options.get("transformer_options", {}), "optimized_attention_override": torch_attention}
-    found.model_options = {**model.model_options, "transformer_options": options}
+    # Without what others have hooked in, which may remember calls.
+    found.model_options = {"transformer_options": {"optimized_attention_override": torch_attention}}
     return found
 
 

@@ -68,9 +68,7 @@ def made(model, latents, conds, text_layers, settings):
             try:
                 training[checkpointing] = memory.counted(model, examples, text_layers, settings, checkpointing)
             except Exception as error:  # models are not made for being run without values
-                logging.info(
-                    "The memory of a training step could not be counted: %s", str(error).splitlines()[0][:200] if str(error) else ""
-                )
+                logging.info("The memory of a training step could not be counted: %s: %.200s", type(error).__name__, error)
                 training[checkpointing] = None
         return training[checkpointing]
 

@@ -31,7 +31,7 @@ def test_what_is_held_at_once_is_counted_and_nothing_else():
 
 @pytest.mark.parametrize(("kind", "checkpointing"), [("SD3", False), ("SD3", True), ("KOALA_700M", True)])
 def test_the_count_is_what_a_step_takes(kind, checkpointing):
-    """torch's own account of a step on the processor: within 15 %, as kernels there hold other things for the moment than those of a card."""
+    """torch's own account of a step on the processor: within 15 %, as its kernels hold other things for the moment than a card's."""
     tiny = replace(TINY[kind], latent=(*TINY[kind].latent[:-2], 32, 32))
     model, settings = tiny.build(), Settings(steps=1, checkpointing=checkpointing)
     model.model_options["transformer_options"]["optimized_attention_override"] = torch_attention
@@ -71,13 +71,13 @@ def test_people_are_told_what_it_takes_and_what_to_do():
     assert str(Room(True)) == ""
     room = Room(False, 11 * GIB, 13 * GIB, 20 * GIB)
     assert str(room) == (
-        "Memory: 11.0 GiB of weights and about 13.0 GiB for a step, without gradient checkpointing. About 5.3 GiB of the weights stay outside "
-        "of the card, which is slower."
+        "Memory: 11.0 GiB of weights and about 13.0 GiB for a step, without gradient checkpointing. About 5.3 GiB of the weights stay "
+        "outside of the card, which is slower."
     )
     with (
         pytest.raises(ValueError, match=r"not enough memory.* 11.0 GiB of weights .*Ways out: gradient checkpointing; batch_size 1"),
         room.told_when_full(),
     ):
         raise torch.OutOfMemoryError("CUDA out of memory.")
-    with pytest.raises(ValueError, match="^something else$"), room.told_when_full():
+    with pytest.raises(ValueError, match="something else"), room.told_when_full():
         raise ValueError("something else")

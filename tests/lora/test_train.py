@@ -306,7 +306,7 @@ def test_memory_that_runs_out_in_the_middle_of_a_step_leaves_the_model_as_it_was
 
     handle = model.model.diffusion_model.get_submodule(models.layer_names(model)[-1]).register_forward_hook(run_out)
     kept = []
-    with pytest.raises(ValueError, match="There is not enough memory for a training step. Ways out: gradient checkpointing; batch_size 1"):
+    with pytest.raises(ValueError, match=r"not enough memory for a training step\. Ways out: gradient"):
         run(tiny, model, Settings(steps=9), keep=kept.append)
     handle.remove()
     assert kept[0].metadata["ss_steps"] == "2"
