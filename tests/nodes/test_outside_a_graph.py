@@ -17,6 +17,8 @@ from text_layers.nodes.training import _NEW, TrainLocalizedLora
 from text_layers.patching import models
 from text_layers.patching.patch import OWN_RUN
 
+pytestmark = pytest.mark.any_comfyui
+
 PROMPT = 'a red round sign on a blue wall that says "CAFE"'
 
 
