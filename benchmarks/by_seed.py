@@ -15,6 +15,7 @@ class Estimate:
     runs: tuple[float, ...]
     mean: float
     half: float  # of the interval's width, by Student's t
+    p: float  # of the t test against zero
 
     @property
     def holds(self):
@@ -31,5 +32,7 @@ def estimate(runs):
     """Raises ValueError for fewer than two seeds, of which nothing can be said."""
     if len(runs) < 2:
         raise ValueError("One seed has no interval: run at least two.")
-    half = stats.t.ppf(0.975, len(runs) - 1) * np.std(runs, ddof=1) / len(runs) ** 0.5
-    return Estimate(tuple(map(float, runs)), float(np.mean(runs)), float(half))
+    runs, mean = tuple(map(float, runs)), float(np.mean(runs))
+    error, freedom = float(np.std(runs, ddof=1)) / len(runs) ** 0.5, len(runs) - 1
+    p = float(2 * stats.t.sf(abs(mean) / error, freedom)) if error else float(mean == 0)
+    return Estimate(runs, mean, float(stats.t.ppf(0.975, freedom)) * error, p)
