@@ -76,8 +76,17 @@ class Adapters:
     def __init__(self, modules, parts, rank, alpha):
         self.modules, self._parts, self.rank, self.alpha = modules, parts, rank, alpha
 
+    def named(self):
+        """{name: parameter}"""
+        return {
+            f"{part.name}.{kind}": getattr(adapter, kind)["default"].weight
+            for path, module in self.modules.items()
+            for part, adapter in zip(self._parts[path], module.parts, strict=True)
+            for kind in ("lora_A", "lora_B")
+        }
+
     def parameters(self):
-        return [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
+        return list(self.named().values())
 
     def lora(self):
         """{name: tensor} as a LoRA file that ComfyUI and, where it has the architecture, diffusers read. Each on the CPU, a copy."""

@@ -9,27 +9,61 @@ time and nothing else: --batch is that of all of them.
 """
 
 import argparse
-from itertools import count
+from functools import partial
 from pathlib import Path
 
 from ..demo.edit import MODELS
+from .optimizer import OPTIMIZERS, SCHEDULES
+from .state import ENDING, State
+from .state import read as read_training
+
+_OWN = Path("the unfinished training of --out")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--checkpoint", type=Path, help="a checkpoint with model, text encoders and VAE")
+    model.add_argument("--diffusion-model", type=Path, metavar="FILE", help="a diffusion model alone, with --clip and --vae")
     model.add_argument("--demo", choices=MODELS, help="one of the demo models")
+    parser.add_argument("--clip", type=Path, nargs="+", metavar="FILE", help="text encoders, in place of the checkpoint's own")
+    parser.add_argument(
+        "--clip-type", default="stable_diffusion", metavar="TYPE", help="of --clip, as in the node Load CLIP: sd3, flux, ..."
+    )
+    parser.add_argument("--vae", type=Path, metavar="FILE", help="in place of the checkpoint's own")
     parser.add_argument("--pictures", type=Path, required=True, help="a folder of pictures with captions")
     parser.add_argument("--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="scale and crop the pictures to this")
+    parser.add_argument("--buckets", action="store_true", help="keep the pictures' own proportions, at about as many pixels as --size")
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="keeps latents and encoded captions for the next time")
     parser.add_argument("--out", type=Path, required=True, help="FILE.safetensors; must not exist")
     parser.add_argument("--layers", help="as in the node Text Layers, or a JSON file; the published ones if not given")
-    parser.add_argument("--resume", type=Path, help="a LoRA of the same layers and rank to go on with")
+    parser.add_argument(
+        "--resume",
+        type=Path,
+        nargs="?",
+        const=_OWN,
+        metavar="FILE",
+        help="an unfinished training (.training), which goes on to --steps as if it had not stopped, or a LoRA of the same layers and "
+        "rank, which is trained for --steps more; without FILE the unfinished training of --out, if there is one",
+    )
     parser.add_argument("--rank", type=int, default=4)
     parser.add_argument("--alpha", type=float, help="the rank if not given")
     parser.add_argument("--learning-rate", type=float, default=1e-4)
+    parser.add_argument("--schedule", choices=SCHEDULES, default=SCHEDULES[0], help="of the learning rate")
+    parser.add_argument("--warmup", type=int, default=0, metavar="STEPS", help="in which the learning rate rises from zero")
+    parser.add_argument("--max-gradient", type=float, default=1.0, metavar="NORM", help="clip its norm; 0 for never")
+    parser.add_argument("--optimizer", choices=OPTIMIZERS, default=OPTIMIZERS[0], help="the 8-bit one needs bitsandbytes")
     parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--save-every", type=int, default=50, metavar="STEPS", help="the training is saved, beside --out, as .training")
     parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--accumulation", type=int, default=1, metavar="BATCHES", help="that make one step")
+    parser.add_argument("--caption-dropout", type=float, default=0.0, metavar="SHARE", help="of the pictures that come without caption")
+    parser.add_argument("--validation-words", nargs="+", metavar="WORD", help="that are in none of the pictures: drawn and read meanwhile")
+    parser.add_argument("--validation-prompt", default='a sign that says "WORD"', metavar="PROMPT", help="in which WORD stands for them")
+    parser.add_argument("--validate-every", type=int, default=100, metavar="STEPS")
+    parser.add_argument("--validation-cfg", type=float, default=5.0, metavar="CFG", help="with which you will sample")
+    parser.add_argument("--patience", type=int, default=0, metavar="READINGS", help="without a better one, after which it ends; 0: never")
+    parser.add_argument("--ocr", choices=("EasyOCR", "RapidOCR"), default="EasyOCR")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bf16", action="store_true", help="compute the model in bfloat16")
     parser.add_argument(
@@ -42,6 +76,10 @@ def main():
         parser.error(f"--out {a.out}: LoRAs are written as .safetensors")
     if a.out.exists():
         parser.error(f"{a.out} exists already")
+    if a.buckets and not a.size:
+        parser.error("--buckets needs --size, which says how many pixels the pictures have")
+    if a.resume is _OWN:
+        a.resume = a.out.with_suffix(ENDING) if a.out.with_suffix(ENDING).exists() else None
     try:
         _train(a)
     except ValueError as error:
@@ -58,18 +96,22 @@ def _train(a):
     import comfy.cli_args
 
     comfy.cli_args.args.cpu = cpu
+    import comfy.model_management
     from tqdm import tqdm
 
     from ..patching import models
     from ..patching.text_layers import TextLayers
-    from . import storage
-    from .dataset import read_folder
-    from .files import read
+    from .cache import Cache
+    from .dataset import bucket, read_folder
+    from .keeping import Keeper
+    from .model_files import files, load
+    from .signals import Told
     from .train import Settings, recent, train
+    from .validation import encoded, of_words
 
-    pictures, captions = read_folder(a.pictures, a.size)
-    start = read(a.resume) if a.resume else None
-    model, clip, vae = _load(a)
+    pictures, captions = read_folder(a.pictures, partial(bucket, *a.size) if a.buckets else a.size)
+    start = _start(a)
+    model, clip, vae = load(a)
     if not a.layers:
         text_layers = models.preset(model)
     elif Path(a.layers).is_file():
@@ -77,41 +119,55 @@ def _train(a):
     else:
         text_layers = models.written(model, a.layers)
     with torch.no_grad():
-        latents = [latent for picture in pictures for latent in vae.encode(picture)]
-        prompts = [clip.encode_from_tokens_scheduled(clip.tokenize(caption)) for caption in captions]
-    settings = Settings(a.rank, a.alpha, a.learning_rate, a.steps, a.batch, a.seed, low_precision=a.bf16, checkpointing=a.checkpointing)
+        cache = Cache(a.cache, files(a))
+        latents = [cache.latent(picture, lambda picture: vae.encode(picture)[0]) for picture in pictures]
+        prompts = [cache.prompt(caption, partial(encoded, clip)) for caption in captions]
+    settings = Settings(
+        a.rank, a.alpha, a.learning_rate, a.steps, a.batch, a.seed, low_precision=a.bf16, checkpointing=a.checkpointing,
+        accumulation=a.accumulation, schedule=a.schedule, warmup=a.warmup, clip=a.max_gradient, caption_dropout=a.caption_dropout,
+        optimizer=a.optimizer,
+    )  # fmt: skip
+    empty = encoded(clip, "") if a.caption_dropout else None
+    validation = None
+    if a.validation_words:
+        how = (a.validate_every, a.validation_cfg, a.patience, a.seed)
+        validation = of_words(a.validation_words, a.validation_prompt, clip, vae, a.ocr, *how)
     first = accelerator.is_main_process
-    bar = tqdm(total=a.steps, disable=not first)
+    bar = tqdm(total=a.steps, initial=start.step if isinstance(start, State) else 0, disable=not first)
 
     def tell(losses, draw):
         bar.update()
         bar.set_postfix(loss=f"{recent(losses):.4f}")
 
-    def keep(lora):
-        if first:
-            names = (a.out.with_stem(f"{a.out.stem}-interrupted-{number}") for number in count(1))
-            path = storage.write(lora, next(name for name in names if not name.exists()))
-            tqdm.write(f"Cut short. What was trained is in {path}: go on with --resume.")
-
-    trained = train(model, latents, prompts, text_layers, settings, start, tell, keep, accelerator)
+    keep = Keeper(
+        a.out.with_suffix(ENDING), (a.out.parent, f"{a.out.stem}-interrupted"), (Path.cwd(), Path.home()), a.save_every, tqdm.write
+    )
+    told = Told(accelerator.num_processes == 1)
+    try:
+        with told:
+            what = (model, latents, prompts, text_layers, settings, start, tell, keep if first else None, accelerator, empty, validation)
+            trained = train(*what, stop=lambda: told.signal)
+    except comfy.model_management.InterruptProcessingException:
+        raise SystemExit(128 + told.signal if told.signal else 1) from None
     if first:
-        if str(trained.room):
-            tqdm.write(str(trained.room))
-        storage.write(trained.tensors, a.out)
+        path = keep.finish(trained.tensors, a.out)
+        for note in filter(None, (*trained.notes, str(trained.room))):
+            tqdm.write(note)
+        tqdm.write(f"Saved as {path}.")
     accelerator.end_training()
 
 
-def _load(a):
-    """(MODEL, CLIP, VAE)"""
-    if a.demo:
-        from ..demo import comfy_model
+def _start(a):
+    """What to go on with. Raises ValueError where another training would be written over."""
+    from .files import read
 
-        return comfy_model.load(a.demo)
-    import comfy.sd
-
-    if not a.checkpoint.is_file():
-        raise ValueError(f"There is no file {a.checkpoint}.")
-    return comfy.sd.load_checkpoint_guess_config(str(a.checkpoint))[:3]
+    start = a.resume and (read_training(a.resume) if a.resume.suffix == ENDING else read(a.resume))
+    there = a.out.with_suffix(ENDING)
+    if there.exists():
+        other = read_training(there)
+        if not (isinstance(start, State) and start.losses[: other.step] == other.losses):
+            raise ValueError(f"{there} is another training, at step {other.step}: go on with --resume {there}, or choose another --out.")
+    return start
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """A folder of pictures with captions, in the forms of the usual trainers.
 
 read_folder    pictures and captions
+bucket         a size of about so many pixels for a picture's own proportions
 """
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,8 @@ _COLUMNS = ("text", "caption", "prompt")  # of metadata.jsonl and metadata.csv, 
 
 
 def read_folder(folder, size=None):
-    """(pictures, captions): ComfyUI's IMAGEs [1, height, width, 3] and what each shows. size: (width, height) to scale and crop to.
+    """(pictures, captions): ComfyUI's IMAGEs [1, height, width, 3] and what each shows. size: (width, height) to scale and crop to, or a
+    function that gives it for a picture's own (width, height).
 
     Captions: a metadata.jsonl or metadata.csv with the columns file_name and text, caption or prompt; otherwise a .txt or .caption file
     beside each picture. Raises ValueError for a folder without pictures, a picture without a caption, a caption without its picture, and
@@ -36,6 +39,16 @@ def read_folder(folder, size=None):
     if bare:
         raise ValueError(f"{len(bare)} of {len(paths)} pictures in {folder} have no caption, {bare[0]} for one.")
     return [_picture(path, size) for path in paths], [captions[path] for path in paths]
+
+
+def bucket(width, height, own, step=64):
+    """(width, height) in multiples of `step`, not more pixels than width x height, with the proportions of `own` as near as may be; of
+    those as near, the largest."""
+    sizes = [(w, width * height // w // step * step) for w in range(step, 4 * max(width, height) + 1, step)]
+    sizes = [size for size in sizes if size[1]]
+    if not sizes:
+        raise ValueError(f"{width} x {height} pixels are too few for buckets, whose sides are multiples of {step}.")
+    return min(sizes, key=lambda s: (abs(math.log(s[0] / s[1] * own[1] / own[0])), -s[0] * s[1]))
 
 
 def _from_table(folder, paths):
@@ -71,5 +84,5 @@ def _picture(path, size):
     except Image.DecompressionBombError:  # so large that pillow does not even open it
         raise ValueError(f"{path} has far more pixels than a picture to train on. Scale it down, or take it away.") from None
     if size:
-        image = ImageOps.fit(image, size, Image.LANCZOS)
+        image = ImageOps.fit(image, size(image.size) if callable(size) else size, Image.LANCZOS)
     return torch.from_numpy(np.array(image, np.float32) / 255)[None]

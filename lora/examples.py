@@ -3,18 +3,20 @@
 Example      one of them
 encoded      a prompt as the model's own cond
 at_rest      one that waits outside the card
-drawn        examples at random
+drawn        examples of a step, at random
 alike        examples in groups that the model takes in one call
 mean_loss    of such a group
 loss         of the model's own prediction, whatever it predicts
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
 from comfy.samplers import cond_equal_size
 
 from ..patching.comfy import encode, model_conds, to_conds
+from ..patching.conditioning import place_of
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,16 @@ class Example:
 
 
 def encoded(model, prompt, latent):
-    """A prompt as the model's own cond."""
+    """A prompt as the model's own cond. Raises ValueError for one that is for a part of the picture or of the time, and for one that says
+    more than a cond can (ControlNet)."""
     (conds, *others) = to_conds(prompt)
     if others:
         raise ValueError("A prompt for training has one part: areas, masks and combined prompts cannot be trained on.")
+    place = place_of(conds) or next((words for name, words in _BESIDE.items() if conds.get(name) is not None), None)
+    if place:
+        raise ValueError(f"A prompt for training has {place}, which cannot be trained on: the prompt is for the whole picture.")
+    if "cross_attn" in conds and not conds["cross_attn"].isfinite().all():
+        raise ValueError("A prompt for training holds numbers that are none (NaN or infinite): its text encoder computes in too few bits.")
     (cond,) = encode(model.model, [conds], "positive", latent, model.load_device)
     return cond
 
@@ -47,12 +55,34 @@ def at_rest(cond):
     return {**cond, "model_conds": {name: c._copy_with(moved(c.cond)) for name, c in cond["model_conds"].items()}}
 
 
-def drawn(model, latents, conds, count, random):
-    """latents, conds: of all pictures; random: a torch.Generator."""
-    pictures = torch.randint(len(latents), (count,), generator=random).tolist()
+_BESIDE = {"control": "a ControlNet", "gligen": "places of its words (GLIGEN)"}
+
+
+def drawn(model, latents, conds, settings, step, without=None):
+    """The examples of a step: settings.batch x settings.accumulation of them. latents, conds: of all pictures; without: the cond of no
+    caption. Each picture comes once before any comes again. All depends on the seed and the step's number alone, so that a training can go
+    on from any step."""
+    count, random = settings.batch * settings.accumulation, _generator(settings.seed, "step", step)
+    pictures = _in_turn(len(latents), count, step * count, settings.seed)
     noises = [torch.randn(latents[picture].shape, generator=random).to(latents[picture]) for picture in pictures]
     sigmas = [_sigma(model, share).cpu() for share in torch.rand(count, generator=random).tolist()]
-    return [Example(latents[picture], noise, sigma, conds[picture]) for picture, noise, sigma in zip(pictures, noises, sigmas, strict=True)]
+    dropped = (torch.rand(count, generator=random) < settings.caption_dropout).tolist()
+    return [
+        Example(latents[picture], noise, sigma, without if drop else conds[picture])
+        for picture, noise, sigma, drop in zip(pictures, noises, sigmas, dropped, strict=True)
+    ]
+
+
+def _in_turn(pictures, count, first, seed):
+    """`count` numbers of pictures from place `first` of a row of epochs, each in an order of its own."""
+    places = range(first, first + count)
+    orders = {epoch: torch.randperm(pictures, generator=_generator(seed, "epoch", epoch)) for epoch in {p // pictures for p in places}}
+    return [int(orders[place // pictures][place % pictures]) for place in places]
+
+
+def _generator(*place):
+    """One for each place in a training."""
+    return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(repr(place).encode()).digest()[:8], "little"))
 
 
 def alike(examples):

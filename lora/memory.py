@@ -20,6 +20,7 @@ from .adapters import adapters
 from .checkpointing import checkpointed
 from .examples import Example, mean_loss
 from .frozen import unkept
+from .precision import in_full
 from .saved_tensors import changes_allowed, in_training
 
 _NOWHERE = torch.device("meta")
@@ -37,6 +38,7 @@ def counted(model, examples, text_layers, settings, checkpointing):
     examples = [_moved(example) for example in examples]
     with Peak() as peak, _AsOnCard(settings.low_precision), in_training(), _told_apart(), changes_allowed(), torch.enable_grad():
         with (
+            nullcontext() if settings.low_precision else in_full(nowhere),
             unkept(diffusion_model),
             checkpointed(diffusion_model) if checkpointing else nullcontext(),
             adapters(nowhere, text_layers, settings.rank, settings.rank, seed=0) as added,

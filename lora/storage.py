@@ -1,10 +1,13 @@
 """LoRA files that the pack writes.
 
-save     under ComfyUI's output folder, where its loaders look too; without metadata where ComfyUI runs with --disable-metadata
-write    anywhere
+save          under ComfyUI's output folder, where its loaders look too; without metadata where ComfyUI runs with --disable-metadata
+write         anywhere
+packed        the bytes of a file
+write_whole   any file, whole or not at all
 """
 
 import hashlib
+import os
 import re
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,13 +15,10 @@ from pathlib import Path
 import folder_paths
 import torch
 from comfy.cli_args import args
-from safetensors import SafetensorError
 from safetensors.torch import save as serialize
-from safetensors.torch import save_file
 
 from ..patching.messages import is_broken
 from ..patching.places import why
-from .metadata import LoraTensors
 
 _LONGEST_NAME = 200  # bytes; file systems take 255, and a number and the ending come behind
 
@@ -34,34 +34,60 @@ def save(lora, prefix):
         raise ValueError(f"The file name {prefix[:60]}... is too long: take {longest}.")
     if is_broken(prefix) or any(c < " " for c in prefix):
         raise ValueError(f"The file name {prefix!a:.60} holds characters that no file name can have. Type it again.")
+    folder = _inside_output(prefix)
     try:
-        folder, name, number, _, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
-    except OSError as error:
-        raise ValueError(f"The LoRA cannot be written to {prefix[:60]} in the output folder: {why(error)}.") from None
-    except Exception as error:  # ComfyUI raises a bare one
-        raise ValueError(f"The file cannot be written to {prefix[:60]}: it must lie inside ComfyUI's output folder.") from error
-    try:
+        folder, name, number, _, _ = folder_paths.get_save_image_path(Path(prefix).name, str(folder))
         return write(lora, Path(folder) / f"{name}_{number:05}_.safetensors", metadata=not args.disable_metadata)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"The LoRA cannot be written to {prefix[:60]} in the output folder: {why(error)}.") from None
+    except OSError as error:
+        raise ValueError(
+            f"The LoRA cannot be written to {prefix[:60]} in the output folder: {why(error)}. It is still there: queue again when that is "
+            "mended."
+        ) from None
+
+
+def _inside_output(prefix):
+    """The folder. ComfyUI's own check takes output/loras for a place outside where it is a link that its owner has made."""
+    output = Path(folder_paths.get_output_directory())
+    try:
+        return Path(folder_paths.get_save_image_path(prefix, str(output))[0])
+    except Exception as error:  # ComfyUI raises a bare one
+        folder = Path(os.path.normpath(output / prefix)).parent
+        if ".." in re.split(r"[/\\]", prefix) or not folder.is_relative_to(os.path.normpath(output)):
+            raise ValueError(f"The file cannot be written to {prefix[:60]}: it must lie inside ComfyUI's output folder.") from error
+        return folder
 
 
 def write(lora, path, metadata=True):
-    """lora: metadata.LoraTensors; metadata: whether they go into the file. Returns the path. When the disk is full, no half of a file stays
-    behind."""
-    # Tensors of pickles may be views of others, which safetensors does not take.
-    lora = LoraTensors({key: t.detach().cpu().clone(memory_format=torch.contiguous_format) for key, t in lora.items()}, lora.metadata)
-    about = {
-        "modelspec.title": path.stem,
-        "modelspec.date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "modelspec.hash_sha256": f"0x{_hash(lora)}",
-    }
-    try:
-        save_file(lora, path, lora.metadata | about if metadata else None)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    """lora: metadata.LoraTensors; metadata: whether they go into the file. Returns the path."""
+    write_whole(packed(lora, path.stem, metadata), path)
     return path
+
+
+def packed(lora, title, metadata=True):
+    """lora: metadata.LoraTensors -> the bytes of its file."""
+    # Tensors of pickles may be views of others, which safetensors does not take.
+    tensors = {key: t.detach().cpu().clone(memory_format=torch.contiguous_format) for key, t in lora.items()}
+    about = {
+        "modelspec.title": title,
+        "modelspec.date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "modelspec.hash_sha256": f"0x{_hash(tensors)}",
+    }
+    return serialize(tensors, lora.metadata | about if metadata else None)
+
+
+def write_whole(data, path):
+    """What stood there before is replaced when all is written, and stays otherwise; folders are made. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def _hash(tensors):

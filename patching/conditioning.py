@@ -4,6 +4,7 @@ with_text     entries of the source with the target's text
 same_text     whether it is the source's
 encoded       what the model is given for them
 check_target  that a CONDITIONING can be a model's target at all
+place_of      what says where or when an entry is at work, in words
 
 All that an entry carries beside its text (guidance, references, a hole, ControlNet, LoRA hooks, an area) says how to draw, and is the
 source's, whatever the family and the method.
@@ -27,6 +28,11 @@ _PLACES = {
     "clip_end_percent": (1.0, "a time range"),
     "hooks": (None, "hooks (a LoRA)"),
 }
+
+
+def place_of(entry):
+    """In words; None for one that is at work everywhere and always. entry: as a sampling run has it."""
+    return next((words for name, (nothing, words) in _PLACES.items() if not _equal(entry.get(name, nothing), nothing)), None)
 
 
 def check_target(family, diffusion_model, kind, conditioning):

@@ -116,9 +116,9 @@ def _above(chart, picture):
     return np.asarray(both)
 
 
-def loss_chart(losses, steps, picture=None):
+def loss_chart(losses, steps, picture=None, readings=()):
     """losses: of the steps so far; steps: of the whole training. Points are the losses, the line their running mean. picture: [H, W, 3],
-    shown below."""
+    shown below. readings: (step, 0 to 1, words) of what was read in the meantime, on a scale of its own, whose top is 1."""
     width, height, edge = 512, 256, 18
     chart = Image.new("RGB", (width, height), _PAPER)
     pen = ImageDraw.Draw(chart)
@@ -133,6 +133,15 @@ def loss_chart(losses, steps, picture=None):
     mean = np.convolve(values, np.ones(window) / window, "valid")
     top = height - edge - np.clip(mean / most, 0, 1) * (height - 2 * edge)
     pen.line(list(zip(x[window - 1 :], top, strict=True)), _CHOSEN, 2)
+    points = [
+        (edge + (step - 1) * (width - 2 * edge) / max(1, steps - 1), height - edge - score * (height - 2 * edge))
+        for step, score, _ in readings
+    ]
+    pen.line(points, _RIGHT, 2)
+    for across, up in points:
+        pen.ellipse((across - 3, up - 3, across + 3, up + 3), _RIGHT)
+    if readings:
+        pen.text((width // 2, 2), readings[-1][2], _RIGHT, ImageFont.load_default(12))
     pen.line((edge, height - edge, width - edge, height - edge), _INK)
     pen.text((edge, 2), f"loss {mean[-1]:.4f}, step {len(values)} of {steps}", _INK, ImageFont.load_default(12))
     return _above(chart, picture)

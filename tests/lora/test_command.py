@@ -1,5 +1,6 @@
 """Training outside the graph, in processes of its own."""
 
+import json
 import os
 import socket
 import subprocess
@@ -7,7 +8,10 @@ import sys
 
 import pytest
 from PIL import Image
+from text_layers.benchmarks.lora_kills import KINDS
+from text_layers.benchmarks.record import kept
 from text_layers.demo.text_set import text_set
+from text_layers.lora.command import main
 from text_layers.lora.files import read
 
 pytestmark = pytest.mark.any_comfyui
@@ -54,13 +58,37 @@ def test_two_processes_give_the_result_of_one(pictures, tmp_path):
     assert done.returncode == 0 and read(resumed).metadata["ss_steps"] == "5"
 
 
-def test_errors_are_one_line(pictures, tmp_path):
-    out = tmp_path / "out.safetensors"
-    for arguments, message in (
-        (("--pictures", tmp_path, "--out", out), "holds no pictures"),
-        (("--pictures", pictures, "--out", tmp_path / "out.ckpt"), "written as .safetensors"),
-    ):
-        done = command(*arguments)
-        assert done.returncode and message in done.stderr.splitlines()[-1], done.stderr
-    out.write_bytes(b"mine")
-    assert "exists already" in command("--pictures", pictures, "--out", out).stderr and out.read_bytes() == b"mine"
+def test_errors_are_one_line(pictures, tmp_path, monkeypatch, capsys):
+    done = command("--pictures", tmp_path, "--out", tmp_path / "out.safetensors")
+    assert done.returncode and "holds no pictures" in done.stderr.splitlines()[-1], done.stderr
+    (tmp_path / "mine.safetensors").write_bytes(b"mine")
+    for name, message in (("out.ckpt", "written as .safetensors"), ("mine.safetensors", "exists already")):
+        monkeypatch.setattr(sys, "argv", ["command", "--demo", "mmdit", "--pictures", str(pictures), "--out", str(tmp_path / name)])
+        with pytest.raises(SystemExit):
+            main()
+        assert message in capsys.readouterr().err.splitlines()[-1]
+    assert (tmp_path / "mine.safetensors").read_bytes() == b"mine"
+
+
+def test_what_was_measured_holds():
+    """60 kills at random moments: nothing older than the last save was lost, and each training ended as one that nobody stopped."""
+    found = kept("lora_kills")
+    assert len(found["kills"]) >= 50 and found["summary"]["unexpected"] == 0 and found["summary"]["in_the_middle"] >= 30
+    assert all(row["lost"] <= found["every"] for row in found["kills"]) and {row["kind"] for row in found["kills"]} == set(KINDS)
+    assert all(row["lost"] == 0 for row in found["kills"] if row["kind"] != "SIGKILL")
+    assert found["trainings"] and all(row["finished"] and row["equal"] for row in found["trainings"])
+
+
+def test_killed_trainings_go_on(tmp_path):
+    """A kill of each kind, at random moments of the real command: what comes out is what comes out of a training that nobody stopped."""
+    out = tmp_path / "kills.json"
+    arguments = ["--kills", "4", "--steps", "8", "--every", "2", "--out", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-m", "text_layers.benchmarks.lora_kills", *arguments], capture_output=True, text=True, timeout=300
+    )
+    if "could not be mounted" in done.stderr:
+        pytest.skip("no file system can be mounted here")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    assert all(row["lost"] <= 2 and "said" not in row for row in found["kills"]) and len(found["kills"]) == 4
+    assert found["trainings"] and all(row["finished"] and row["equal"] for row in found["trainings"])

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from text_layers.lora.files import read
+from text_layers.lora.state import read as read_training
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
@@ -350,9 +351,15 @@ def test_an_interrupted_training_keeps_its_lora(server, training_prompt):
     server.post("/interrupt", {})
     entry = server.wait(number, 20)
     assert "execution_interrupted" in [kind for kind, _ in entry["status"]["messages"]] and time.time() - asked < 5
-    (kept,) = (server.base / "output" / "loras").glob("interrupted_*.safetensors")
-    training_prompt["train"]["inputs"] |= {"steps": 2, "resume": kept.name}
-    assert server.run(training_prompt)["status"]["status_str"] == "success"
+    (lora,) = (server.base / "output" / "loras").glob("training_*.safetensors")
+    state = lora.with_suffix(".training")
+    step = read_training(state).step
+    for inputs in ({"steps": step + 2, "resume": state.name}, {"steps": 2, "resume": lora.name}):
+        training_prompt["train"]["inputs"] |= inputs
+        again = server.run(training_prompt)
+        assert again["status"]["status_str"] == "success", again["status"]
+        (text,) = again["outputs"]["train"]["text"]
+        assert text.startswith(f"{inputs['steps']} steps") and (f"It went on from step {step}." in text) == (inputs["steps"] > 2)
 
 
 def test_a_synthetic_set_is_trained_on_with_previews(server, training_prompt):
