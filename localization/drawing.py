@@ -92,6 +92,7 @@ class Drawing:
     def conditioning(self, text):
         """(embeddings [1, tokens, channels], other conditioning) of a prompt, encoded once."""
         if text not in self._conditioning:
+            comfy.model_management.throw_exception_if_processing_interrupted()  # a search can ask for many before it draws one
             encoded = self._clip.encode_from_tokens_scheduled(self._clip.tokenize(text))
             self._conditioning[text] = encoded[0]
         return self._conditioning[text]
@@ -103,6 +104,9 @@ class Drawing:
             tensors = [embeddings, *(value for _, value in sorted(extra.items()) if torch.is_tensor(value))]
             self._fingerprints[text] = hashlib.sha256(b"".join(t.float().cpu().numpy().tobytes() for t in tensors)).hexdigest()
         return self._fingerprints[text]
+
+    def is_encoded(self, pair):
+        return all(self.prompt(pair, target) in self._conditioning for target in (False, True))
 
     def prompt(self, pair, target=False):
         return self.setting.template.replace(WORD, self.pairs[pair].target if target else self.pairs[pair].source)

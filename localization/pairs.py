@@ -11,6 +11,8 @@ from pathlib import Path
 
 DEFAULT = Path(__file__).with_name("default_pairs.csv").read_text("utf-8")
 WORD = "{word}"
+_WORD = re.compile("[A-Z]+")
+_LINES = 10_000  # some hundredths of a second
 
 
 @dataclass(frozen=True)
@@ -25,32 +27,34 @@ class WordPair:
         return len(self.source) == len(self.target)
 
 
-def parse_pairs(text):
+def parse_pairs(text, tell=lambda: None):
     """The pairs of a text, one a line, source and target separated by a comma; empty lines, lines that begin with # and a
-    heading `source,target` do not count. Raises ValueError that says which line is wrong."""
-    pairs = []
+    heading `source,target` do not count. tell() is called every _LINES lines. Raises ValueError that says which line is wrong."""
+    pairs = {}  # (source, target) in their order; a search for doubles in a list would take hours for a million
     for number, line in enumerate(text.splitlines(), 1):
+        if number % _LINES == 0:
+            tell()
         line = line.strip()
-        words = [word.strip().strip("\"'").upper() for word in line.split(",")]
-        if not line or line.startswith("#") or words == ["SOURCE", "TARGET"]:
+        words = tuple([word.strip().strip("\"'").upper() for word in line.split(",")])
+        if not line or line.startswith("#") or words == ("SOURCE", "TARGET"):
             continue
-        where = f'Word pairs, line {number} ("{line[:60]}"): '
-        if len(words) != 2:
-            raise ValueError(f"{where}expected two words separated by a comma, such as CAFE, HOTEL.")
-        for word in words:
-            if not re.fullmatch("[A-Z]+", word):
-                raise ValueError(f"{where}words are read by OCR and must be of the letters A to Z.")
-            if len(word) < 2:
-                raise ValueError(f"{where}a single letter is too short to be read reliably; use words of two letters or more.")
-        if words[0] == words[1]:
-            raise ValueError(f"{where}both words are the same, so that there is nothing to find.")
-        pair = WordPair(*words)
-        if pair in pairs:
-            raise ValueError(f"{where}this pair is there already.")
-        pairs.append(pair)
+        if problem := _problem(words) or (words in pairs and "this pair is there already."):
+            raise ValueError(f'Word pairs, line {number} ("{line[:60]}"): {problem}')
+        pairs[words] = None
     if not pairs:
         raise ValueError("There are no word pairs. Write one a line, source and target separated by a comma, such as CAFE, HOTEL.")
-    return pairs
+    return [WordPair(*words) for words in pairs]
+
+
+def _problem(words):
+    if len(words) != 2:
+        return "expected two words separated by a comma, such as CAFE, HOTEL."
+    for word in words:
+        if not _WORD.fullmatch(word):
+            return "words are read by OCR and must be of the letters A to Z."
+        if len(word) < 2:
+            return "a single letter is too short to be read reliably; use words of two letters or more."
+    return "both words are the same, so that there is nothing to find." if words[0] == words[1] else None
 
 
 def check_template(template):

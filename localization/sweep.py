@@ -130,8 +130,8 @@ class Sweep:
         return {key: self.store.get(key) for key in keys if self.store.get(key) is not None}
 
     def was_read(self, pair, candidate):
-        """Whether the prediction half-way is among the cells."""
-        return self.store.get(self._key(Picture(pair, candidate, self.half), "readings")) is not None
+        """Whether the prediction half-way was asked for and is among the cells. A pair that was not is not encoded for this."""
+        return self.drawing.is_encoded(pair) and self.store.get(self._key(Picture(pair, candidate, self.half), "readings")) is not None
 
     def picture(self, pair, candidate):
         """A finished picture [H, W, 3] uint8, drawn if it is not there."""

@@ -95,7 +95,7 @@ class LocalizeTextLayers(io.ComfyNode):
     def execute(
         cls, model, clip, vae, latent_image, template, word_pairs, strategy, ocr, seed, steps, cfg, sampler_name, scheduler, negative, batch
     ):
-        pairs = parse_pairs(word_pairs)
+        pairs = parse_pairs(word_pairs, comfy.model_management.throw_exception_if_processing_interrupted)
         setting = Setting(template, negative, latent_image, seed, steps, cfg, sampler_name, scheduler, batch)
         drawing = Drawing(model, clip, vae, pairs, setting)
         comfy.model_management.throw_exception_if_processing_interrupted()

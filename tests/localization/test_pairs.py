@@ -1,5 +1,7 @@
 """Word pairs and templates: what is read, and one clear sentence for what is wrong."""
 
+import time
+
 import pytest
 from text_layers.localization.pairs import DEFAULT, WordPair, check_template, parse_pairs
 
@@ -34,6 +36,25 @@ def test_the_default_pairs_fit_the_demo_models():
 def test_errors_say_which_line_is_wrong(text, message):
     with pytest.raises(ValueError, match=message):
         parse_pairs(text)
+
+
+def test_the_time_of_many_pairs_grows_with_their_number_alone():
+    letters, count = "ABCDEFGHIJ", 100_000
+    lines = [f"{''.join(letters[int(digit)] for digit in f'{number:05}')},HOTEL" for number in range(count)]
+    text, started, told = "\n".join(lines), time.process_time(), []
+    pairs = parse_pairs(text, lambda: told.append(1))
+    assert time.process_time() - started < 5  # 0.4 s; comparing each with all before it took 40 minutes
+    assert len(pairs) == count and pairs[-1] == WordPair("JJJJJ", "HOTEL") and len(told) == 10
+    with pytest.raises(ValueError, match=r"line 100001 .* there already"):
+        parse_pairs(f"{text}\n{lines[0]}")
+
+
+def test_many_pairs_can_be_interrupted():
+    def interrupt():
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        parse_pairs("\n" * 100_000, interrupt)
 
 
 def test_the_template_says_where_the_word_goes():

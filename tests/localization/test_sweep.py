@@ -181,6 +181,15 @@ def test_interruption_stops_within_one_call_and_keeps_the_cells(demo, tmp_path):
 
 
 @pytest.mark.any_comfyui
+def test_a_pair_that_is_not_needed_is_not_encoded(demo, tmp_path):
+    """There may be a million of them."""
+    sweep = sweep_of(demo, tmp_path, steps=2)
+    sweep.readings([(0,)], [0], sweep.half)
+    assert sweep.was_read(0, (0,)) and not sweep.was_read(0, (1,)) and not sweep.was_read(1, (0,))
+    assert [sweep.drawing.is_encoded(pair) for pair in range(3)] == [True, False, False]
+
+
+@pytest.mark.any_comfyui
 def test_the_node_s_answer_on_the_demo_models(demo, tmp_path):
     """With a few of the pairs that ship. The MMDiT's block 2 is near the line: seeds differ about it."""
     model = demo[1][0]
