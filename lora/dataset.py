@@ -1,11 +1,10 @@
-"""A folder of pictures with captions, in the forms of the usual trainers.
+"""A folder of pictures with captions.
 
 read_folder    pictures and captions
 bucket         a size of about so many pixels for a picture's own proportions
 """
 
-import csv
-import json
+import logging
 import math
 from pathlib import Path
 
@@ -14,31 +13,37 @@ import torch
 from PIL import Image, ImageOps
 
 from ..scoring.image import check_size
+from .captions import read_captions
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
-_SIDECARS = (".txt", ".caption")  # kohya's and others'
-_COLUMNS = ("text", "caption", "prompt")  # of metadata.jsonl and metadata.csv, diffusers'
+# What macOS, Synology, QNAP, Windows and Jupyter put beside people's files: ._a.png, @eaDir, .ipynb_checkpoints
+_SYSTEM = {"__MACOSX", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information"}
+_SEEN = 16  # of 255: less contrast than this is one plain colour
 
 
 def read_folder(folder, size=None):
     """(pictures, captions): ComfyUI's IMAGEs [1, height, width, 3] and what each shows. size: (width, height) to scale and crop to, or a
     function that gives it for a picture's own (width, height).
 
-    Captions: a metadata.jsonl or metadata.csv with the columns file_name and text, caption or prompt; otherwise a .txt or .caption file
-    beside each picture. Raises ValueError for a folder without pictures, a picture without a caption, a caption without its picture, and
-    a file that is no picture.
+    Captions: see read_captions. Transparent pictures are put on white, or on black where nothing of them is seen on white, which
+    is logged. Hidden files and systems' own folders do not count. Raises ValueError for a folder without pictures, a picture without a
+    caption, a caption without its picture, a file that is no picture, and what read_captions refuses.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"There is no folder {folder}.")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PICTURES)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PICTURES and not _is_system(path.relative_to(folder)))
     if not paths:
         raise ValueError(f"{folder} holds no pictures ({', '.join(sorted(_PICTURES))}).")
-    captions = _from_table(folder, paths) or {path: _beside(path) for path in paths}
-    bare = [path.name for path in paths if captions.get(path) is None]
+    captions = read_captions(folder, paths)
+    bare = [path.name for path in paths if path not in captions]
     if bare:
         raise ValueError(f"{len(bare)} of {len(paths)} pictures in {folder} have no caption, {bare[0]} for one.")
-    return [_picture(path, size) for path in paths], [captions[path] for path in paths]
+    grounds = {}
+    pictures = [_picture(path, size, grounds) for path in paths]
+    for ground, names in grounds.items():
+        logging.warning("Text layers: %d transparent pictures, %s for one, are put on %s.", len(names), names[0], ground)
+    return pictures, [captions[path] for path in paths]
 
 
 def bucket(width, height, own, step=64):
@@ -51,38 +56,41 @@ def bucket(width, height, own, step=64):
     return min(sizes, key=lambda s: (abs(math.log(s[0] / s[1] * own[1] / own[0])), -s[0] * s[1]))
 
 
-def _from_table(folder, paths):
-    """{path: caption} of a metadata file; {} where there is none."""
-    for name in ("metadata.jsonl", "metadata.csv"):
-        table = folder / name
-        if table.is_file():
-            lines = [line for line in table.read_text("utf-8-sig").splitlines() if line.strip()]
-            try:
-                rows = csv.DictReader(lines) if name.endswith("csv") else map(json.loads, lines)
-                captions = {folder / row["file_name"]: next(row[column] for column in _COLUMNS if column in row) for row in rows}
-            except (ValueError, KeyError, StopIteration, TypeError):
-                raise ValueError(f"{table} should have file_name and {', '.join(_COLUMNS[:-1])} or {_COLUMNS[-1]} in each line.") from None
-            absent = [path.name for path in captions if path not in paths]
-            if absent:
-                raise ValueError(f"{table} names {absent[0]}, which is not in the folder.")
-            return captions
-    return {}
+def _is_system(name):
+    return any(part.startswith(".") or part in _SYSTEM for part in name.parts) or any(part.startswith("@") for part in name.parts[:-1])
 
 
-def _beside(path):
-    found = [path.with_suffix(suffix) for suffix in _SIDECARS if path.with_suffix(suffix).is_file()]
-    return found[0].read_text("utf-8-sig").strip() if found else None
-
-
-def _picture(path, size):
+def _picture(path, size, grounds):
+    """grounds: {ground: [names of the pictures that were put on it]}, added to."""
     try:
-        with Image.open(path) as opened:
-            check_size(str(path), *opened.size)
-            image = ImageOps.exif_transpose(opened).convert("RGB")
-    except OSError:
+        with Image.open(path) as file:
+            check_size(str(path), *file.size)
+            image = _opaque(_eight_bits(ImageOps.exif_transpose(file)), path.name, grounds)
+    except (OSError, SyntaxError):  # the second is pillow's for a damaged PNG
         raise ValueError(f"{path} is no picture, or damaged.") from None
     except Image.DecompressionBombError:  # so large that pillow does not even open it
         raise ValueError(f"{path} has far more pixels than a picture to train on. Scale it down, or take it away.") from None
     if size:
         image = ImageOps.fit(image, size(image.size) if callable(size) else size, Image.LANCZOS)
     return torch.from_numpy(np.array(image, np.float32) / 255)[None]
+
+
+def _eight_bits(image):
+    """Pillow keeps 16 bits of grey, in a mode of 16 or 32 bits by version, and its convert() would make white of all but the darkest."""
+    return Image.fromarray((np.asarray(image, np.float32) / 257).round().astype(np.uint8)) if image.mode.startswith("I") else image
+
+
+def _opaque(image, name, grounds):
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    if image.getchannel("A").getextrema()[0] == 255:
+        return image.convert("RGB")
+    on = {ground: Image.alpha_composite(Image.new("RGBA", image.size, ground), image).convert("RGB") for ground in ("white", "black")}
+    ground = "white" if _shows(on["white"]) or not _shows(on["black"]) else "black"
+    grounds.setdefault(ground, []).append(name)
+    return on[ground]
+
+
+def _shows(image):
+    return any(most - least >= _SEEN for least, most in image.getextrema())
