@@ -18,6 +18,7 @@ import torch
 from ..patching.messages import is_broken, shortened
 from ..patching.text_layers import TextLayers
 
+_CHANNELS = 4  # of a picture: grey, grey and alpha, colours, colours and alpha
 _LONGEST = 200  # characters of a value in a message
 
 
@@ -107,9 +108,11 @@ _SOCKETS = {
         lambda value: isinstance(value, Mapping) and hasattr(value.get("samples"), "shape"),
         "it takes latents: connect Empty Latent Image or VAE Encode",
     ),
+    # A MASK has one axis less: it would be read as a single picture of the batch's height.
     "IMAGE": (
-        lambda value: torch.is_tensor(value) and value.ndim >= 3,
-        "it takes pictures: connect Load Image, VAE Decode or another node that gives an IMAGE",
+        lambda value: torch.is_tensor(value) and value.ndim >= 4 and value.shape[-1] <= _CHANNELS and value.is_floating_point(),
+        "it takes pictures, batch x height x width x 1 to 4 channels from 0 to 1: connect Load Image, VAE Decode or another node that "
+        "gives an IMAGE, and Convert Mask to Image behind a MASK",
     ),
     "CONDITIONING": (_is_conditioning, "it takes an encoded prompt: connect CLIP Text Encode"),
     "GUIDER": (_has("sample", "model_patcher"), "it takes a guider: connect Basic Guider or CFG Guider"),
@@ -133,6 +136,8 @@ def _shown(value):
         return "empty"
     if isinstance(value, bool | Real):
         return str(value)[:_LONGEST]
+    if torch.is_tensor(value):
+        return f"a tensor of {' x '.join(map(str, value.shape))} ({str(value.dtype).removeprefix('torch.')})"
     if not isinstance(value, str):
         return f"a value of type {type(value).__name__}"
     return f'"{shortened(value, _LONGEST)}"'

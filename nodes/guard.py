@@ -109,7 +109,7 @@ class CheckDrawnText(io.ComfyNode):
         reader, checked, drawn = engine(ocr), [], []
         for picture in each(read_images("image", image), cls):
             checked.append(check(picture, reader, entries(allow), entries(block), strength or OBSCENE))
-            drawn.append(word_boxes(picture, checked[-1].boxes, checked[-1].toxic_boxes))
+            drawn.append(word_boxes(picture[checked[-1].ground], checked[-1].boxes, checked[-1].toxic_boxes))
         found = [word for one in checked for word in one.toxic]
         words = "\n".join(" ".join(one.words) for one in checked)
         boxes = torch.from_numpy(np.stack(drawn)).float() / 255

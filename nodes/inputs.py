@@ -6,17 +6,18 @@ entries        a list that a user writes
 
 import re
 
-from ..scoring.image import check_size, pixels
+from ..scoring.image import check_size, on_grounds
 
 
 def read_images(name, batch):
-    """[n, H, W, 3] uint8 of an IMAGE, without alpha. Raises ValueError that calls the input by `name`, for none and for broken ones."""
+    """[n, grounds, H, W, 3] uint8 of an IMAGE: see on_grounds. Raises ValueError that calls the input by `name`, for none and for broken
+    ones."""
     if not batch.numel():
         raise ValueError(f"{name} holds no picture.")
     check_size(name, batch.shape[-2], batch.shape[-3])
     if not batch.isfinite().all():
         raise ValueError(f"{name} has values that are no numbers: the sampler or the VAE that made it has failed.")
-    return pixels(batch.expand(*batch.shape[:-1], max(3, batch.shape[-1])))
+    return on_grounds(batch)
 
 
 def entries(text):

@@ -56,17 +56,17 @@ class InvertPicture(io.ComfyNode):
     @classmethod
     @checked
     def execute(cls, guider, sigmas, vae, image, refinements):
-        pictures = read_images("image", image)
+        pictures = read_images("image", image)[:, 0]  # on white: a model draws opaque pictures
         latent = encode(vae, pictures)
         steps = len(sigmas) - 1
         preview = latent_preview.prepare_callback(guider.model_patcher, 2 * steps)
         noise = invert(guider, latent, sigmas, refinements, lambda step, x0, x, _: preview(step, x0, x, 2 * steps))
         drawn = draw(guider, noise, latent, sigmas, lambda step, x0, x, _: preview(steps + step, x0, x, 2 * steps))
         reconstruction = decode(vae, drawn)
-        shown = read_images("reconstruction", reconstruction)
+        shown = read_images("reconstruction", reconstruction)[:, 0]
         cropped = vae.vae_encode_crop_pixels(torch.from_numpy(pictures)).numpy()[..., :3]
         near = [psnr(a, b) for a, b in zip(cropped, shown, strict=True)]
-        bound = [psnr(a, b) for a, b in zip(cropped, read_images("image", decode(vae, latent)), strict=True)]
+        bound = [psnr(a, b) for a, b in zip(cropped, read_images("image", decode(vae, latent))[:, 0], strict=True)]
         text = "\n".join(
             f"picture {number}: drawn again {_decibel(a)}, by the VAE alone {_decibel(b)}; spread of the noise {spread:.2f}, usual is 1"
             for number, (a, b, spread) in enumerate(zip(near, bound, noise.spread(), strict=True), 1)
@@ -98,7 +98,7 @@ class MaskDrawnText(io.ComfyNode):
     def execute(cls, image, ocr, grow, also=None):
         pictures = read_images("image", image)
         others = read_images("also", also) if also is not None else pictures
-        if len(others) not in (1, len(pictures)) or others.shape[1:] != pictures.shape[1:]:
+        if len(others) not in (1, len(pictures)) or others.shape[2:] != pictures.shape[2:]:
             raise ValueError(f"image is {_size(pictures)} and also {_size(others)}: give as many of the same size.")
         reader, masks = engine(ocr), []
         for number, picture in each(list(enumerate(pictures)), cls):
@@ -112,4 +112,4 @@ def _decibel(value):
 
 
 def _size(pictures):
-    return f"{len(pictures)} of {pictures.shape[2]} x {pictures.shape[1]} pixels"
+    return f"{len(pictures)} of {pictures.shape[3]} x {pictures.shape[2]} pixels"

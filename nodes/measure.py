@@ -57,7 +57,8 @@ class MeasureTextEdit(io.ComfyNode):
             of = {name: found[number % len(found)] for name, found in pictures.items()}
             edit = measure(of["source"], of["edited"], word, reader, of.get("target"))
             captions = [f'{name}: "{edit.read[name]}"' for name in of]
-            charts.append(edit_chart(of.values(), captions, change(of["source"], of["edited"], edit.boxes), edit.boxes))
+            changed = change(of["source"], of["edited"], edit.boxes)
+            charts.append(edit_chart([grounds[0] for grounds in of.values()], captions, changed, edit.boxes))
             measured.append(edit)
         text = "\n\n".join(edit.report() for edit in measured)
         shown = torch.from_numpy(np.stack(charts)).float() / 255

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import image, text
-from .ocr import enlargement
+from .words import find_words
 
 _WORDS = ("f1", "precision", "recall", "accuracy", "similarity", "exact")
 _PICTURES = ("psnr", "ssim", "mse")
@@ -54,8 +54,9 @@ def _number(key, value):
 
 
 def measure(source, edited, wanted, ocr, target=None):
-    """source, edited, target: [H, W, 3] uint8 of one size; target: what the target prompt draws by itself; wanted: the word that the edit
-    should show; ocr: of scoring.ocr. The background is what lies outside the boxes of all words in all pictures.
+    """source, edited, target: as scoring.words takes them, of one size; target: what the target prompt draws by itself; wanted: the word
+    that the edit should show; ocr: of scoring.ocr. The background is what lies outside the boxes of all words in all pictures. Of several
+    grounds the numbers are means.
 
     Raises ValueError for pictures of different size and a wanted word without letters.
     """
@@ -63,20 +64,29 @@ def measure(source, edited, wanted, ocr, target=None):
     if not word:
         raise ValueError(f'The wanted word "{wanted[:60]}" has no letters A to Z, and others are not read.')
     pictures = {"source": source, "edited": edited} | ({"target": target} if target is not None else {})
-    for picture in pictures.values():
-        image.mse(source, picture)  # raises for another size
-    found = {name: ocr.find(picture, enlargement(len(picture))) for name, picture in pictures.items()}
+    channels = _beside(pictures)
+    for picture in channels.values():
+        image.mse(channels["source"], picture)  # raises for another size
+    found = {name: find_words(ocr, picture) for name, picture in pictures.items()}
     read = {name: "".join(f.text for f in words) for name, words in found.items()}
     boxes = tuple(f.box for words in found.values() for f in words)
-    others = {name: picture for name, picture in pictures.items() if name != "source"}
+    source = channels.pop("source")
     return Edit(
         word,
         read,
         {name: {key: float(getattr(text, key)(r, word)) for key in _WORDS} for name, r in read.items()},
         boxes,
-        {name: _compare(source, picture, ()) for name, picture in others.items()},
-        {name: _compare(source, picture, boxes) for name, picture in others.items()},
+        {name: _compare(source, picture, ()) for name, picture in channels.items()},
+        {name: _compare(source, picture, boxes) for name, picture in channels.items()},
     )
+
+
+def _beside(pictures):
+    """{name: [H, W, 3 x grounds]}: the grounds of each picture side by side as channels, of which the measures are means, and as many for
+    all: an opaque picture looks the same on every ground."""
+    pictures = {name: picture.reshape(-1, *picture.shape[-3:]) for name, picture in pictures.items()}
+    most = max(map(len, pictures.values()))
+    return {name: np.concatenate(list(picture) * (most // len(picture)), -1) for name, picture in pictures.items()}
 
 
 def _compare(a, b, boxes):
@@ -90,7 +100,8 @@ def _compare(a, b, boxes):
 
 
 def change(source, edited, boxes):
-    """Mean absolute difference of the channels [H, W], 0 to 1, and nothing inside the boxes."""
+    """Mean absolute difference of the colours, on all grounds, [H, W], 0 to 1, and nothing inside the boxes."""
+    source, edited = _beside({"source": source, "edited": edited}).values()
     difference = np.abs(source.astype(float) - edited).mean(-1) / 255
     difference[image.inside(source.shape, boxes)] = np.nan
     return difference

@@ -2,6 +2,7 @@
 
 check_size         refuses what nobody means to be looked at
 pixels             makes uint8 pictures of ComfyUI's
+on_grounds         the same, on each ground that may show something else
 inside             marks boxes
 mse, psnr, ssim    take two uint8 pictures [H, W, 3] and compute in float
                    outside: boxes (left, top, right, bottom) that do not count, right and bottom exclusive
@@ -11,6 +12,7 @@ Raise ValueError for pictures of different size and when the boxes leave nothing
 
 import numpy as np
 
+WHITE, BLACK = 1.0, 0.0
 _MOST = 2**26  # pixels of a picture, 8192 x 8192; a file of a few hundred kilobytes can hold thousands of millions
 _WINDOW = 7  # pixels; the window of scikit-image's structural similarity
 
@@ -22,10 +24,26 @@ def check_size(name, width, height):
         raise ValueError(f"{name} is {width} x {height} pixels: {million}. Scale it down before.")
 
 
-def pixels(images):
-    """images: tensor [..., H, W, C], 0 to 1, as VAEs of pictures and of videos give them -> array [n, H, W, 3] uint8, without alpha."""
-    images = images.reshape(-1, *images.shape[-3:])[..., :3].cpu().float().numpy()
-    return (images * 255).round().clip(0, 255).astype(np.uint8)
+def pixels(images, ground=WHITE):
+    """images: tensor [..., H, W, C], 0 to 1, as VAEs of pictures and of videos give them -> array [n, H, W, 3] uint8. C: 1 grey, 3 colours,
+    and 2 or 4 with alpha: what is transparent shows the ground, 0 to 1."""
+    values = images.reshape(-1, *images.shape[-3:]).cpu().float().numpy()
+    if _has_alpha(images):
+        values, alpha = values[..., :-1].clip(0, 1), values[..., -1:].clip(0, 1)
+        values = values * alpha + ground * (1 - alpha)
+    values = (values * 255).round().clip(0, 255).astype(np.uint8)
+    return values.repeat(3, -1) if values.shape[-1] == 1 else values
+
+
+def on_grounds(images):
+    """[n, grounds, H, W, 3] uint8: on white, and on black as well where a picture is transparent. Two parts of a picture that differ at all
+    differ on one of the two: what has the same colour on both has the same alpha, and the same colour of its own."""
+    grounds = (WHITE, BLACK) if _has_alpha(images) and (images[..., -1] < 1).any() else (WHITE,)
+    return np.stack([pixels(images, ground) for ground in grounds], 1)
+
+
+def _has_alpha(images):
+    return images.shape[-1] in (2, 4)
 
 
 def inside(shape, boxes, grow=0):

@@ -4,9 +4,9 @@ mask_words    picture -> mask
 """
 
 from .image import inside
-from .ocr import enlargement
+from .words import on_each_ground
 
 
 def mask_words(picture, ocr, grow=0):
-    """picture: [H, W, 3] uint8; ocr: of scoring.ocr; grow: pixels around each box. Returns [H, W] bool."""
-    return inside(picture.shape, [found.box for found in ocr.find(picture, enlargement(len(picture)))], grow)
+    """picture: as scoring.words takes it; ocr: of scoring.ocr; grow: pixels around each box. Returns [H, W] bool."""
+    return inside(picture.shape[-3:], [found.box for reading in on_each_ground(ocr, picture) for found in reading], grow)

@@ -6,7 +6,8 @@ import pytest
 import torch
 from text_layers.demo import comfy_model
 from text_layers.nodes import TextLayersExtension
-from text_layers.nodes.guard import GuardDrawnText
+from text_layers.nodes.guard import CheckDrawnText, GuardDrawnText
+from text_layers.nodes.inversion import MaskDrawnText
 from text_layers.nodes.lora import SaveLocalizedLora
 from text_layers.nodes.measure import MeasureTextEdit
 from text_layers.nodes.patch import PatchPromptIntoLayers
@@ -83,6 +84,22 @@ def test_sockets_take_what_they_are_for(demo, value):
     }
     for name, execute in wrong.items():
         with pytest.raises(ValueError, match=rf"^{name} is .*: connect "):
+            execute()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(torch.zeros(2, 64, 32), r"2 x 64 x 32 \(float32\)"), (torch.zeros(64, 32), "64 x 32"), (torch.zeros(1, 64, 32, 5), "1 x 64 x 32 x 5"),
+     (torch.zeros(1, 64, 32, 3, dtype=torch.uint8), "uint8")],
+)  # fmt: skip
+def test_what_is_no_picture_is_not_read_as_one(value, shown):
+    """A mask has an axis less, and whole numbers would all be white."""
+    for execute in (
+        lambda: CheckDrawnText.execute(value, "RapidOCR", "", ""),
+        lambda: MaskDrawnText.execute(value, "RapidOCR", 0),
+        lambda: MeasureTextEdit.execute(value, value, "HOTEL", "RapidOCR"),
+    ):
+        with pytest.raises(ValueError, match=rf"^(image|source) is a tensor of .*{shown}.*, but it takes pictures.*Convert Mask to Image"):
             execute()
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 from text_layers.scoring import image
 
@@ -56,10 +57,26 @@ def test_errors_say_what_is_wrong():
         image.ssim(a[:5], b[:5])
 
 
-def test_pixels_of_batches_videos_and_alpha():
+def test_pixels_of_batches_and_videos():
     """A half of one step rounds to the even value, as everywhere in NumPy and torch."""
-    batch = torch.tensor([[[[0.0, 0.5, 1.0, 0.3]]], [[[-1.0, 2.0, 254.6 / 255, 0.0]]]])
+    batch = torch.tensor([[[[0.0, 0.5, 1.0]]], [[[-1.0, 2.0, 254.6 / 255]]]])
     expected = [[[[0, 128, 255]]], [[[0, 255, 255]]]]
     assert image.pixels(batch).tolist() == expected and image.pixels(batch).dtype == np.uint8
     assert image.pixels(batch[:, None]).tolist() == expected  # [n, frames, H, W, C]
     assert image.pixels(batch[0]).tolist() == expected[:1]
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_what_is_transparent_shows_the_ground(mode):
+    """Against Pillow, which rounds twice."""
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 256, (5, 7, len(mode)), np.uint8)
+    file = Image.fromarray(values.squeeze(), mode)
+    batch = torch.from_numpy(values).float()[None] / 255
+    for ground, colour in ((image.WHITE, "white"), (image.BLACK, "black")):
+        expected = Image.alpha_composite(Image.new("RGBA", file.size, colour), file.convert("RGBA")).convert("RGB")
+        assert np.abs(image.pixels(batch, ground)[0].astype(int) - np.asarray(expected)).max() <= 1
+    grounds = image.on_grounds(batch)
+    assert grounds.shape == (1, 2 if mode in ("LA", "RGBA") else 1, 5, 7, 3)
+    assert np.array_equal(grounds[:, 0], image.pixels(batch)) and np.array_equal(grounds[:, -1], image.pixels(batch, image.BLACK))
+    assert image.on_grounds(torch.cat([batch[..., :1], torch.ones(1, 5, 7, 1)], -1)).shape[1] == 1, "alpha without holes"
