@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..patching.places import shown, why
+from ..patching.paths import shown, why
 
 _MOST = 4 * 2**30  # bytes of all sweeps together; one of 100 pairs and 70 layers writes about 2
 _IN_USE = 24 * 3600  # seconds; another process may be at work on what was touched since

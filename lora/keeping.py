@@ -11,7 +11,7 @@ from pathlib import Path
 
 import folder_paths
 
-from ..patching.places import shown, why
+from ..patching.paths import shown, why
 from .state import ENDING
 from .storage import packed, write_whole
 

@@ -18,7 +18,7 @@ from comfy.cli_args import args
 from safetensors.torch import save as serialize
 
 from ..patching.messages import is_broken
-from ..patching.places import why
+from ..patching.paths import why
 
 _LONGEST_NAME = 200  # bytes; file systems take 255, and a number and the ending come behind
 

@@ -9,7 +9,7 @@ from ..lora import storage
 from ..lora.files import read
 from ..lora.load import cut, load_lora, report_of_cut
 from ..lora.metadata import LoraTensors
-from ..patching.places import shown, stamp
+from ..patching.paths import shown, stamp
 from .checked import checked
 from .comfy_compat import ADVANCED, aliases
 from .text_layers import CATEGORY, TextLayersSocket, show

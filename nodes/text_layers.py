@@ -3,7 +3,7 @@
 from comfy_api.latest import io, ui
 
 from ..patching import models, storage
-from ..patching.places import shown
+from ..patching.paths import shown
 from ..patching.text_layers import summary
 from .checked import checked
 from .comfy_compat import aliases

@@ -13,7 +13,7 @@ from ..lora.optimizer import OPTIMIZERS, SCHEDULES
 from ..lora.state import read as read_training
 from ..lora.train import Settings, recent, train
 from ..lora.validation import encoded, of_words
-from ..patching.places import stamp
+from ..patching.paths import stamp
 from ..scoring.charts import loss_chart
 from ..scoring.image import pixels
 from ..scoring.ocr import ENGINES

@@ -15,7 +15,7 @@ import folder_paths
 from comfy.cli_args import args
 
 from .messages import shortened
-from .places import stamp, why, within
+from .paths import stamp, why, within
 from .text_layers import TextLayers
 
 FOLDER = "text_layers"

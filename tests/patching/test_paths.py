@@ -12,7 +12,7 @@ from text_layers.nodes.lora import CutLora, LoadLocalizedLora
 from text_layers.nodes.text_layers import LoadTextLayers
 from text_layers.nodes.training import _NEW, TrainLocalizedLora
 from text_layers.patching import storage
-from text_layers.patching.places import shown, within
+from text_layers.patching.paths import shown, within
 from text_layers.patching.text_layers import TextLayers
 from utils.extra_config import load_extra_path_config
 
