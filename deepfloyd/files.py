@@ -15,7 +15,7 @@ from pathlib import Path
 import comfy.utils
 import folder_paths
 
-from ..patching.places import shown, within
+from ..patching.paths import shown, within
 
 # diffusers' configuration of IF-I-XL; what is not here has UNet2DConditionModel's default. [diffusers, scripts/convert_if.py]
 IF_I_XL = {
