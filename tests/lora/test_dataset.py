@@ -187,11 +187,3 @@ def test_errors_name_the_file(tmp_path, files, message):
         read_folder(tmp_path)
     with pytest.raises(ValueError, match="There is no folder"):
         read_folder(tmp_path / "nowhere")
-
-
-def test_a_picture_of_too_many_pixels_is_named(tmp_path, monkeypatch):
-    picture(tmp_path / "a.png")
-    (tmp_path / "a.txt").write_text("a")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 8)
-    with pytest.raises(ValueError, match=r"a.png has more than 16 pixels"):
-        read_folder(tmp_path)
