@@ -47,11 +47,18 @@ def test_nodes_that_draw_and_train(loaded, tmp_path, monkeypatch):
     latents = [{"samples": vae.encode(image)} for image in images]
     layers = ChooseTextLayers.execute(model, "published for this model", "").args[0]
     numbers = {"rank": [2], "alpha": [2.0], "learning_rate": [1e-4], "steps": [1], "batch_size": [1], "seed": [0], "preview_every": [1]}
-    lora, _, steps, _ = TrainLocalizedLora.execute(
-        [model], latents, [pictures.encode(clip, [text]) for text in texts], [layers], training_dtype=["fp32"], resume=[_NEW],
-        gradient_checkpointing=[False], **numbers
-    ).args  # fmt: skip
-    assert steps == 1
+    what = ([model], latents, [pictures.encode(clip, [text]) for text in texts], [layers])
+    fixed = {"training_dtype": ["fp32"], "gradient_checkpointing": [False]}
+    lora, _, steps, _ = TrainLocalizedLora.execute(*what, **fixed, resume=[_NEW], **numbers).args
+    assert steps == 1 and (tmp_path / "loras" / "training_00001.training").is_file()
+    more = {"save_every": [1], "accumulation": [2], "schedule": ["cosine"], "warmup": [1], "caption_dropout": [0.5], "patience": [0]}
+    read = {"validation_words": ["BOX"], "validation_prompt": ['a sign that says "WORD"'], "validate_every": [9], "ocr": ["RapidOCR"]}
+    goes_on = numbers | {"steps": [2], "resume": ["training_00001.training"], "vae": [vae], "clip": [clip]}
+    again = TrainLocalizedLora.execute(*what, **fixed, **goes_on, **more, **read)
+    assert again.args[2] == 2
+    (text,) = again.ui["text"]
+    assert "It went on from step 1, changed: steps 1 -> 2, accumulation 1 -> 2" in text and "Read best at step 2: " in text
+    assert "The training is kept in output/loras/training_00002.training" in text
     assert SaveLocalizedLora.execute(lora, "loras/mine").ui["text"] == ("Saved as output/loras/mine_00001_.safetensors",)
 
 
