@@ -26,7 +26,7 @@ def load(a):
     if a.clip:
         clip = comfy.sd.load_clip([str(path) for path in a.clip], clip_type=_clip_type(a.clip_type))
     if a.vae:
-        state, metadata = comfy.utils.load_torch_file(str(a.vae), return_metadata=True)
+        state, metadata = comfy.utils.load_torch_file(str(a.vae), safe_load=True, return_metadata=True)
         vae = comfy.sd.VAE(sd=state, metadata=metadata)
         vae.throw_exception_if_invalid()
     file = (a.checkpoint or a.diffusion_model).name

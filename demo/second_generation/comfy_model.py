@@ -78,7 +78,7 @@ class _Tokenizer:
 
 def load(name, model_file, codec_file):
     """(MODEL, CLIP, VAE) of "unet" or "mmdit"."""
-    weights = {key: value.float() for key, value in comfy.utils.load_torch_file(str(model_file)).items()}
+    weights = {key: value.float() for key, value in comfy.utils.load_torch_file(str(model_file), safe_load=True).items()}
     parts = {part: {k[len(part) :]: v for k, v in weights.items() if k.startswith(part)} for part in ("diffusion_model.", "text_model.")}
     latents = _Latents(weights["latents.mean"], weights["latents.deviation"])
     return _model(name, parts["diffusion_model."], latents), _clip(parts["text_model."]), _vae(codec_file)

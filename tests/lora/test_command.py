@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -16,6 +17,8 @@ from text_layers.lora.files import read
 
 pytestmark = pytest.mark.any_comfyui
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
@@ -26,46 +29,48 @@ def pictures(tmp_path_factory):
     return folder
 
 
-def command(*arguments, processes=0):
+def here(monkeypatch, *arguments):
+    """In this process, which has loaded ComfyUI already."""
+    monkeypatch.setattr(sys, "argv", ["command", "--demo", "mmdit", *map(str, arguments)])
+    main()
+
+
+def processes(count, *arguments):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_port", port] if processes else []
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(count), "--master_port", port] if count > 1 else []
     python = [sys.executable, *launcher, "-m", "text_layers.lora.command", "--demo", "mmdit"]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run([*python, *map(str, arguments)], capture_output=True, text=True, timeout=300, env=environment)
 
 
-def test_two_processes_give_the_result_of_one(pictures, tmp_path):
-    """With the same batch, of all of them together. 1e-6: sums of float32 gradients in another order, at a learning rate of 1e-3."""
-    found = {}
-    for processes in (0, 2):
-        out = tmp_path / f"{processes}.safetensors"
-        settings = ("--steps", 4, "--batch", 6, "--learning-rate", 1e-3, "--seed", 3)
-        done = command("--pictures", pictures, "--out", out, *settings, processes=processes)
-        assert done.returncode == 0, done.stderr
-        found[processes] = read(out)
-    one, two = found[0].tensors, found[2].tensors
+def test_two_processes_give_the_result_of_one(pictures, tmp_path, monkeypatch):
+    """With the same batch, of both together. 1e-6: sums of float32 gradients in another order, at a learning rate of 1e-3."""
+    outs = [tmp_path / f"{count}.safetensors" for count in (1, 2)]
+    settings = ("--pictures", pictures, "--steps", 4, "--batch", 6, "--learning-rate", 1e-3, "--seed", 3)
+    here(monkeypatch, *settings, "--out", outs[0])
+    done = processes(2, *settings, "--out", outs[1])
+    assert done.returncode == 0, done.stderr
+    files = [read(out) for out in outs]
+    one, two = (file.tensors for file in files)
     assert one.keys() == two.keys() and all((one[key] - two[key]).abs().max() <= 1e-6 for key in one)
     assert max(float(w.abs().max()) for key, w in one.items() if "lora_B" in key) > 1e-3
     own = ("modelspec.hash_sha256", "modelspec.date", "modelspec.title")
-    about, other = ({key: value for key, value in file.metadata.items() if key not in own} for file in found.values())
+    about, other = ({key: value for key, value in file.metadata.items() if key not in own} for file in files)
     assert about == other and about["ss_steps"] == "4"
     resumed = tmp_path / "resumed.safetensors"
-    done = command(
-        "--pictures", pictures, "--out", resumed, "--steps", 1, "--resume", tmp_path / "0.safetensors", "--checkpointing", "--bf16"
-    )
-    assert done.returncode == 0 and read(resumed).metadata["ss_steps"] == "5"
+    here(monkeypatch, "--pictures", pictures, "--out", resumed, "--steps", 1, "--resume", outs[0], "--checkpointing", "--bf16")
+    assert read(resumed).metadata["ss_steps"] == "5"
 
 
 def test_errors_are_one_line(pictures, tmp_path, monkeypatch, capsys):
-    done = command("--pictures", tmp_path, "--out", tmp_path / "out.safetensors")
+    done = processes(1, "--pictures", tmp_path, "--out", tmp_path / "out.safetensors")
     assert done.returncode and "holds no pictures" in done.stderr.splitlines()[-1], done.stderr
     (tmp_path / "mine.safetensors").write_bytes(b"mine")
     for name, message in (("out.ckpt", "written as .safetensors"), ("mine.safetensors", "exists already")):
-        monkeypatch.setattr(sys, "argv", ["command", "--demo", "mmdit", "--pictures", str(pictures), "--out", str(tmp_path / name)])
         with pytest.raises(SystemExit):
-            main()
+            here(monkeypatch, "--pictures", pictures, "--out", tmp_path / name)
         assert message in capsys.readouterr().err.splitlines()[-1]
     assert (tmp_path / "mine.safetensors").read_bytes() == b"mine"
 
@@ -83,9 +88,8 @@ def test_killed_trainings_go_on(tmp_path):
     """A kill of each kind, at random moments of the real command: what comes out is what comes out of a training that nobody stopped."""
     out = tmp_path / "kills.json"
     arguments = ["--kills", "4", "--steps", "8", "--every", "2", "--out", str(out)]
-    done = subprocess.run(
-        [sys.executable, "-m", "text_layers.benchmarks.lora_kills", *arguments], capture_output=True, text=True, timeout=300
-    )
+    python = [sys.executable, "-W", "ignore", str(ROOT / "dev.py"), "--inside", "benchmarks.lora_kills"]
+    done = subprocess.run([*python, *arguments], capture_output=True, text=True, timeout=300)
     if "could not be mounted" in done.stderr:
         pytest.skip("no file system can be mounted here")
     assert done.returncode == 0, done.stderr
