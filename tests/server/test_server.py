@@ -555,7 +555,7 @@ def test_what_cannot_be_inverted_says_so(server, node, inputs, message):
 HOSTILE = {
     "one pixel": {"width": 1, "height": 1, "batch_size": 1},
     "a strip": {"width": 4096, "height": 8, "batch_size": 1},
-    "huge": {"width": 2500, "height": 2500, "batch_size": 1},
+    "read in pieces": {"width": 1400, "height": 1400, "batch_size": 1},
     "a batch": {"width": 64, "height": 32, "batch_size": 3},
 }
 
