@@ -19,7 +19,7 @@ from .registry import registry
 pytestmark = pytest.mark.needs_comfyui("0.30")
 
 NODES = {file.stem for file in (ROOT / "web" / "docs").glob("*.md")}
-OPTIONAL = {"diffusers", "rapidocr", "ray", "easyocr_en_models"}  # the pack does without, or says what to install
+OPTIONAL = {"bitsandbytes", "diffusers", "rapidocr", "ray", "easyocr_en_models"}  # the pack does without, or says what to install
 # What ComfyUI and Manager write whatever packs there are
 OF_COMFYUI = re.compile(r"server\.log|input(/3d)?|output|temp|user(/(comfyui[^/]*|__manager.*|default))?")
 
