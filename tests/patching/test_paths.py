@@ -1,6 +1,7 @@
 """Where files lie: extra_model_paths.yaml, links, folders that may not be written to, and files that change."""
 
 import os
+import runpy
 import sys
 
 import folder_paths
@@ -14,7 +15,6 @@ from text_layers.nodes.training import _NEW, TrainLocalizedLora
 from text_layers.patching import storage
 from text_layers.patching.paths import shown, within
 from text_layers.patching.text_layers import TextLayers
-from utils.extra_config import load_extra_path_config
 
 pytestmark = pytest.mark.any_comfyui
 
@@ -29,7 +29,7 @@ def models(tmp_path, monkeypatch):
     return tmp_path / "models"
 
 
-def test_extra_model_paths_add_a_folder_and_change_nothing_else(models, tmp_path):
+def test_extra_model_paths_add_a_folder_and_change_nothing_else(models, tmp_path, comfyui_path):
     shared = tmp_path / "shared" / "layers"
     shared.mkdir(parents=True)
     for name in (".DS_Store", "notes.txt", "._theirs.json"):
@@ -38,7 +38,8 @@ def test_extra_model_paths_add_a_folder_and_change_nothing_else(models, tmp_path
     config = tmp_path / "extra_model_paths.yaml"
     config.write_text(f"shared:\n  base_path: {tmp_path / 'shared'}\n  text_layers: layers\n")
     del folder_paths.folder_names_and_paths[storage.FOLDER]
-    load_extra_path_config(str(config))  # before any pack is loaded
+    # By its file: other packages have modules called utils, too. ComfyUI does this before it loads any pack.
+    runpy.run_path(str(comfyui_path / "utils" / "extra_config.py"))["load_extra_path_config"](str(config))
     storage._register()
     path = storage.save(LAYERS, "mine")
     assert path == models / "text_layers" / "mine.json" and shown(path) == "models/text_layers/mine.json"
