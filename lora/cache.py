@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 
-from .storage import write_whole
+from .storage import unpacked, write_whole
 
 _EMBEDDINGS = "the embeddings"
 
@@ -57,8 +57,8 @@ class Cache:
 def _read(path):
     """(tensors, plain values); None where nothing is kept, or it is damaged."""
     try:
-        data = path.read_bytes()
-        return load(data), json.loads(json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["plain"])
+        tensors, about = unpacked(path.read_bytes())
+        return tensors, json.loads(about["plain"])
     except (OSError, SafetensorError, ValueError, KeyError):
         return None
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
+
+from .storage import unpacked
 
 ENDING = ".training"
 _KIND = "text layers training 1"
@@ -57,8 +59,7 @@ def read(path):
     except OSError as error:
         raise ValueError(f"{name} cannot be read: {error.strerror}.") from None
     try:
-        tensors = load(data)
-        said = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
+        tensors, said = unpacked(data)
         if said.get("kind") != _KIND:
             raise KeyError("kind")
         optimizer = {int(number): values for number, values in json.loads(said["optimizer"]).items()}

@@ -3,10 +3,12 @@
 save          under ComfyUI's output folder, where its loaders look too; without metadata where ComfyUI runs with --disable-metadata
 write         anywhere
 packed        the bytes of a file
+unpacked      its tensors and metadata
 write_whole   any file, whole or not at all
 """
 
 import hashlib
+import json
 import os
 import re
 from datetime import datetime, timezone
@@ -15,6 +17,7 @@ from pathlib import Path
 import folder_paths
 import torch
 from comfy.cli_args import args
+from safetensors.torch import load as deserialize
 from safetensors.torch import save as serialize
 
 from ..patching.messages import is_broken
@@ -73,6 +76,12 @@ def packed(lora, title, metadata=True):
         "modelspec.hash_sha256": f"0x{_hash(tensors)}",
     }
     return serialize(tensors, lora.metadata | about if metadata else None)
+
+
+def unpacked(data):
+    """Bytes of a safetensors file -> (tensors, metadata). Raises SafetensorError for what is none."""
+    tensors = deserialize(data)
+    return tensors, json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
 
 
 def write_whole(data, path):
