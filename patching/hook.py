@@ -1,11 +1,12 @@
 """The one way into a model's text layers: while it is called, functions of ours stand in the attention of chosen layers.
 
 attentions   a layer's attention on text, joint or cross, goes through a function
-contexts     the text of a U-Net's layer goes through a function before it is projected
+contexts     the text of a U-Net's layers goes through a function before it is projected
 projected    keys and values that such a layer makes of a text
 Modules      the modules of all text layers, and those whose argument tells where the text is
 
-Both give the options for one call of the model, and belong to it and to its thread; nothing stays on the model.
+Both give the options for one call of the model, which runs as it is written, not compiled. They belong to it and to its thread; nothing
+stays on the model.
 """
 
 import inspect
@@ -16,6 +17,7 @@ from functools import lru_cache, partial
 from types import FunctionType
 
 from .attention import Attention
+from .comfy import uncompiled
 
 _POSITIONAL = ("mask", "attn_precision", "skip_reshape", "skip_output_reshape")  # of ComfyUI's attention functions, after heads
 _ATTN2 = re.compile(r"(input|middle|output)_blocks?\.(?:(\d+)\.)?\d+\.transformer_blocks\.(\d+)\.attn2")
@@ -45,6 +47,7 @@ def attentions(modules, diffusion_model, options, around):
     options = {**options, "optimized_attention_override": override}
     bare = {"optimized_attention_override": partial(override, inner=None)}
     with ExitStack() as stack:
+        stack.enter_context(uncompiled(options, modules.all(diffusion_model)))
         for name in around:
             given = None if family.passes_options else options
             stack.enter_context(_lent(layers[name], _noting(now, name, layers[name], given, bare)))
@@ -54,10 +57,11 @@ def attentions(modules, diffusion_model, options, around):
         yield options
 
 
-def contexts(options, texts, mixtures=()):
+@contextmanager
+def contexts(modules, diffusion_model, options, texts, mixtures=()):
     """(options, {layer: (text for its keys, for its values)}): the text of a U-Net's layers before their to_k and to_v.
 
-    texts: {layer: function of the text [B, tokens, channels] that gives the target's in the rows that have one}. Those in `mixtures`
+    modules: Modules; texts: {layer: function of the text [B, tokens, channels] that gives the target's in the rows that have one}. Those in `mixtures`
     keep their own text, and the other one is left in the dict: it passes the other nodes' patches as their own does, and only their
     attention can mix the two. Ours comes first, so that what other nodes do to the text (hypernetworks, regional prompts) is done to
     the target's as well. Raises ValueError where a mixture's attention belongs to another node.
@@ -86,7 +90,8 @@ def contexts(options, texts, mixtures=()):
         beside[name] = seen[1:]
         return queries, context, value
 
-    return {**options, "patches": {**options.get("patches", {}), "attn2_patch": [attn2_patch, *others]}}, beside
+    with uncompiled(options, modules.all(diffusion_model)):
+        yield {**options, "patches": {**options.get("patches", {}), "attn2_patch": [attn2_patch, *others]}}, beside
 
 
 def projected(attention, for_keys, for_values):

@@ -13,7 +13,6 @@ from functools import partial
 from . import hook
 from .attention import mixed, with_rows
 from .call import Changed
-from .comfy import uncompiled
 from .conditioning import encoded
 from .place import Steps, entries_of, rows_of
 from .target import SameLatents, TextOnce, texts, with_texts
@@ -113,10 +112,7 @@ class CapturingRun(_Run):
         self._meet(patch, call.groups())
         if call.groups():
             self._asked[patch].update(names)
-        with (
-            uncompiled(call.options, self.modules.all(call.diffusion_model)),
-            self._own_run.keeping(self.modules, call, names, self.evaluation, before, self.steps.to_come) as options,
-        ):
+        with self._own_run.keeping(self.modules, call, names, self.evaluation, before, self.steps.to_come) as options:
             yield options
         self._done[patch].update(self._own_run.layers)
 
@@ -186,9 +182,8 @@ class SwappingRun(_Run):
             return
         options = call.options
         with ExitStack() as stack:
-            stack.enter_context(uncompiled(options, self.modules.all(call.diffusion_model)))
             if contexts:
-                options, beside = hook.contexts(options, contexts, mixtures)
+                options, beside = stack.enter_context(hook.contexts(self.modules, call.diffusion_model, options, contexts, mixtures))
                 layers = self.modules.layers(call.diffusion_model, mixtures)
                 around.update((name, partial(_mix, layers[name], beside, name, w)) for name, w in mixtures.items())
             if around:

@@ -20,7 +20,7 @@ import torch
 
 from . import hook, models
 from .attention import with_rows
-from .comfy import add_row_wrapper, uncompiled
+from .comfy import add_row_wrapper
 from .store import Store
 from .target import gathered, with_texts
 
@@ -78,10 +78,9 @@ def swap_rows(model, rows: Sequence[Swap | None]):
         chunks = _chunks(transformer_options, x, len(rows))
         diffusion_model = executor.class_obj.diffusion_model
         with ExitStack() as stack:
-            stack.enter_context(uncompiled(transformer_options, modules.all(diffusion_model)))
             options = transformer_options
             if family.injects:
-                options, around = _from_embeddings(modules, diffusion_model, rows, options, chunks)
+                options, around = _from_embeddings(stack, modules, diffusion_model, rows, options, chunks)
             else:
                 around = _from_rows(rows, chunks, called)
             if around:
@@ -109,10 +108,7 @@ def record_targets(model, names):
                 records[side, number, name, 0] = tuple(part[chunk * rows : (chunk + 1) * rows].clone() for part in parts)
 
         diffusion_model = executor.class_obj.diffusion_model
-        with (
-            uncompiled(transformer_options, modules.all(diffusion_model)),
-            gathered(modules, diffusion_model, transformer_options, names, keep) as options,
-        ):
+        with gathered(modules, diffusion_model, transformer_options, names, keep) as options:
             drawn = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
         runs.add(records)
         return drawn
@@ -158,8 +154,8 @@ def _take(given, kept, attention):
     return with_rows(attention, [*targets, *kept])
 
 
-def _from_embeddings(modules, diffusion_model, rows, options, chunks):
-    """(options, {layer: what stands in its attention}) of a U-Net; only the positive side takes."""
+def _from_embeddings(stack, modules, diffusion_model, rows, options, chunks):
+    """stack: what the call's end closes. (options, {layer: what stands in its attention}) of a U-Net; only the positive side takes."""
     targets, weights = {}, {}
     for side, first in chunks:
         for taker, row in enumerate(rows):
@@ -170,7 +166,7 @@ def _from_embeddings(modules, diffusion_model, rows, options, chunks):
         return options, {}
     mixtures = [name for name, own in weights.items() if any(torch.is_tensor(w) or w != 1 for _, w in own)]
     texts = {name: lambda context, own=own: with_texts(context, own) for name, own in targets.items()}
-    options, beside = hook.contexts(options, texts, mixtures)
+    options, beside = stack.enter_context(hook.contexts(modules, diffusion_model, options, texts, mixtures))
     layers = modules.layers(diffusion_model, mixtures)
 
     def mix(name, attention):

@@ -147,15 +147,17 @@ def fresh_compiler():
 
 
 @pytest.mark.parametrize(
-    ("kind", "blocks", "first"),  # injection and capture; compiling takes long
+    ("kind", "method", "blocks", "first"),  # each way to a target's keys and values; compiling takes long
     [
-        ("SD3", False, "unpatched"),
-        ("SD3", True, "patched"),
-        pytest.param("KOALA_700M", False, "patched", marks=pytest.mark.any_comfyui),
-        pytest.param("KOALA_700M", True, "unpatched", marks=pytest.mark.any_comfyui),
+        ("SD3", OWN_RUN, False, "unpatched"),
+        ("SD3", SAME_LATENTS, True, "patched"),
+        ("SD3", SAME_LATENTS, False, "patched"),
+        ("PixArtAlpha", OWN_RUN, True, "unpatched"),
+        pytest.param("KOALA_700M", OWN_RUN, False, "patched", marks=pytest.mark.any_comfyui),
+        pytest.param("KOALA_700M", OWN_RUN, True, "unpatched", marks=pytest.mark.any_comfyui),
     ],
 )
-def test_compiled(kind, blocks, first, fresh_compiler):
+def test_compiled(kind, method, blocks, first, fresh_compiler):
     """Whichever is compiled first, its graph must not be the other's."""
     tiny = TINY[kind]
     ordinary, bench = bench_of(tiny, tiny.build()), bench_of(tiny, compiled(tiny, blocks))
@@ -165,7 +167,7 @@ def test_compiled(kind, blocks, first, fresh_compiler):
         return b.draw(b.prompt(0), steps=1)
 
     def edit(b):
-        return b.draw(b.prompt(0), b.edit(layers), steps=1)
+        return b.draw(b.prompt(0), b.edit(layers, method=method), steps=1)
 
     turns = [edit, plain, edit] if first == "patched" else [plain, edit, plain]
     wanted = {draw: draw(ordinary) for draw in (plain, edit)}
