@@ -61,10 +61,10 @@ def attentions(modules, diffusion_model, options, around):
 def contexts(modules, diffusion_model, options, texts, mixtures=()):
     """(options, {layer: (text for its keys, for its values)}): the text of a U-Net's layers before their to_k and to_v.
 
-    modules: Modules; texts: {layer: function of the text [B, tokens, channels] that gives the target's in the rows that have one}. Those in `mixtures`
-    keep their own text, and the other one is left in the dict: it passes the other nodes' patches as their own does, and only their
-    attention can mix the two. Ours comes first, so that what other nodes do to the text (hypernetworks, regional prompts) is done to
-    the target's as well. Raises ValueError where a mixture's attention belongs to another node.
+    modules: Modules; texts: {layer: function of the text [B, tokens, channels] that gives the target's in the rows that have one}. Layers
+    in `mixtures` keep their own text, and the other one is left in the dict: it passes the other nodes' patches as their own does, and
+    only their attention can mix the two. Ours comes first, so that what other nodes do to the text (hypernetworks, regional prompts) is
+    done to the target's as well. Raises ValueError where a mixture's attention belongs to another node.
     """
     others = options.get("patches", {}).get("attn2_patch", [])
     by_place = {_place(name): name for name in texts}
