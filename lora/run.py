@@ -160,7 +160,9 @@ class Run:
         def copied(value):
             return value.detach().to("cpu", copy=True) if torch.is_tensor(value) else value
 
-        optimizer = {n: {k: copied(v) for k, v in own.items()} for n, own in self._optimizer.state_dict()["state"].items()}
+        # Not its state_dict: bitsandbytes folds what belongs to a parameter into one more dictionary there.
+        numbered = enumerate(self._optimizer.param_groups[0]["params"])
+        optimizer = {n: {k: copied(v) for k, v in self._optimizer.state[p].items()} for n, p in numbered if p in self._optimizer.state}
         return {name: copied(p) for name, p in self._added.named().items()}, optimizer, len(self.losses)
 
     def _set(self, copy):

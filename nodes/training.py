@@ -128,7 +128,7 @@ class TrainLocalizedLora(io.ComfyNode):
                     "optimizer",
                     options=list(OPTIMIZERS),
                     optional=True,
-                    tooltip="With 8 bits its moments take a quarter of the memory; it needs bitsandbytes.",
+                    tooltip="In 8 bits, moments of matrices of 4,096 numbers and more take a quarter of the memory; it needs bitsandbytes.",
                     **ADVANCED,
                 ),
                 io.Float.Input(
