@@ -1,8 +1,10 @@
 """Writes docs/lora.md from results: `python dev.py run benchmarks.lora_docs`
 
-The results are those of benchmarks.lora, one file a model and task, of benchmarks.lora_size and benchmarks.lora_memory.
+The results are those of benchmarks.lora, one file a model and task, of benchmarks.lora_size, benchmarks.lora_memory and
+benchmarks.lora_kills.
 """
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +131,20 @@ def memory():
     return table(head, [[row["model"], row["weights"], row["layers"], f"{row['weights_bytes'] / GIB:.1f}", *sums(row)] for row in found])
 
 
+def kills():
+    """How much a training loses that is ended in its middle: a paragraph and a table."""
+    found = kept("lora_kills")
+    said, trainings = found["summary"], found["trainings"]
+    rows = [[kind, number, said["most_lost"][kind]] for kind, number in said["kills"].items()]
+    about = (
+        f"{sum(said['kills'].values())} kills of {said['trainings']} trainings of {found['steps']} steps, saved every {found['every']}, at "
+        f"random moments ({said['in_the_middle']} between two steps, the others before the first or behind the last). Each training went "
+        f"on until it was done: {sum(one['equal'] for one in trainings)} of {len(trainings)} ended with the weights of a training that was "
+        "never stopped, to the last bit (on a CPU)."
+    )
+    return f"{textwrap.fill(about, 139)}\n\n{table(['ended by', 'kills', 'most steps lost'], rows)}"
+
+
 def seeds_of():
     """ "3 seeds (21, 22, 23)", or each experiment's where they differ."""
     found = {f"{MODELS[m].removeprefix('The demo ')}, {TASKS[t]}": list(kept(f"lora-{t}-{m}")["seeds"]) for t in TASKS for m in MODELS}
@@ -242,12 +258,17 @@ turns it again. Latents and prompts wait in the computer's memory. Where the car
 blocks are computed again (gradient checkpointing), which the same count decides before the first step. ComfyUI is told to leave that room
 when it loads the model, and what does not fit of the weights stays outside. Nothing below the lowest text layer is computed backwards.
 
+## What an end in the middle costs
+
+{kills()}
+
 ```
 python dev.py run benchmarks.lora --task two_letters --count 75 --others 25 --model unet --out FILE.json
 python dev.py run benchmarks.lora_base unet --out unet.safetensors
 python dev.py run benchmarks.lora --task spelling --model unet --weights unet.safetensors --out FILE.json
 python dev.py run benchmarks.lora_size --out benchmarks/results/lora_size.json
 python dev.py run benchmarks.lora_memory --out benchmarks/results/lora_memory.json
+python dev.py run benchmarks.lora_kills --kills 60 --out benchmarks/results/lora_kills.json
 ```
 
 and likewise for `mmdit`; the files are `benchmarks/results/lora-TASK-MODEL.json`.
