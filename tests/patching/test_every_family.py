@@ -7,7 +7,6 @@ import torch
 from text_layers.benchmarks import families as benchmark
 from text_layers.benchmarks.full_size import Looked
 from text_layers.benchmarks.tiny_models import MODELS
-from text_layers.benchmarks.tiny_models.model import OLD
 from text_layers.patching import models
 from text_layers.patching.adapters import FAMILIES
 from text_layers.patching.patch import METHODS
@@ -24,15 +23,14 @@ def bench(request):
 # What an entry carries beside its text is merged in the same way on every ComfyUI.
 MARKS = {"g": pytest.mark.any_comfyui}
 CHECKS = [pytest.param(check, id=name, marks=MARKS.get(name, ())) for name, check in benchmark.CHECKS.items()]
-# And for every class of a family: one of each is enough here, and benchmarks.families has all. So are the longest checks on ComfyUI 0.3,
-# when they are made of all classes on the newest.
+# The longest ones ask nothing that the classes of a family would answer differently: one of each here, and benchmarks.families has all.
+FOR_ONE = {benchmark.b, benchmark.e, benchmark.g}
 FIRST = {tiny.family: tiny for tiny in reversed(SERVED)}
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_checks(bench, check):
-    for_one = {benchmark.g, benchmark.b, benchmark.e} if OLD else {benchmark.g}
-    if check in for_one and FIRST[bench.tiny.family] is not bench.tiny:
+    if check in FOR_ONE and FIRST[bench.tiny.family] is not bench.tiny:
         pytest.skip("another class of the family is tried")
     check(bench)
 

@@ -112,8 +112,12 @@ def a_fresh_patcher_of_deeply_copied_options(model):
     return fresh
 
 
-@pytest.mark.parametrize("fresh", [a_fresh_patcher_of_the_same_options, a_fresh_patcher_of_deeply_copied_options])
-@pytest.mark.parametrize(("kind", "method"), CASES)
+SAME_OPTIONS, COPIED = a_fresh_patcher_of_the_same_options, a_fresh_patcher_of_deeply_copied_options
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "fresh"), [*((*case, SAME_OPTIONS) for case in CASES), *((*case, COPIED) for case in CASES[:3])]
+)
 def test_a_fresh_patcher(kind, method, fresh):
     bench = small(kind)
     edit = bench.edit(layers=f"{LAYER}", method=method)

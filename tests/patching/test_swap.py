@@ -7,6 +7,7 @@ import comfy.supported_models
 import pytest
 import torch
 from text_layers.benchmarks import full_size
+from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.patching import models
 from text_layers.patching.patch import METHODS, SAME_LATENTS, patch_prompt
 from text_layers.patching.text_layers import TextLayers
@@ -36,27 +37,41 @@ def test_a_target_equal_to_the_source_changes_no_bit(oracle, method):
     assert torch.equal(draw(oracle, patched), draw(oracle))
 
 
+class Tiny:
+    """The tiny Stable Diffusion 3, for what goes through a long list."""
+
+    def __init__(self):
+        tiny = next(tiny for tiny in MODELS if tiny.kind == "SD3")
+        self.model, self.noise = tiny.build(), tiny.noise()
+        self.positive_A, self.positive_B, self.negative = map(tiny.conditioning, range(3))
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return Tiny()
+
+
 # uni_pc and the like are in the list; every sampler that KSampler offers is tried.
 @pytest.mark.parametrize("sampler", comfy.samplers.SAMPLER_NAMES)
-def test_every_sampler(sd3, sampler):
-    plain = draw(sd3, sampler=sampler, steps=3)
-    same = patch_prompt(sd3.model, everything(sd3.model), sd3.positive_A)
-    assert torch.equal(draw(sd3, same, sampler, steps=3), plain)
-    edited = patch_prompt(sd3.model, layers(sd3.model, "2"), sd3.positive_B)
+def test_every_sampler(tiny, sampler):
+    plain = draw(tiny, sampler=sampler, steps=3)
+    same = patch_prompt(tiny.model, everything(tiny.model), tiny.positive_A)
+    assert torch.equal(draw(tiny, same, sampler, steps=3), plain)
+    edited = patch_prompt(tiny.model, layers(tiny.model, "1"), tiny.positive_B)
     if sampler == "dpm_adaptive":  # it chooses its noise levels by what it draws, so that no call of the target's run belongs to one
         with pytest.raises(RuntimeError, match="different noise levels"):
-            draw(sd3, edited, sampler, steps=3)
-        edited = patch_prompt(sd3.model, layers(sd3.model, "2"), sd3.positive_B, method=SAME_LATENTS)
-    assert (draw(sd3, edited, sampler, steps=3) - plain).abs().max() > 1e-2
+            draw(tiny, edited, sampler, steps=3)
+        edited = patch_prompt(tiny.model, layers(tiny.model, "1"), tiny.positive_B, method=SAME_LATENTS)
+    assert (draw(tiny, edited, sampler, steps=3) - plain).abs().max() > 1e-2
 
 
 @pytest.mark.parametrize("scheduler", comfy.samplers.SCHEDULER_NAMES)
-def test_every_scheduler(sd3, scheduler):
-    plain = draw(sd3, scheduler=scheduler)
-    edited = patch_prompt(sd3.model, layers(sd3.model, "2"), sd3.positive_B)
-    assert (draw(sd3, edited, scheduler=scheduler) - plain).abs().max() > 1e-2
-    at_the_end = patch_prompt(sd3.model, layers(sd3.model, "2"), sd3.positive_B, start=STEPS)
-    assert torch.equal(draw(sd3, at_the_end, scheduler=scheduler), plain)
+def test_every_scheduler(tiny, scheduler):
+    plain = draw(tiny, scheduler=scheduler)
+    edited = patch_prompt(tiny.model, layers(tiny.model, "1"), tiny.positive_B)
+    assert (draw(tiny, edited, scheduler=scheduler) - plain).abs().max() > 1e-2
+    at_the_end = patch_prompt(tiny.model, layers(tiny.model, "1"), tiny.positive_B, start=STEPS)
+    assert torch.equal(draw(tiny, at_the_end, scheduler=scheduler), plain)
 
 
 class Probe:

@@ -153,7 +153,6 @@ def fresh_compiler():
         ("SD3", SAME_LATENTS, True, "patched"),
         ("SD3", SAME_LATENTS, False, "patched"),
         ("PixArtAlpha", OWN_RUN, True, "unpatched"),
-        pytest.param("KOALA_700M", OWN_RUN, False, "patched", marks=pytest.mark.any_comfyui),
         pytest.param("KOALA_700M", OWN_RUN, True, "unpatched", marks=pytest.mark.any_comfyui),
     ],
 )
