@@ -1,6 +1,7 @@
 """dev.py's set-up: what it repairs, and what it says when something is missing. Nothing is downloaded here."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -101,24 +102,46 @@ def test_run_without_a_module_says_what_to_write(checkout, comfyui_path):
 
 
 def github(name):
-    """What starts a workflow of GitHub's, and its only job."""
+    """What starts a workflow of GitHub's, and its jobs. No action of it can change: each is named by a commit."""
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text())
-    (job,) = workflow["jobs"].values()
-    return workflow[True], job  # "on" is a boolean in YAML
+    used = [step["uses"] for job in workflow["jobs"].values() for step in job.get("steps", ()) if "uses" in step]
+    assert used and all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", one) for one in used)
+    return workflow[True], workflow["jobs"]  # "on" is a boolean in YAML
 
 
 def test_github_runs_what_ci_runs_for_both_comfyuis():
-    events, job = github("tests")
-    assert set(events) == {"push", "pull_request"} and "if" not in job
-    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    events, jobs = github("tests")
+    assert set(events) == {"push", "pull_request", "workflow_call"} and "if" not in jobs["tests"]
+    assert [step["run"] for step in jobs["tests"]["steps"] if "run" in step] == [".ci/run"]
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     *_, command = (ROOT / ".ci" / "run").read_text().splitlines()
     assert command == "exec python3 dev.py test"  # without arguments: on the newest and on the oldest ComfyUI
 
 
-def test_github_publishes_a_new_version_of_main():
-    events, job = github("publish")
-    assert events["push"] == {"branches": ["main"], "paths": ["pyproject.toml"]}
-    checkout, publish = job["steps"]
-    assert checkout["uses"].startswith("actions/checkout@") and publish["uses"].startswith("Comfy-Org/publish-node-action@")
-    assert publish["with"] == {"personal_access_token": "${{ secrets.REGISTRY_ACCESS_TOKEN }}"}
+def test_github_publishes_a_tag_whose_tests_passed():
+    events, jobs = github("publish")
+    assert events == {"push": {"tags": ["v*"]}} and jobs["tests"]["uses"] == "./.github/workflows/tests.yml"
+    assert jobs["publish"]["needs"] == "tests"
+    check, install, publish = (step for step in jobs["publish"]["steps"] if "run" in step)
+    assert check["run"].startswith('.ci/release "$GITHUB_REF_NAME" ') and "--require-hashes" in install["run"]
+    assert [step for step in jobs["publish"]["steps"] if "TOKEN" in str(step)] == [publish], "nothing else sees the token"
+
+
+def test_a_release_has_its_version_and_its_changes(tmp_path):
+    def said(tag, changes):
+        (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n{changes}\n## 0.1.0, 2026-01-31\n\n- This.\n")
+        done = subprocess.run([sys.executable, tmp_path / ".ci" / "release", tag], capture_output=True, text=True)
+        return done.returncode, (done.stderr or done.stdout).splitlines()
+
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci" / "release", tmp_path / ".ci")
+    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "0.2.0"\n')
+    assert said("v0.2.0", "## 0.2.0, 2026-02-28\n\n- That.\n") == (0, ["- That."])
+    for tag, changes, sentences in (
+        ("v0.2.0", "## 0.2.0, unreleased\n\n- That.\n", 1),
+        ("v0.2.0", "", 1),
+        ("v0.2.0", "## 0.2.0, 2026-02-28\n", 1),
+        ("0.2.0", "## 0.3.0, 2026-02-28\n", 3),
+    ):
+        status, lines = said(tag, changes)
+        assert status == 1 and len(lines) == sentences, lines
