@@ -26,7 +26,8 @@ function ofRun(value) {
 function addMap(node) {
   const widget = (name) => node.widgets?.find((w) => w.name === name)
   const [choice, list] = [widget("choice"), widget("layers")]
-  const written = () => !node.inputs?.some((input) => ["choice", "layers"].includes(input.widget?.name) && input.link != null)
+  const isLinked = (input, slot) => ["choice", "layers"].includes(input.widget?.name) && node.isInputConnected(slot)
+  const written = () => !node.inputs?.some(isLinked)
   const map = new LayerMap({
     change(chosen) {
       const { heads } = state()
