@@ -3,6 +3,8 @@
 The model that ships, trained further on captions that do not tell what is drawn, as captions from the web do: each A of a caption is an
 E in half of the pictures and the other way round, likewise for other frequent letters. All weights of the diffusion model are trained,
 the text model stays. (Models after a short training draw the right letters in a bad shape, which is not what large models get wrong.)
+
+On one core it takes about two hours. What it has so far is in FILE.state, from which it goes on.
 """
 
 import argparse
@@ -48,8 +50,14 @@ def main():
     model.text_model.requires_grad_(False)
     optimizer = torch.optim.AdamW(model.diffusion_model.parameters(), lr=a.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
     data, random = Data(32, a.seed, 0), torch.Generator().manual_seed(a.seed)
-    losses = []
-    for step in range(a.steps):
+    losses, kept = [], a.out.with_suffix(".state")
+    if kept.exists():
+        state = torch.load(kept, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        random.set_state(state["random"])
+        losses = state["losses"]
+    for step in range(len(losses), a.steps):
         x, ids = batch(data, step)
         loss = flow_loss(model, x, ids, random, torch.device("cpu"))
         loss.backward()
@@ -58,6 +66,9 @@ def main():
         losses.append(loss.item())
         if (step + 1) % 20 == 0:
             print(f"step {step + 1}/{a.steps}  loss {np.mean(losses[-20:]):.4f}", flush=True)
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "random": random.get_state(), "losses": losses}
+            torch.save(state, half := kept.with_suffix(".half"))
+            half.replace(kept)
     save_file({k: v.half().contiguous() for k, v in model.state_dict().items()}, a.out)
 
 
