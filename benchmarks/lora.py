@@ -144,8 +144,9 @@ def arms(model, seed):
 def going_on(before, new, settings):
     """The result that a file holds, to add seeds to; "later" has the commit of those that another one made. Raises ValueError when it was
     made with other settings."""
-    asked = {**{k: new[k] for k in ("model", "words", "pictures")}, **asdict(replace(settings, seed=0))}
-    was = {**before, **before["settings"], "seed": 0}
+    free = {"seed": 0, "checkpointing": None}  # the other one changes no number
+    asked = {**{k: new[k] for k in ("model", "words", "pictures")}, **asdict(settings), **free}
+    was = {**before, **before["settings"], **free}
     differ = [f"{k} {was[k]} (now {v})" for k, v in asked.items() if k in was and was[k] != v]
     if differ:
         raise ValueError(f"The file holds runs of {', '.join(differ)}: give another one with --out.")
