@@ -151,10 +151,9 @@ def seeds_of():
     for task, experiment in TASKS.items():
         found = {name: ", ".join(kept(f"lora-{task}-{model}")["seeds"]) for model, name in MODELS.items()}
         for seeds in dict.fromkeys(found.values()):
-            of = (
-                "" if set(found.values()) == {seeds} else " on " + " and ".join(name.lower() for name, own in found.items() if own == seeds)
-            )
-            said.append(f"{seeds.count(',') + 1} {'' if said else 'seeds '}({seeds}) of {experiment}{of}")
+            of = [name for name, own in found.items() if own == seeds]
+            where = "" if len(of) == len(MODELS) else f" ({', '.join(of)})"
+            said.append(f"{seeds.count(',') + 1} {'' if said else 'seeds '}({seeds}) of {experiment}{where}")
     return ", ".join(said)
 
 
