@@ -10,7 +10,7 @@ from text_layers.scoring.ocr import EasyOcr
 pytestmark = pytest.mark.any_comfyui
 
 
-WORDS, PAIRS = 40, 14  # a share of the full benchmarks' 200 words and 102 pairs: benchmarks/demo_quality.py, benchmarks/demo_edit.py
+WORDS, PAIRS = 60, 14  # a share of the full benchmarks' 200 words and 102 pairs: benchmarks/demo_quality.py, benchmarks/demo_edit.py
 
 
 @pytest.fixture(scope="module")
