@@ -18,10 +18,30 @@ args.cpu = not torch.cuda.is_available()
 LONGEST = ("server", "localization", "install", "demo")  # folders whose files are begun first, so that no worker is left alone with one
 ORACLE = Path(__file__).parent / "oracle"
 
+# For the everyday loop: the paper's tensors, a second implementation and one of each mechanism, the schemas, and all that computes little.
+QUICK = (
+    "patching/test_oracle.py", "patching/test_against_diffusers.py", "patching/test_against_hooks.py", "patching/test_attention.py",
+    "patching/test_beside_the_text.py", "patching/test_text_layers.py", "patching/test_storage.py", "patching/test_paths.py",
+    "localization/test_strategies.py", "localization/test_selection.py", "localization/test_pairs.py",
+    "lora/test_dataset.py", "lora/test_load.py", "lora/test_numbers.py", "lora/test_storage.py", "lora/test_peft.py",
+    "guard/test_drawn_text.py", "guard/test_reading.py", "scoring/test_text.py", "scoring/test_image.py", "scoring/test_toxicity.py",
+    "nodes/test_checked.py", "nodes/test_inputs.py", "server/test_schema.py",
+    "test_docs.py", "test_security.py", "test_style.py", "test_workflows.py",
+)  # fmt: skip
+
+
+def pytest_addoption(parser):
+    parser.addoption("--quick", action="store_true", help="half of the tests, in two minutes")
+
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs_comfyui(version): what is tested came into ComfyUI by this version")
     config.addinivalue_line("markers", "any_comfyui: ComfyUI's version makes no difference; run with 0.30 and newer alone")
+
+
+def pytest_ignore_collect(collection_path, config):
+    name = collection_path.relative_to(ROOT / "tests").as_posix()
+    return True if config.getoption("--quick") and collection_path.name.startswith("test_") and name not in QUICK else None
 
 
 def pytest_collection_modifyitems(items):

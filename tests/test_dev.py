@@ -145,3 +145,8 @@ def test_a_release_has_its_version_and_its_changes(tmp_path):
     ):
         status, lines = said(tag, changes)
         assert status == 1 and len(lines) == sentences, lines
+
+
+def test_the_quick_suite_has_the_files_that_it_names():
+    quick = re.findall(r'"([\w/]+\.py)"', re.search(r"^QUICK = \((.+?)^\)", (ROOT / "tests" / "conftest.py").read_text(), re.M | re.S)[1])
+    assert len(quick) > 20 and [name for name in quick if not (ROOT / "tests" / name).is_file()] == []

@@ -25,16 +25,16 @@ ROOT = Path(__file__).parents[2]
 PLAIN = "unpatched"
 
 
-def compare(name, rounds):
+def compare(name, side, rounds):
     """{method: ratio} of an edit to a plain run, in this process."""
-    setting = MODELS[name]()
+    setting = MODELS[name](side)
     layers, found = edits(setting, "text_layers")
     return {"layers": layers, **{method: ratio(timed(setting.plain), timed(edit), rounds) for method, edit in found.items()}}
 
 
-def compare_checkouts(name, before, after, rounds):
+def compare_checkouts(name, side, before, after, rounds):
     """{method: {clock: ratio}} of an edit with the one to an edit with the other."""
-    methods = [checkout.load(name) for checkout in (before, after)]
+    methods = [checkout.load(name, side) for checkout in (before, after)]
     shared = [method for method in methods[0] if method in methods[1]]
     if not shared:
         raise SystemExit(f"The two checkouts have no method in common: {methods[0]} and {methods[1]}.")
@@ -62,6 +62,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--before", type=Path, help="folder of another checkout")
     parser.add_argument("--only", nargs="*", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--side", type=int, default=32, help="of the full-size models' latents: the smaller, the more our own work weighs")
     a = parser.parse_args()
     result = {**environment(), "import_seconds": import_seconds(), "ratios": {}}
     with ExitStack() as stack:
@@ -70,7 +71,7 @@ def main():
             pair = [stack.enter_context(Checkout(path)) for path in (a.before, ROOT)]
         for name in a.only:
             rounds = a.rounds if name in SMALL else max(1, a.rounds // 2)
-            result["ratios"][name] = compare_checkouts(name, *pair, rounds) if a.before else compare(name, rounds)
+            result["ratios"][name] = compare_checkouts(name, a.side, *pair, rounds) if a.before else compare(name, a.side, rounds)
             print(name, result["ratios"][name], flush=True)
     a.out.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -31,9 +31,9 @@ class Checkout:
         self._process.stdin.close()
         self._process.wait()
 
-    def load(self, name):
-        """Methods that can be measured."""
-        return self._ask("load", name)
+    def load(self, name, side):
+        """Methods that can be measured. side: of a full-size model's latents."""
+        return self._ask("load", [name, side])
 
     def seconds(self, method):
         """{clock: seconds}"""
@@ -62,7 +62,8 @@ def serve(path):
         order, what = json.loads(line)
         if order == "load":
             calls.clear()
-            setting = MODELS[what]()
+            name, side = what
+            setting = MODELS[name](side)
             _, found = edits(setting, MEASURED)
             calls = {PLAIN: setting.plain, **found}
             answer = list(found)

@@ -1,6 +1,6 @@
 """What is sampled, and with which checkout's code it is patched.
 
-MODELS   name -> a function that builds a Setting
+MODELS   name -> a function that builds a Setting, given the side of a full-size model's latents
 SMALL    those that take so little time that they can be sampled often
 edits    {method: call} of the pack that is imported by some name
 pack     the same pack's presets and patch_prompt
@@ -37,26 +37,26 @@ class Setting:
         return self.sample(self.model)
 
 
-def _demo(name):
+def _demo(name, side):
     model, clip, _ = comfy_model.load(name)
     prompts = [pictures.encode(clip, [f'a red sign on a blue wall that says "{word}"']) for word in ("CAFE", "HOTEL")]
     return Setting(model, prompts, (4, 12, 16, 32), 12)
 
 
-def _full(kind, config, width, pooled, shape):
+def _full(kind, config, width, pooled, channels, side):
     model = full_size.random_model(getattr(comfy.supported_models, kind), config)
     generator = torch.Generator().manual_seed(0)
     prompts = [
         [[torch.randn(1, 77, width, generator=generator), {"pooled_output": torch.randn(1, pooled, generator=generator)}]] for _ in range(2)
     ]
-    return Setting(model, prompts, shape, 2)
+    return Setting(model, prompts, (1, channels, side, side), 2)
 
 
 MODELS = {
     "demo unet": partial(_demo, "unet"),
     "demo mmdit": partial(_demo, "mmdit"),
-    "SDXL, full size": partial(_full, "SDXL", full_size.SDXL, 2048, 1280, (1, 4, 32, 32)),
-    "SD3-medium, full size": partial(_full, "SD3", full_size.SD3_MEDIUM, 4096, 2048, (1, 16, 32, 32)),
+    "SDXL, full size": partial(_full, "SDXL", full_size.SDXL, 2048, 1280, 4),
+    "SD3-medium, full size": partial(_full, "SD3", full_size.SD3_MEDIUM, 4096, 2048, 16),
 }
 SMALL = ("demo unet", "demo mmdit")
 

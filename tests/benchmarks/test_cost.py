@@ -30,7 +30,7 @@ def test_calls_take_turns_and_the_first_round_does_not_count():
 @pytest.mark.any_comfyui
 def test_a_checkout_samples_in_a_process_of_its_own():
     with Checkout(ROOT) as checkout:
-        assert checkout.load("demo unet") == [METHODS[0]]
+        assert checkout.load("demo unet", 32) == [METHODS[0]]
         for method in ("unpatched", METHODS[0]):
             assert all(seconds > 0 for seconds in checkout.seconds(method).values())
 
