@@ -142,8 +142,8 @@ def arms(model, seed):
 
 
 def going_on(before, new, settings):
-    """The result that a file holds, to add seeds to; "later" has the commit of those that another one made. Raises ValueError when it was
-    made with other settings."""
+    """The result that a file holds, to add seeds to; "later" has the commit of those that another one made, and their settings where there
+    are more by now. Raises ValueError when one that it knows was another."""
     free = {"seed": 0, "checkpointing": None}  # the other one changes no number
     asked = {**{k: new[k] for k in ("model", "words", "pictures")}, **asdict(settings), **free}
     was = {**before, **before["settings"], **free}
@@ -186,7 +186,7 @@ def main():
         latents, prompts = training_set(a.task, clip, vae, a.pictures, seed, not a.word_captions)
         before = {kind: draw(*loaded, what, seed * 1000) for kind, what in shown.items()}
         found = {"without": measure(before, before, shown, ocr)}
-        result["settings"] = asdict(settings)
+        result.setdefault("settings", asdict(settings))
         for arm, layers in arms(model, seed).items():
             trained = train(model, latents, prompts, written(model, layers), settings)
             with_lora = comfy.sd.load_lora_for_models(model, None, trained.tensors, 1.0, 0)[0]
@@ -204,7 +204,7 @@ def main():
             print(seed, arm, numbers, rest, flush=True)
         result["seeds"][str(seed)] = found
         if result["commit"] != (now := environment()["commit"]):
-            result["later"][str(seed)] = now
+            result["later"][str(seed)] = {"commit": now, "settings": asdict(settings)}
         if not result.get("cost"):
             result["cost"] = cost(model, latents, prompts, settings)
         a.out.write_text(json.dumps(result, indent=1) + "\n")

@@ -50,9 +50,13 @@ def main():
     model.text_model.requires_grad_(False)
     optimizer = torch.optim.AdamW(model.diffusion_model.parameters(), lr=a.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
     data, random = Data(32, a.seed, 0), torch.Generator().manual_seed(a.seed)
-    losses, kept = [], a.out.with_suffix(".state")
+    losses, kept, asked = [], a.out.with_suffix(".state"), {"model": a.model, "seed": a.seed, "learning_rate": a.learning_rate}
     if kept.exists():
         state = torch.load(kept, weights_only=True)
+        if state["asked"] != asked or len(state["losses"]) > a.steps:
+            parser.error(
+                f"{kept} is of {len(state['losses'])} steps of another training, {state['asked']}: remove it, or ask for the same."
+            )
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         random.set_state(state["random"])
@@ -66,10 +70,12 @@ def main():
         losses.append(loss.item())
         if (step + 1) % 20 == 0:
             print(f"step {step + 1}/{a.steps}  loss {np.mean(losses[-20:]):.4f}", flush=True)
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "random": random.get_state(), "losses": losses}
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "random": random.get_state(), "losses": losses,
+                     "asked": asked}  # fmt: skip
             torch.save(state, half := kept.with_suffix(".half"))
             half.replace(kept)
     save_file({k: v.half().contiguous() for k, v in model.state_dict().items()}, a.out)
+    kept.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

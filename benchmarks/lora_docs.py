@@ -136,11 +136,11 @@ def kills():
     found = kept("lora_kills")
     said, trainings = found["summary"], found["trainings"]
     rows = [[kind, number, said["most_lost"][kind]] for kind, number in said["kills"].items()]
+    equal = sum(one["equal"] for one in trainings)
     about = (
-        f"{sum(said['kills'].values())} kills of {said['trainings']} trainings of {found['steps']} steps, saved every {found['every']}, at "
-        f"random moments ({said['in_the_middle']} between two steps, the others before the first or behind the last). Each training went "
-        f"on until it was done: {sum(one['equal'] for one in trainings)} of {len(trainings)} ended with the weights of a training that was "
-        "never stopped, to the last bit (on a CPU)."
+        f"{sum(said['kills'].values())} kills of {said['trainings']} trainings of {found['steps']} steps, saved every {found['every']}, "
+        f"at random moments: {said['in_the_middle']} when some steps were done and some were to come. Each training went on until it was "
+        f"done: {equal} of {len(trainings)} ended with the weights of a training that was never stopped, to the last bit (on a CPU)."
     )
     return f"{textwrap.fill(about, 139)}\n\n{table(['ended by', 'kills', 'most steps lost'], rows)}"
 
@@ -268,7 +268,7 @@ when it loads the model, and what does not fit of the weights stays outside. Not
 {kills()}
 
 ```
-python dev.py run benchmarks.lora --task two_letters --count 75 --others 25 --model unet --out FILE.json
+python dev.py run benchmarks.lora --task two_letters --seeds 21 22 23 24 25 --count 75 --others 25 --model unet --out FILE.json
 python dev.py run benchmarks.lora_base unet --out unet.safetensors
 python dev.py run benchmarks.lora --task spelling --model unet --weights unet.safetensors --out FILE.json
 python dev.py run benchmarks.lora_size --out benchmarks/results/lora_size.json

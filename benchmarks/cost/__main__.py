@@ -64,7 +64,7 @@ def main():
     parser.add_argument("--only", nargs="*", choices=MODELS, default=list(MODELS))
     parser.add_argument("--side", type=int, default=32, help="of the full-size models' latents: the smaller, the more our own work weighs")
     a = parser.parse_args()
-    result = {**environment(), "import_seconds": import_seconds(), "ratios": {}}
+    result = {**environment(), "side": a.side, "rounds": a.rounds, "import_seconds": import_seconds(), "ratios": {}}
     with ExitStack() as stack:
         if a.before:
             result["before"] = commit(a.before)

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.needs_comfyui("0.30")  # 0.3 writes some types otherwis
 
 PUBLISHED = Path(__file__).with_name("schema.json")
 # What an input says beside its name and type. Tooltips are texts, which may change: that there is one.
-HELD = ("default", "min", "max", "step", "multiline", "forceInput", "advanced", "options")
+HELD = ("default", "min", "max", "step", "multiline", "forceInput", "advanced", "options", "control_after_generate", "dynamicPrompts")
 OF_THE_MACHINE = ("lora_name", "file", "resume", "unet", "text_encoder", "sampler_name", "scheduler")  # files, and ComfyUI's own lists
 
 
