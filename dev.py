@@ -3,7 +3,7 @@
 
     python dev.py demo [--source CAFE --target HOTEL] [--model unet|mmdit] ...   draw an edit with the models that ship
     python dev.py test [PYTEST ARGS]     the whole suite, on the newest and the oldest supported ComfyUI; with arguments on the newest
-    python dev.py test --quick           half of its tests, in two minutes
+    python dev.py test --quick           those of its tests that take little, half of them
     python dev.py serve [COMFYUI ARGS]   ComfyUI with the pack installed
     python dev.py run MODULE [ARGS]      a module of the pack, e.g. benchmarks.oracle
 

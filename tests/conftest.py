@@ -31,7 +31,7 @@ QUICK = (
 
 
 def pytest_addoption(parser):
-    parser.addoption("--quick", action="store_true", help="half of the tests, in two minutes")
+    parser.addoption("--quick", action="store_true", help="those tests that take little, half of them")
 
 
 def pytest_configure(config):
