@@ -5,15 +5,9 @@ Liu et al., "Muon is scalable for LLM training" (2025). torch.optim.Muon does on
 are taken as out x (in * height * width) here.
 """
 
-from functools import lru_cache
-
 import torch
 
-
-@lru_cache(None)
-def _dtype(device):
-    """bfloat16 is enough, but a CPU without instructions for it is fifty times as fast in float32."""
-    return torch.float32 if device.type == "cpu" and not torch.cpu._is_avx512_bf16_supported() else torch.bfloat16
+from .precision import fast_type
 
 
 class Muon(torch.optim.Optimizer):
@@ -41,7 +35,7 @@ class Muon(torch.optim.Optimizer):
 def orthogonalize(matrices, steps=5):
     """Nearest semi-orthogonal matrices of a stack [N, rows, columns], by five quintic Newton-Schulz steps."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrices.to(_dtype(matrices.device))
+    x = matrices.to(fast_type(matrices.device))
     wide = x.shape[1] <= x.shape[2]
     x = x if wide else x.mT
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)

@@ -1,8 +1,8 @@
 """Train one of the demo models: `python dev.py run demo.train unet --out runs/unet`.
 
 Writes into --out: checkpoint.pt (resumed from when it is there), loss.png, samples-STEP.png and, at the end, the weights as
-NAME.safetensors (float16, moving average), ready for demo/weights. Runs on the GPU where there is one, otherwise on the CPU in
-bfloat16 autocast. Everything is drawn from --seed and the step's number, so that a resumed run sees the same data.
+NAME.safetensors (float16, moving average), ready for demo/weights. Runs on the GPU where there is one, otherwise on the CPU; in
+bfloat16 autocast where that is fast. Everything is drawn from --seed and the step's number, so that a resumed run sees the same data.
 
 Flow matching on the pictures themselves (no VAE); see demo/README.md for what was trained, on what and how it scored.
 """
@@ -21,6 +21,7 @@ from torch import nn
 
 from . import architecture, signs
 from .muon import Muon
+from .precision import autocast
 from .text_model import TextModel, tokenize
 
 WORDS = Path(__file__).parent / "words"
@@ -158,7 +159,7 @@ def flow_loss(model, x, ids, random, device):
     noise = torch.randn(x.shape, generator=random)
     t = torch.sigmoid(torch.randn(len(x), generator=random) + 0.4)
     x, ids, noise, t = (v.to(device) for v in (x, ids, noise, t))
-    with torch.autocast(device.type, torch.bfloat16):
+    with autocast(device):
         velocity = model(torch.lerp(x, noise, t[:, None, None, None]), t, ids)
     return nn.functional.mse_loss(velocity.float(), noise - x)
 

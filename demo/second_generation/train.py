@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from ..precision import autocast
 from ..train import optimizers
 from . import models
 from .boards import Board
@@ -111,7 +112,7 @@ def train(name, paths, codec, out, steps, batch, lr, decay, text_weight, seed, s
         done = max(step / steps, (time.time() - started) / (60 * minutes))
         x, ids, cells = (part.to(device) for part in data[step])
         random = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with autocast(device):
             loss = flow_loss(run, x, ids, cells, random, text_weight)
         if not math.isfinite(loss.item()):
             raise RuntimeError(f"The loss is {loss.item()} at step {step}; the last good state is in {out / 'checkpoint.pt'}.")

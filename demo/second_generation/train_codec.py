@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ..muon import Muon
+from ..precision import autocast
 from . import codec as codecs
 
 HELD_OUT = 24
@@ -93,7 +94,7 @@ def train(pictures, out, steps, batch, size, lr, seed, save_every, minutes=math.
     losses = []
     for step in range(first, steps):
         done = max(step / steps, (time.time() - started) / (60 * minutes))
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with autocast(device):
             loss = codec_loss(codec, crops(pictures, step, batch, size, seed).to(device))
         if not math.isfinite(loss.item()):
             raise RuntimeError(f"The loss is {loss.item()} at step {step}; the last good state is in {checkpoint}.")
