@@ -20,6 +20,7 @@ from ..demo.train import word_list
 from ..patching import models
 from ..patching.patch import OWN_RUN, SAME_LATENTS, patch_prompt
 from ..patching.text_layers import TextLayers
+from ..scoring.compare import capitals
 from ..scoring.image import psnr
 from ..scoring.ocr import EasyOcr
 from .record import environment
@@ -72,7 +73,7 @@ def measure(ocr, pairs, word_only, seed, drawn):
         for kind, found in drawn.items():
             colours = signs.read_colours(found[n])
             row[kind] = {
-                "read": ocr.read(found[n], enlarge=4),
+                "read": capitals(ocr.read(found[n], enlarge=4)),
                 "colours": "source" if colours == (a.wall, a.sign) else "target" if colours == (b.wall, b.sign) else "neither",
                 "background_psnr": None if kind == "source" else min(psnr(drawn["source"][n], found[n], boxes), 99.0),
             }

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..demo import comfy_model, pictures, signs
 from ..demo.train import word_list
+from ..scoring.compare import capitals
 from ..scoring.ocr import EasyOcr
 from .record import environment
 
@@ -37,7 +38,7 @@ def quality(name, count, seed, ocr):
     """{"pictures", "exact", "colours", "shape", "misread": [[word, reading], ...]} of one model; the middle three are counts."""
     chosen = held_out_signs(count, seed)
     drawn = draw(*comfy_model.load(name), chosen, seed)
-    read = [ocr.read(p, enlarge=4) for p in drawn]
+    read = [capitals(ocr.read(p, enlarge=4)) for p in drawn]
     return {
         "pictures": count,
         "exact": sum(r == s.word for r, s in zip(read, chosen, strict=True)),

@@ -15,7 +15,7 @@ DOCS = ROOT / "docs"
 
 def section(name, rows):
     """rows: what demo.edit.judge says of the pairs."""
-    done = sum(row["read_edit"] == row["target"] for row in rows)
+    done = sum(row["exact_folded"] for row in rows)
     kept = sum(row["colours_kept"] for row in rows)
     psnr = np.mean([row["psnr_edit"] for row in rows if row["psnr_edit"] is not None])
     listed = [[row["source"], row["target"], row["read_edit"] or "nothing", "yes" if row["colours_kept"] else "no"] for row in rows]

@@ -19,6 +19,7 @@ from ..guard.prompt import clean
 from ..patching import models
 from ..patching.patch import SAME_LATENTS
 from ..scoring import toxicity
+from ..scoring.compare import capitals
 from ..scoring.image import psnr
 from ..scoring.ocr import EasyOcr
 from .cost import ratio
@@ -53,7 +54,7 @@ def draw(model, clip, vae, shown, seed):
 
 def measure(shown, drawn, ocr):
     out = {}
-    read = {way: [ocr.read(picture, enlarge=4) for picture in found] for way, found in drawn.items()}
+    read = {way: [capitals(ocr.read(picture, enlarge=4)) for picture in found] for way, found in drawn.items()}
     for way, found in drawn.items():
         near = []
         for sign, plain, picture in zip(shown, drawn["unguarded"], found, strict=True):

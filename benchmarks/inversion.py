@@ -22,6 +22,7 @@ from ..inversion.euler import invert_euler
 from ..inversion.invert import draw, invert
 from ..patching import models
 from ..patching.patch import SAME_LATENTS, patch_prompt
+from ..scoring.compare import capitals
 from ..scoring.image import pixels, psnr
 from ..scoring.mask import mask_words
 from ..scoring.ocr import EasyOcr
@@ -114,8 +115,12 @@ def edits(bench, name, ocr, seed):
             kept = [np.where(mask[..., None], b, a) for a, b, mask in zip(shown, drawn, masks, strict=True)]
             outside = [np.array_equal(a[~mask], b[~mask]) for a, b, mask in zip(shown, kept, masks, strict=True)]
             out[f"{refinements} refinements{way}"] = {
-                "reads_the_target": share(sum(ocr.read(p, enlarge=4) == b for p, (_, b) in zip(drawn, pairs, strict=True)), COUNT),
-                "reads_the_target_masked": share(sum(ocr.read(p, enlarge=4) == b for p, (_, b) in zip(kept, pairs, strict=True)), COUNT),
+                "reads_the_target": share(
+                    sum(capitals(ocr.read(p, enlarge=4)) == b for p, (_, b) in zip(drawn, pairs, strict=True)), COUNT
+                ),
+                "reads_the_target_masked": share(
+                    sum(capitals(ocr.read(p, enlarge=4)) == b for p, (_, b) in zip(kept, pairs, strict=True)), COUNT
+                ),
                 "keeps_colours": share(sum(signs.read_colours(p) == (s.wall, s.sign) for p, s in zip(drawn, sources, strict=True)), COUNT),
                 "background_psnr": round(
                     float(np.mean([min(psnr(a, b, box), 100.0) for a, b, box in zip(shown, drawn, boxes, strict=True)])), 2

@@ -36,6 +36,7 @@ from ..demo.train import word_list
 from ..lora.train import Settings, train
 from ..patching import models
 from ..scoring import text
+from ..scoring.compare import capitals
 from ..scoring.image import mse, psnr
 from ..scoring.ocr import engine
 from .demo_quality import draw
@@ -91,9 +92,11 @@ def bits(values):
 
 def measure(drawn, before, shown, ocr):
     """Numbers of each picture, and the bits of what the open prompts leave to the model. before: pictures without the LoRA."""
-    read = [ocr.read(picture, 4) for picture in drawn["words"]]
+    read = [capitals(ocr.read(picture, 4)) for picture in drawn["words"]]
     wanted = [sign.word for sign in shown["words"]]
-    known = [ocr.read(picture, 4) == sign.word for picture, sign in zip(drawn.get("known", ()), shown.get("known", ()), strict=True)]
+    known = [
+        capitals(ocr.read(picture, 4)) == sign.word for picture, sign in zip(drawn.get("known", ()), shown.get("known", ()), strict=True)
+    ]
     seen = [(*signs.read_colours(picture), signs.read_shape(picture)) for picture in drawn["open"]]
     return {
         "exact": [int(r == w) for r, w in zip(read, wanted, strict=True)],

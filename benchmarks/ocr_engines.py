@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..demo import comfy_model, signs
+from ..scoring.compare import capitals
 from ..scoring.ocr import ENGINES, engine
 from .demo_quality import draw, held_out_signs
 from .record import environment
@@ -25,7 +26,7 @@ def compare(words, images):
     for number, image in enumerate(images):
         for name in sorted(ENGINES, reverse=number % 2 == 1):
             started = time.perf_counter()
-            read[name].append(engine(name).read(image, _ENLARGE))
+            read[name].append(capitals(engine(name).read(image, _ENLARGE)))
             times[name].append(time.perf_counter() - started)
     right = {name: [r == word for r, word in zip(read[name], words, strict=True)] for name in ENGINES}
     rows = [{"word": word, **{name: read[name][n] for name in ENGINES}} for n, word in enumerate(words)]

@@ -18,6 +18,7 @@ from ..patching import models
 from ..patching.patch import patch_prompt
 from ..scoring import text
 from ..scoring.charts import curves
+from ..scoring.compare import capitals
 from ..scoring.image import mse
 from ..scoring.ocr import engine
 from .demo_quality import BATCH
@@ -38,7 +39,7 @@ def measure(name, pairs, seed):
         scores, errors = [], []
         for batch, (source, target), before in zip(batches, prompts, plain, strict=True):
             edits = pictures.sample(patch_prompt(model, chosen, target, start=start), clip, vae, source, seed, len(batch))
-            scores += [text.f1(ocr.read(edit, 4), pair[1].word) for edit, pair in zip(edits, batch, strict=True)]
+            scores += [text.f1(capitals(ocr.read(edit, 4)), pair[1].word) for edit, pair in zip(edits, batch, strict=True)]
             errors += [mse(edit, picture) for edit, picture in zip(edits, before, strict=True)]
         found["f1"].append(round(float(np.mean(scores)), 4))
         found["mse"].append(round(float(np.mean(errors)), 6))

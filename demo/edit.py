@@ -46,11 +46,14 @@ def draw_pairs(name, pairs, seed):
 
 def judge(ocr, a, b, source, target, edit):
     """What report.json says of one pair. source, target, edit: pictures."""
+    from ..scoring.compare import USUAL
+
     read = {f"read_{key}": ocr.read(p, enlarge=4) for key, p in (("source", source), ("target", target), ("edit", edit))}
     boxes = [signs.text_box(a.word), signs.text_box(b.word)]
     decibel = {f"psnr_{key}": scoring_psnr(source, p, boxes) for key, p in (("edit", edit), ("target", target))}
     kept = signs.read_colours(edit) == (a.wall, a.sign)
-    return {"source": a.word, "target": b.word, **read, "colours_kept": kept, **decibel}
+    exact = {"exact": read["read_edit"] == b.word, "exact_folded": USUAL.folded(read["read_edit"]) == USUAL.folded(b.word)}
+    return {"source": a.word, "target": b.word, **read, **exact, "colours_kept": kept, **decibel}
 
 
 def scoring_psnr(a, b, boxes):
@@ -114,7 +117,7 @@ def main():
             parser.error(f'the demo models draw words of 3 to {signs.SLOTS} letters A-Z, not "{word}"')
     report = run(words, [a.model] if a.model else MODELS, a.seed, a.word_only, a.out)
     for name, result in report["models"].items():
-        done = sum(p["read_edit"] == p["target"] for p in result["pairs"])
+        done = sum(p["exact_folded"] for p in result["pairs"])
         kept = sum(p["colours_kept"] for p in result["pairs"])
         print(
             f"{name}: target prompt in {len(result['layers'])} layers: {done} of {len(words)} edits read as the target's word, "

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from ..scoring import toxicity
 from ..scoring.lexicon import OBSCENE
+from ..scoring.lines import in_order
 from ..scoring.words import is_same, on_each_ground, together
 
 
 @dataclass(frozen=True)
 class Checked:
-    """words: what OCR read, from left to right, letters A to Z only; toxic: those that are, or the whole reading where only all of it
+    """words: what OCR read, in reading order; toxic: those that are, or the whole reading where only all of it
     together is; boxes, toxic_boxes: (left, top, right, bottom) of the words and of the toxic ones; ground: the number of the one that shows
     most letters."""
 
@@ -34,7 +35,7 @@ def check(picture, ocr, allow=(), block=(), strength=OBSCENE):
         toxic += [word for word in matches if word not in toxic]
         hits += [word for word in found if not any(is_same(word, hit) for hit in hits)]
     words += [word for word in hits if not any(is_same(word, other) for other in words)]
-    words.sort(key=lambda found: found.box[0])
+    words = in_order(words)
     letters = [sum(len(found.text) for found in reading) for reading in readings]
     return Checked(
         tuple(f.text for f in words), tuple(toxic), tuple(f.box for f in words), tuple(f.box for f in hits), letters.index(max(letters))

@@ -114,5 +114,8 @@ def contact_sheet(found, sweep):
     kinds = {"source": SOURCE, "target prompt": TARGET, "these layers": chosen, "all other layers": others or SOURCE}
     pairs = range(min(SHOWN, len(sweep.pairs)))
     read = sweep.readings(kinds.values(), pairs)
-    rows = [[(sweep.picture(pair, layers), read[layers][pair].read or "-") for layers in kinds.values()] for pair in pairs]
+    rows = [
+        [(sweep.picture(pair, layers), " / ".join(read[layers][pair].read.splitlines()) or "-") for layers in kinds.values()]
+        for pair in pairs
+    ]
     return charts.contact_sheet(list(kinds), rows)

@@ -5,19 +5,21 @@ check_template a prompt with {word}
 DEFAULT        pairs that ship: everyday words of 3 to 6 letters, a third of them of equal length
 """
 
-import re
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..scoring.compare import USUAL
+
 DEFAULT = Path(__file__).with_name("default_pairs.csv").read_text("utf-8")
 WORD = "{word}"
-_WORD = re.compile("[A-Z]+")
 _LINES = 10_000  # some hundredths of a second
 
 
 @dataclass(frozen=True)
 class WordPair:
-    """source: the word whose picture is kept; target: the word that is wanted. Capital letters A-Z, as OCR reads them."""
+    """source: the text whose picture is kept; target: the text that is wanted. As they are written; case does not count when pictures are
+    read."""
 
     source: str
     target: str
@@ -28,33 +30,46 @@ class WordPair:
 
 
 def parse_pairs(text, tell=lambda: None):
-    """The pairs of a text, one a line, source and target separated by a comma; empty lines, lines that begin with # and a
-    heading `source,target` do not count. tell() is called every _LINES lines. Raises ValueError that says which line is wrong."""
-    pairs = {}  # (source, target) in their order; a search for doubles in a list would take hours for a million
-    for number, line in enumerate(text.splitlines(), 1):
+    """The pairs of a text, one a line, source and target separated by a comma, a semicolon or a tab; quotes hold what has one of these
+    inside. Empty lines, lines that begin with # and a heading `source,target` do not count. tell() is called every _LINES lines. Raises
+    ValueError that says which line is wrong."""
+    separator = None
+    pairs = {}  # by what of them counts, in their order; a search for doubles in a list would take hours for a million
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         if number % _LINES == 0:
             tell()
         line = line.strip()
-        words = tuple([word.strip().strip("\"'").upper() for word in line.split(",")])
-        if not line or line.startswith("#") or words == ("SOURCE", "TARGET"):
+        if not line or line.startswith("#"):
             continue
-        if problem := _problem(words) or (words in pairs and "this pair is there already."):
+        separator = separator or next((mark for mark in "\t;" if len(_split(line, mark)) == 2), ",")
+        words = _split(line, separator)
+        if tuple(map(str.lower, words)) == ("source", "target"):
+            continue
+        folded = tuple(map(USUAL.folded, words))
+        if problem := _problem(words, folded) or (folded in pairs and "this pair is there already."):
             raise ValueError(f'Word pairs, line {number} ("{line[:60]}"): {problem}')
-        pairs[words] = None
+        pairs[folded] = words
     if not pairs:
         raise ValueError("There are no word pairs. Write one a line, source and target separated by a comma, such as CAFE, HOTEL.")
-    return [WordPair(*words) for words in pairs]
+    return [WordPair(*words) for words in pairs.values()]
 
 
-def _problem(words):
+def _split(line, separator):
+    words = next(csv.reader([line], delimiter=separator, skipinitialspace=True)) if '"' in line else line.split(separator)
+    return tuple([word.strip().strip("'").strip() for word in words])
+
+
+def _problem(words, folded):
     if len(words) != 2:
         return "expected two words separated by a comma, such as CAFE, HOTEL."
-    for word in words:
-        if not _WORD.fullmatch(word):
-            return "words are read by OCR and must be of the letters A to Z."
-        if len(word) < 2:
-            return "a single letter is too short to be read reliably; use words of two letters or more."
-    return "both words are the same, so that there is nothing to find." if words[0] == words[1] else None
+    for word, counts in zip(words, folded, strict=True):
+        if not counts:
+            return f'nothing of "{word}" can be read: it needs letters or digits.'
+        if len(counts) < 2:
+            return f'"{word}" is too short to be read reliably; use words of two letters or more.'
+        if broken := [c for c in word if not c.isprintable()]:
+            return f'"{word}" holds the character U+{ord(broken[0]):04X}, which cannot be drawn.'
+    return "both words are the same when they are read, so that there is nothing to find." if folded[0] == folded[1] else None
 
 
 def check_template(template):

@@ -14,16 +14,18 @@ import numpy as np
 import torch
 
 from ..scoring import text
+from ..scoring.compare import USUAL
 from ..scoring.ocr import enlargement
 from .cells import CellStore
 from .drawing import SOURCE, TARGET, Drawing, Picture
 
+READING = "as it stands"  # what engines give; part of a search's identity, since other readings cannot be compared with these
 SHOWN = 4  # pairs whose finished pictures are kept, for people to look at
 
 
 @dataclass(frozen=True)
 class Reading:
-    """exact: OCR reads the target's word; similarity: 1 - edit distance / length; read: what it read."""
+    """exact: OCR reads the target's text; similarity: 1 - edit distance / length, both folded; read: what it read, as it stands."""
 
     exact: bool
     similarity: float
@@ -64,7 +66,7 @@ class Sweep:
         latent = self.drawing.draw([first], lambda: self._tell(0))[first]
         picture = self.drawing.decode(latent[None])
         setting = self.drawing.setting
-        settings = (setting.steps, setting.cfg, setting.sampler, setting.scheduler, setting.seed, self.ocr.name)
+        settings = (setting.steps, setting.cfg, setting.sampler, setting.scheduler, setting.seed, self.ocr.name, READING)
         parts = (repr(settings).encode(), latent.numpy().tobytes(), picture.tobytes())
         self.identity = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:32]
         self.store = CellStore(self.folder / self.identity)
@@ -117,7 +119,7 @@ class Sweep:
             result = {"read": self.ocr.read(drawn, self._enlarge)}
             self._picture = drawn
             if picture.layers not in (SOURCE, TARGET):
-                self._see(picture.layers, text.similarity(result["read"], self.pairs[picture.pair].target))
+                self._see(picture.layers, self._judged(picture, result["read"]).similarity)
             self._keep(picture, "readings", result)
 
         self._compute({}, missing, score)
@@ -144,8 +146,11 @@ class Sweep:
         self.store.close()
 
     def _reading(self, picture):
-        read, wanted = self.store.get(self._key(picture, "readings"))["read"], self.pairs[picture.pair].target
-        return Reading(read == wanted, text.similarity(read, wanted), read)
+        return self._judged(picture, self.store.get(self._key(picture, "readings"))["read"])
+
+    def _judged(self, picture, read):
+        said, wanted = USUAL.folded(read), USUAL.folded(self.pairs[picture.pair].target)
+        return Reading(said == wanted, text.similarity(said, wanted), read)
 
     def _compute(self, references, missing, score):
         """Draws references (unless they are there) and missing pictures, pair by pair as far as they fit into batches, and scores the

@@ -6,13 +6,13 @@ encoded      a prompt
 Reading      one of them
 """
 
-import re
 from dataclasses import astuple, dataclass
 
 import comfy.model_management
 import numpy as np
 import torch
 
+from ..scoring.compare import USUAL
 from ..scoring.ocr import engine, enlargement
 from ..scoring.text import similarity
 from . import preview
@@ -20,7 +20,7 @@ from . import preview
 
 @dataclass(frozen=True)
 class Reading:
-    """score: mean similarity of what was read to the words, 0 to 1; exact: how many of the words were read as they are."""
+    """score: mean similarity of what was read to the words, 0 to 1; exact: how many of the words were read."""
 
     step: int
     score: float
@@ -51,10 +51,12 @@ class Validation:
     """
 
     def __init__(self, words, prompts, negative, vae, ocr, every=100, cfg=5.0, patience=0, seed=0):
-        self._wanted = [re.sub("[^A-Z]", "", word.upper()) for word in words]
+        self._wanted = [USUAL.folded(word) for word in words]
         if not all(self._wanted) or not words:
-            raise ValueError("Validation words need letters A to Z, which are what is read: take others.")
+            raise ValueError("Validation words need letters or digits, which are what is read: take others.")
         self._prompts, self._negative, self._vae, self._ocr = prompts, negative, vae, engine(ocr)
+        for word in words:
+            self._ocr.check("the validation word", word)
         self._every, self._cfg, self._patience, self._seed = every, cfg, patience, seed
         self.readings, self.picture = [], None
 
@@ -69,7 +71,7 @@ class Validation:
             drawn = preview.draw(model, prompt, latent, self._seed + number, self._negative, self._cfg)
             picture = self._vae.decode(drawn).cpu()
             self.picture = (picture.reshape(-1, *picture.shape[-3:])[0, ..., :3] * 255).round().clamp(0, 255).numpy().astype(np.uint8)
-            said = self._ocr.read(self.picture, enlargement(self.picture.shape[0]))
+            said = USUAL.folded(self._ocr.read(self.picture, enlargement(self.picture.shape[0])))
             scores.append(similarity(said, word))
             exact += said == word
             comfy.model_management.throw_exception_if_processing_interrupted()

@@ -4,7 +4,7 @@ read_images    an IMAGE
 entries        a list that a user writes
 """
 
-import re
+import csv
 
 from ..scoring.image import check_size, on_grounds
 
@@ -21,5 +21,6 @@ def read_images(name, batch):
 
 
 def entries(text):
-    """ "one, two" -> ("one", "two"), with commas or lines between."""
-    return tuple(entry.strip() for entry in re.split(r"[,\n]", text) if entry.strip())
+    """ "one, two" -> ("one", "two"), with commas or lines between; quotes hold what has a comma itself."""
+    rows = csv.reader(text.splitlines(), skipinitialspace=True)
+    return tuple(entry.strip() for row in rows for entry in row if entry.strip())

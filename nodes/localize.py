@@ -44,8 +44,8 @@ class LocalizeTextLayers(io.ComfyNode):
                     "word_pairs",
                     default=DEFAULT,
                     multiline=True,
-                    tooltip="One pair a line, source and target: CAFE, HOTEL. Words of 2 letters or more, A to Z. They are used from the "
-                    "top as far as they are needed.",
+                    tooltip="One pair a line, source and target: CAFE, HOTEL. Any text that OCR reads, of 2 letters or more, in quotes "
+                    "where it holds a comma. They are used from the top as far as they are needed.",
                 ),
                 io.Combo.Input(
                     "strategy",
@@ -96,11 +96,14 @@ class LocalizeTextLayers(io.ComfyNode):
         cls, model, clip, vae, latent_image, template, word_pairs, strategy, ocr, seed, steps, cfg, sampler_name, scheduler, negative, batch
     ):
         pairs = parse_pairs(word_pairs, comfy.model_management.throw_exception_if_processing_interrupted)
+        reader = engine(ocr)
+        for word in {word for pair in pairs for word in (pair.source, pair.target)}:
+            reader.check("the word pairs' word", word)
         setting = Setting(template, negative, latent_image, seed, steps, cfg, sampler_name, scheduler, batch)
         drawing = Drawing(model, clip, vae, pairs, setting)
         comfy.model_management.throw_exception_if_processing_interrupted()
         live = Live(number(cls), len(drawing.names))
-        sweep = Sweep(drawing, engine(ocr), folder(), live)
+        sweep = Sweep(drawing, reader, folder(), live)
         try:
             found = localize(model, sweep, strategy)
             sheet = contact_sheet(found, sweep)

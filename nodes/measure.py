@@ -7,10 +7,11 @@ import torch
 from comfy_api.latest import io
 
 from ..scoring.charts import edit_chart
+from ..scoring.compare import Folding
 from ..scoring.edit import change, measure
 from ..scoring.ocr import ENGINES, engine
 from .checked import checked
-from .comfy_compat import aliases
+from .comfy_compat import ADVANCED, aliases
 from .inputs import entries, read_images
 from .live import each
 from .text_layers import CATEGORY, show
@@ -29,10 +30,16 @@ class MeasureTextEdit(io.ComfyNode):
                 io.Image.Input("source", tooltip="The picture before the edit."),
                 io.Image.Input("edited", tooltip="The picture after it, of the same size."),
                 io.String.Input("wanted", default="HOTEL",
-                                tooltip="The word that the edit should show. For a batch one for all, or one each, with commas or lines "
+                                tooltip="The text that the edit should show. For a batch one for all, or one each, with commas or lines "
                                 "between them."),
                 io.Combo.Input("ocr", options=list(ENGINES), tooltip="What reads the pictures. EasyOCR is the paper's."),
                 io.Image.Input("target", optional=True, tooltip="What the target prompt draws by itself, for comparison."),
+                io.Boolean.Input("ignore_case", default=True, optional=True, **ADVANCED, tooltip="Open is OPEN."),
+                io.Boolean.Input("ignore_accents", default=False, optional=True, **ADVANCED, tooltip="Café is Cafe."),
+                io.Boolean.Input("ignore_punctuation", default=True, optional=True, **ADVANCED,
+                                 tooltip="Sale! is Sale. The signs %, &, # and @ and those of currencies always count."),
+                io.Boolean.Input("ignore_spaces", default=True, optional=True, **ADVANCED,
+                                 tooltip="Route 66 is Route66. OCR often reads a space too many or too few."),
             ],
             outputs=[
                 io.String.Output(display_name="report", tooltip="What was read, and how near the pictures are, one paragraph a picture."),
@@ -46,8 +53,11 @@ class MeasureTextEdit(io.ComfyNode):
 
     @classmethod
     @checked
-    def execute(cls, source, edited, wanted, ocr, target=None):
+    def execute(
+        cls, source, edited, wanted, ocr, target=None, ignore_case=True, ignore_accents=False, ignore_punctuation=True, ignore_spaces=True
+    ):
         words = entries(wanted)
+        folding = Folding(ignore_case, ignore_accents, ignore_punctuation, ignore_spaces)
         batches = {"source": source, "edited": edited} | ({"target": target} if target is not None else {})
         pictures = {name: read_images(name, batch) for name, batch in batches.items()}
         count = len(pictures["edited"])
@@ -55,8 +65,8 @@ class MeasureTextEdit(io.ComfyNode):
         reader, measured, charts = engine(ocr), [], []
         for number, word in each(list(zip(range(count), cycle(words))), cls):
             of = {name: found[number % len(found)] for name, found in pictures.items()}
-            edit = measure(of["source"], of["edited"], word, reader, of.get("target"))
-            captions = [f'{name}: "{edit.read[name]}"' for name in of]
+            edit = measure(of["source"], of["edited"], word, reader, of.get("target"), folding)
+            captions = [f'{name}: "{" / ".join(edit.read[name].splitlines())}"' for name in of]
             changed = change(of["source"], of["edited"], edit.boxes)
             charts.append(edit_chart([grounds[0] for grounds in of.values()], captions, changed, edit.boxes))
             measured.append(edit)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import image, text
+from .compare import USUAL, Folding
+from .lines import text_of
 from .words import find_words
 
 _WORDS = ("f1", "precision", "recall", "accuracy", "similarity", "exact")
@@ -18,13 +20,15 @@ _PICTURES = ("psnr", "ssim", "mse")
 
 @dataclass(frozen=True)
 class Edit:
-    """read: {"source", "edited" and, where there is one, "target": letters that OCR found}.
-    words: {the same names: {"f1", "precision", "recall", "accuracy" (the paper's), "similarity", "exact": 0 to 1}}, against `wanted`.
+    """read: {"source", "edited" and, where there is one, "target": text that OCR found, lines and all}.
+    words: {the same names: {"f1", "precision", "recall", "accuracy" (the paper's), "similarity", "exact": 0 to 1}}, against `wanted`,
+    both folded as `folding` says.
     boxes: of all words that were found, (left, top, right, bottom).
     whole, background: {"edited" or "target": {"psnr" in dB, "ssim", "mse"}}, against the source; None for what the size does not allow.
     """
 
     wanted: str
+    folding: Folding
     read: dict
     words: dict
     boxes: tuple
@@ -35,7 +39,9 @@ class Edit:
         lines = []
         for name, read in self.read.items():
             numbers = ", ".join(f"{key} {value:.2f}" for key, value in self.words[name].items())
-            lines.append(f'{name}: reads "{read}"' + (f', wanted is "{self.wanted}": {numbers}' if name != "source" else ""))
+            said = " / ".join(read.splitlines())
+            wanted = f', wanted is "{self.wanted}", {self.folding.says()}: {numbers}'
+            lines.append(f'{name}: reads "{said}"' + (wanted if name != "source" else ""))
         for where, found in (("whole picture", self.whole), ("background", self.background)):
             for name, values in found.items():
                 numbers = ", ".join(_number(key, values[key]) for key in _PICTURES)
@@ -53,28 +59,30 @@ def _number(key, value):
     return f"{key.upper()} {value:.4f}"
 
 
-def measure(source, edited, wanted, ocr, target=None):
-    """source, edited, target: as scoring.words takes them, of one size; target: what the target prompt draws by itself; wanted: the word
-    that the edit should show; ocr: of scoring.ocr. The background is what lies outside the boxes of all words in all pictures. Of several
-    grounds the numbers are means.
+def measure(source, edited, wanted, ocr, target=None, folding=USUAL):
+    """source, edited, target: as scoring.words takes them, of one size; target: what the target prompt draws by itself; wanted: the text
+    that the edit should show; ocr: of scoring.ocr; folding: what does not count when texts are compared. The background is what lies
+    outside the boxes of all words in all pictures. Of several grounds the numbers are means.
 
-    Raises ValueError for pictures of different size and a wanted word without letters.
+    Raises ValueError for pictures of different size, a wanted text of which nothing is left to compare and one that cannot be read.
     """
-    word = "".join(letter for letter in wanted.upper() if "A" <= letter <= "Z")
+    word = folding.folded(wanted)
     if not word:
-        raise ValueError(f'The wanted word "{wanted[:60]}" has no letters A to Z, and others are not read.')
+        raise ValueError(f'Nothing of the wanted text "{wanted[:60]}" is left to be compared: it needs a letter or a digit.')
+    ocr.check("the wanted text", word)
     pictures = {"source": source, "edited": edited} | ({"target": target} if target is not None else {})
     channels = _beside(pictures)
     for picture in channels.values():
         image.mse(channels["source"], picture)  # raises for another size
     found = {name: find_words(ocr, picture) for name, picture in pictures.items()}
-    read = {name: "".join(f.text for f in words) for name, words in found.items()}
+    read = {name: text_of(words) for name, words in found.items()}
     boxes = tuple(f.box for words in found.values() for f in words)
     source = channels.pop("source")
     return Edit(
-        word,
+        wanted,
+        folding,
         read,
-        {name: {key: float(getattr(text, key)(r, word)) for key in _WORDS} for name, r in read.items()},
+        {name: {key: float(getattr(text, key)(folding.folded(r), word)) for key in _WORDS} for name, r in read.items()},
         boxes,
         {name: _compare(source, picture, ()) for name, picture in channels.items()},
         {name: _compare(source, picture, boxes) for name, picture in channels.items()},

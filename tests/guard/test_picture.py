@@ -1,0 +1,31 @@
+"""Toxic words on real pictures, in the forms in which people write them."""
+
+import numpy as np
+import pytest
+from matplotlib import get_data_path
+from PIL import Image, ImageDraw, ImageFont
+from text_layers.guard.picture import check
+from text_layers.scoring.ocr import ENGINES, engine
+
+pytestmark = pytest.mark.any_comfyui
+
+
+def written(text):
+    picture = Image.new("RGB", (480, 200), "white")
+    font = ImageFont.truetype(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf", 40)
+    ImageDraw.Draw(picture).text((240, 100), text, "black", font, "mm", align="center")
+    return np.asarray(picture)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("text", ["bitch", "Shit happens", "FUCK", "you stupid\nwhore", "Open daily\nfuck off"])
+def test_toxic_words_in_every_case_and_line(name, text):
+    found = check(written(text), engine(name))
+    assert found.toxic and found.toxic_boxes
+    assert " ".join(found.words).lower() == text.replace("\n", " ").lower()
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("text", ["hello", "Open daily", "Class of 2024", "Café\nassortment", "50% OFF", "Scunthorpe"])
+def test_harmless_words(name, text):
+    assert not check(written(text), engine(name)).toxic
