@@ -10,7 +10,6 @@ A row a file and engine: what was read, whether it is the text (`exact`), whethe
 
 import argparse
 import json
-from collections import Counter
 from pathlib import Path
 
 from ...scoring.compare import USUAL, Folding
@@ -19,6 +18,7 @@ from ...scoring.lines import text_of
 from ...scoring.ocr import ENGINES, engine, enlargement
 from ..record import environment
 from .pictures import load, rendered
+from .summary import summary
 
 RECOMMENDED = dict.fromkeys(("en", "de", "fr", "es", "pl", "tr", "zh", "ja"), "RapidOCR")
 _AS_IT_STANDS = Folding(case=False, accents=False, punctuation=False, spaces=False)
@@ -48,7 +48,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--record", type=Path, help="also a file with the rows and what they were made with, for docs/reading.md")
+    parser.add_argument("--record", type=Path, help="also a file with their sums and what they were made with, for docs/reading.md")
     a = parser.parse_args()
     rows = []
     for written in load(a.folder) if a.folder else rendered():
@@ -57,14 +57,10 @@ def main():
             print(len(rows) // len(ENGINES), "pictures", flush=True)
     a.out.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")
     if a.record:
-        a.record.write_text(json.dumps({**environment(), "rows": rows}, ensure_ascii=False) + "\n", "utf-8")
-    right, every = Counter(), Counter()
-    for one in rows:
-        key = (one["language"], one["engine"], one["turn"])
-        every[key] += 1
-        right[key] += one["exact_folded"]
-    for key, count in every.items():
-        print(*key, f"{right[key]} of {count}", sep="\t")
+        a.record.write_text(json.dumps({**environment(), "languages": summary(rows)}, indent=1) + "\n", "utf-8")
+    for language, engines in summary(rows).items():
+        for name, turns in engines.items():
+            print(language, name, *(f"{turn}: {one['exact_folded']} of {one['pictures']}" for turn, one in turns.items()), sep="\t")
 
 
 if __name__ == "__main__":

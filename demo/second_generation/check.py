@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ...scoring.compare import USUAL
 from . import boards, codec, models, texts
 
 CASES = {"capitals": str.upper, "small": str.lower, "title": str.capitalize}
@@ -55,14 +56,10 @@ def through_codec(codec_file, shown, seed):
     return torch.cat(parts).numpy()
 
 
-def folded(text):
-    return "".join(c for c in text.upper() if c.isalnum())
-
-
 def read(drawn):
     from ...scoring.ocr import engine
 
-    return [folded(engine("RapidOCR").read(picture, 2)) for picture in drawn]
+    return [engine("RapidOCR").read(picture, 2) for picture in drawn]
 
 
 def sheet(drawn, path, columns=4):
@@ -83,7 +80,7 @@ def main():
     drawn = through_codec(a.files[-1], shown, a.seed) if a.model == "codec" else pictures(a.model, *a.files, shown, a.seed)
     sheet(drawn[:24], a.out)
     readings = read(drawn)
-    right = [folded(board.text) == reading for board, reading in zip(shown, readings, strict=True)]
+    right = [USUAL.folded(board.text) == USUAL.folded(reading) for board, reading in zip(shown, readings, strict=True)]
     a.out.with_suffix(".json").write_text(
         json.dumps([(board.prompt(), reading) for board, reading in zip(shown, readings, strict=True)], indent=0)
     )
