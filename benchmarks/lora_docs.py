@@ -189,7 +189,9 @@ colours and shapes measured from pixels. The unit is the seed, which has picture
 numbers are means over seeds ± half of a 95 % interval (Student's t), with each seed's in parentheses. There are
 {seeds_of()}: an interval over so few is wide, and what is not
 shown to differ may differ all the same. Seeds 24 and 25 are of a later version (`later` in the files), which draws a training's noise
-anew for each step, and clips gradients at a norm of 1, which those that were looked at, up to 0.2, did not reach.
+anew for each step, and clips gradients at a norm of 1, which those that were looked at, up to 0.2, did not reach. The model that they
+spell with is a second run of `benchmarks.lora_base`, the MMDiT's in float32: without a LoRA, of seed 21's 100 words 29 (U-Net) and 26
+(MMDiT) are read, with the first run's model 29 and 25.
 
 ## The question
 
@@ -270,7 +272,7 @@ when it loads the model, and what does not fit of the weights stays outside. Not
 ```
 python dev.py run benchmarks.lora --task two_letters --seeds 21 22 23 24 25 --count 75 --others 25 --model unet --out FILE.json
 python dev.py run benchmarks.lora_base unet --out unet.safetensors
-python dev.py run benchmarks.lora --task spelling --model unet --weights unet.safetensors --out FILE.json
+python dev.py run benchmarks.lora --task spelling --seeds 21 22 23 24 25 --model unet --weights unet.safetensors --out FILE.json
 python dev.py run benchmarks.lora_size --out benchmarks/results/lora_size.json
 python dev.py run benchmarks.lora_memory --out benchmarks/results/lora_memory.json
 python dev.py run benchmarks.lora_kills --kills 60 --out benchmarks/results/lora_kills.json

@@ -34,24 +34,26 @@ def text():
     first = next(iter(result["languages"].values()))[next(iter(ENGINES))]
     return f"""# Reading drawn text
 
-Check Drawn Text, Mask Drawn Text, Measure Text Edit, Localize Text Layers and the validation of trainings read pictures with OCR. What is read
-stays as it stands: case, digits, marks, lines and spaces, in the order in which people read. What of it counts when it is compared with the
-text that is wanted is decided in one place, `scoring/compare.py`, and chosen on Measure Text Edit: case, accents, punctuation and spaces. Where
-nothing is chosen, case, punctuation and spaces do not count and accents do; `%`, `&`, `#`, `@` and the signs of currencies always count.
+Check Drawn Text, Mask Drawn Text, Measure Text Edit, Localize Text Layers and the validation of trainings read pictures with OCR.
+What is read stays as it stands: case, digits, marks, lines and spaces, in the order in which people read. What of it counts when it is
+compared with the text that is wanted is decided in one place, `scoring/compare.py`, and chosen on Measure Text Edit: case, accents,
+punctuation and spaces. Where nothing is chosen, case, punctuation and spaces do not count and accents do; `%`, `&`, `#`, `@` and the signs
+of currencies always count.
 
 | engine | reads | where its weights come from |
 | --- | --- | --- |
 | EasyOCR | Latin letters without accents, digits, `& ! ? . , : - ' % $ € / + # @` | downloaded at the first use |
 | RapidOCR | Latin letters with accents, Chinese, Japanese | its package (`pip install rapidocr onnxruntime`) |
 
-Neither reads Russian, Korean or Arabic here. A wanted text with a character that the engine does not read is refused, not searched for in vain.
+Neither reads Russian, Korean or Arabic here. A wanted text with a character that the engine does not read is refused, and not searched for
+in vain.
 
 ## Measured
 
-Signs of 512 x 256 pixels with what people write on them in eleven languages, in up to ten typefaces, half of them on flat ground and half on
-walls of brick, wood, plaster, concrete and fabric: {first["level"]["pictures"]} pictures a language level, as many tilted by 12 or 20 degrees,
-as many on end. Share that is read exactly when case, punctuation and spaces do not count, in brackets as it stands; and how much of the
-letters lies in the boxes, which is what Mask Drawn Text covers.
+Signs of 512 x 256 pixels with what people write on them in eleven languages, in up to ten typefaces, half of them on flat ground and half
+on walls of brick, wood, plaster, concrete and fabric: {first["level"]["pictures"]} pictures a language level, as many tilted by 12 or 20
+degrees, as many on end. Share that is read exactly when case, punctuation and spaces do not count, in brackets as it stands; and how much
+of the letters lies in the boxes, which is what Mask Drawn Text covers.
 
 {readings(result)}
 

@@ -15,6 +15,7 @@ from text_layers.benchmarks import (
     localization_docs,
     lora_docs,
     quality,
+    reading_docs,
     screens,
     small_graphs,
 )
@@ -41,8 +42,8 @@ def test_what_was_measured_of_loras_is_what_the_document_says():
     assert (ROOT / "docs" / "lora.md").read_text("utf-8") == lora_docs.text(), "renew it: python dev.py run benchmarks.lora_docs"
 
 
-@pytest.mark.parametrize(("name", "docs"), [("guard", guard_docs), ("editing", edit_docs)])
-def test_what_was_measured_of_guard_and_edits_is_what_the_documents_say(name, docs):
+@pytest.mark.parametrize(("name", "docs"), [("guard", guard_docs), ("editing", edit_docs), ("reading", reading_docs)])
+def test_what_was_measured_of_guard_edits_and_reading_is_what_the_documents_say(name, docs):
     assert (ROOT / "docs" / f"{name}.md").read_text("utf-8") == docs.text(), f"renew it: python dev.py run {docs.__name__[12:]}"
 
 
