@@ -83,7 +83,7 @@ def paper(name, pairs, seed):
         return pictures.sample(patched, clip, vae, prompt(word), seed + number, 1)[0]
 
     def f1(picture, word):
-        return text.f1(capitals(ocr.read(picture, _ENLARGE)), word)
+        return text.f1(capitals(ocr.read(picture, _ENLARGE)), capitals(word))
 
     sources = [draw(n, pair.source) for n, pair in enumerate(pairs)]
     target = np.mean([f1(draw(n, pair.target), pair.target) for n, pair in enumerate(pairs)])

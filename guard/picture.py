@@ -3,6 +3,7 @@
 check      picture -> Checked
 """
 
+import re
 from dataclasses import dataclass
 
 from ..scoring import toxicity
@@ -49,5 +50,8 @@ def _toxic(found, allow, block, strength):
         starts.append(len(text))
         text += word.text + " "
     matches = toxicity.find(text.strip(), allow, block, strength)
+    if not matches:  # a word in two pieces, which a number beside it would hide
+        blank = re.sub(r"\d", " ", text)
+        matches = toxicity.find(blank, allow, block, strength) if blank != text else []
     hit = [f for f, start in zip(found, starts, strict=True) if any(m.start < start + len(f.text) and start < m.end for m in matches)]
     return [match.word for match in matches], hit

@@ -6,6 +6,7 @@ DEFAULT        pairs that ship: everyday words of 3 to 6 letters, a third of the
 """
 
 import csv
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,15 +34,15 @@ def parse_pairs(text, tell=lambda: None):
     """The pairs of a text, one a line, source and target separated by a comma, a semicolon or a tab; quotes hold what has one of these
     inside. Empty lines, lines that begin with # and a heading `source,target` do not count. tell() is called every _LINES lines. Raises
     ValueError that says which line is wrong."""
-    separator = None
+    lines = text.removeprefix("\ufeff").replace(",\t", ", ").splitlines()
+    separator = _separator([line for line in lines if line.strip() and not line.lstrip().startswith("#")][:_LINES])
     pairs = {}  # by what of them counts, in their order; a search for doubles in a list would take hours for a million
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         if number % _LINES == 0:
             tell()
         line = line.strip()
         if not line or line.startswith("#"):
             continue
-        separator = separator or next((mark for mark in "\t;" if len(_split(line, mark)) == 2), ",")
         words = _split(line, separator)
         if tuple(map(str.lower, words)) == ("source", "target"):
             continue
@@ -54,9 +55,30 @@ def parse_pairs(text, tell=lambda: None):
     return [WordPair(*words) for words in pairs.values()]
 
 
+def _separator(lines):
+    """What parts most lines in two. Raises ValueError where two do so in all of them."""
+    parted = {mark: sum(len(_split(line, mark)) == 2 for line in lines) for mark in ",;\t"}
+    best = max(parted, key=parted.get)  # the first of equals
+    others = [mark for mark in parted if mark != best and parted[mark] == len(lines) > 0]
+    if others:
+        raise ValueError(
+            f'Word pairs: "{lines[0].strip()[:60]}" and all other lines could be parted at "{best}" and at "{others[0]}". Put texts that '
+            "hold one of them in quotes."
+        )
+    return best
+
+
 def _split(line, separator):
-    words = next(csv.reader([line], delimiter=separator, skipinitialspace=True)) if '"' in line else line.split(separator)
-    return tuple([word.strip().strip("'").strip() for word in words])
+    try:
+        words = next(csv.reader([line], delimiter=separator, skipinitialspace=True)) if '"' in line else line.split(separator)
+    except csv.Error:  # a text of more than 131,072 characters
+        words = [line]
+    return tuple([" ".join(_bare(word.strip()).split()) for word in words])
+
+
+def _bare(word):
+    """Without a pair of quotes around all of it."""
+    return word[1:-1].strip() if len(word) > 1 and word[0] == word[-1] == "'" else word
 
 
 def _problem(words, folded):
@@ -67,7 +89,7 @@ def _problem(words, folded):
             return f'nothing of "{word}" can be read: it needs letters or digits.'
         if len(counts) < 2:
             return f'"{word}" is too short to be read reliably; use words of two letters or more.'
-        if broken := [c for c in word if not c.isprintable()]:
+        if broken := [c for c in word if unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn")]:
             return f'"{word}" holds the character U+{ord(broken[0]):04X}, which cannot be drawn.'
     return "both words are the same when they are read, so that there is nothing to find." if folded[0] == folded[1] else None
 

@@ -22,5 +22,13 @@ def read_images(name, batch):
 
 def entries(text):
     """ "one, two" -> ("one", "two"), with commas or lines between; quotes hold what has a comma itself."""
-    rows = csv.reader(text.splitlines(), skipinitialspace=True)
+    rows = [_row(line) for line in text.splitlines()]
     return tuple(entry.strip() for row in rows for entry in row if entry.strip())
+
+
+def _row(line):
+    """Where a quote is not closed it is a character like others."""
+    try:
+        return next(csv.reader([line], skipinitialspace=True, strict=True), [])
+    except csv.Error:
+        return line.split(",")

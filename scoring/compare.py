@@ -23,13 +23,14 @@ class Folding:
     def folded(self, text):
         if text.isascii() and text.isalnum():  # most words, of a million pairs
             return text.lower() if self.case else text
+        text = "".join(c for c in text.translate(_ALIKE) if unicodedata.category(c) != "Cf")
         text = unicodedata.normalize("NFKC", text)
-        if self.case:
-            text = unicodedata.normalize("NFKC", text.casefold())
+        if self.case:  # Turkish has two letters i, of which the small and the large one are pairs in either way
+            text = unicodedata.normalize("NFKC", text.casefold()).replace("i\u0307", "i").replace("ı", "i")
         if self.accents:
             text = _without_accents(text)
         if self.punctuation:
-            text = "".join(map(_unmarked, text))
+            text = _without_marks(text)
         return re.sub(r"\s+", "" if self.spaces else " ", text).strip()
 
     def says(self):
@@ -40,17 +41,26 @@ class Folding:
 
 
 USUAL = Folding()
+_ALIKE = str.maketrans("´ˋ`ʼʻ’‘〜～−", "'''''''~~-")  # marks that are written in several ways, before NFKC makes accents of some
+_PLAIN = str.maketrans("łŁøØđĐ", "lLoOdD")  # letters with a stroke, which Unicode does not take apart
+_IN_NUMBER = re.compile(r"(?<=\d)[.,:/-](?=\d)")
 
 
-def _unmarked(character):
-    """Nothing of a mark, but of those that people say: 50 %, R & B, #1, you@home. A dash parts words."""
-    kind = unicodedata.category(character)
-    return " " if kind == "Pd" else "" if kind[0] == "P" and character not in "%&#@" else character
+def _without_marks(text):
+    """Without those that people do not say: 50 %, R & B, #1, you@home keep theirs, and so do 5,99, 9:30, 24/7. Dashes part words."""
+    kept, inside = [], {found.start() for found in _IN_NUMBER.finditer(text)}
+    for place, character in enumerate(text):
+        kind = unicodedata.category(character)
+        if place in inside or kind[0] != "P" or character in "%&#@":
+            kept.append(character)
+        elif kind == "Pd":
+            kept.append(" ")
+    return "".join(kept)
 
 
 def _without_accents(text):
     """Of Latin, Greek and Cyrillic letters. Korean syllables and Japanese voicing marks have none."""
-    plain = (c for c in unicodedata.normalize("NFD", text) if not "\u0300" <= c <= "\u036f")
+    plain = (c for c in unicodedata.normalize("NFD", text.translate(_PLAIN)) if not "\u0300" <= c <= "\u036f")
     return unicodedata.normalize("NFC", "".join(plain))
 
 

@@ -69,7 +69,7 @@ def measure(source, edited, wanted, ocr, target=None, folding=USUAL):
     word = folding.folded(wanted)
     if not word:
         raise ValueError(f'Nothing of the wanted text "{wanted[:60]}" is left to be compared: it needs a letter or a digit.')
-    ocr.check("the wanted text", word)
+    ocr.check("the wanted text", wanted)
     pictures = {"source": source, "edited": edited} | ({"target": target} if target is not None else {})
     channels = _beside(pictures)
     for picture in channels.values():

@@ -31,7 +31,8 @@ def text_of(found):
 def _belongs(box, row):
     """Beside its nearest neighbour of the row, and above or below none of it."""
     nearest = min(row, key=lambda other: max(box[0] - other[2], other[0] - box[2]))
-    return _shared(box, nearest, 1) > 0.5 and not any(_shared(box, other, 0) > 0.5 for other in row)
+    beside = _shared(box, nearest, 1) > 0.5
+    return beside and not any(_shared(box, other, 0) > 0.5 >= _shared(box, other, 1) for other in row)
 
 
 def _shared(a, b, axis):

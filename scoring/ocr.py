@@ -67,7 +67,7 @@ class _Engine:
     def check(self, what, text):
         """Raises ValueError for characters of a wanted text that the engine never reads, so that it would never be found."""
         if unknown := self.unknown(text):
-            others = [other for other in ENGINES if other != self.name and not engine(other).unknown(text)]
+            others = [other for other in ENGINES if other != self.name and _reads(other, text)]
             way = f"Choose {others[0]}, which does." if others else "Take a text without them."
             raise ValueError(f'{self.name} does not read {" ".join(sorted(unknown))}, which {what} "{text[:60]}" has. {way}')
 
@@ -206,7 +206,16 @@ def _is_text(text):
 
 
 def _unread(text, characters):
-    return {c for c in _composed(text) if not c.isspace() and c not in characters and unicodedata.category(c)[0] in "LNS"}
+    """A character counts as read where the one that it is compared as is."""
+    unknown = {c for c in _composed(text) if unicodedata.category(c)[0] in "LNS" and c not in characters}
+    return {c for c in unknown if not all(part in characters or part.isspace() for part in unicodedata.normalize("NFKC", c))}
+
+
+def _reads(name, text):
+    try:
+        return not engine(name).unknown(text)
+    except ImportError:  # not installed
+        return False
 
 
 def _box(corners, enlarge):

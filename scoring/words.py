@@ -10,6 +10,7 @@ find_words        both
 
 import numpy as np
 
+from .compare import USUAL
 from .lines import in_order
 from .ocr import enlargement
 
@@ -40,7 +41,7 @@ def find_words(ocr, picture):
 
 
 def is_same(a, b):
-    return a.text == b.text and _share_a_place(a.box, b.box)
+    return USUAL.folded(a.text) == USUAL.folded(b.text) and _share_a_place(a.box, b.box)
 
 
 def _share_a_place(a, b):

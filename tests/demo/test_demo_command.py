@@ -32,7 +32,18 @@ def test_both_models_draw_read_and_report(tmp_path):
     for name, model in report["models"].items():
         assert set(model) == {"layers", "pairs", "seconds"} and model["layers"]
         (pair,) = model["pairs"]
-        keys = {"source", "target", "read_source", "read_target", "read_edit", "colours_kept", "psnr_edit", "psnr_target"}
+        keys = {
+            "source",
+            "target",
+            "read_source",
+            "read_target",
+            "read_edit",
+            "exact",
+            "exact_folded",
+            "colours_kept",
+            "psnr_edit",
+            "psnr_target",
+        }
         assert set(pair) == keys and (pair["source"], pair["target"]) == ("CAFE", "HOTEL")
         assert pair["colours_kept"] is True
         assert pair["psnr_edit"] is None or pair["psnr_edit"] > pair["psnr_target"] + 10

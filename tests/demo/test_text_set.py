@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from text_layers.demo import signs
 from text_layers.demo.text_set import text_set
+from text_layers.scoring.compare import capitals
 from text_layers.scoring.ocr import engine
 
 pytestmark = pytest.mark.any_comfyui
@@ -13,7 +14,7 @@ WORDS = ["CAFE", "HOTEL", "JAZZ", "BOX"]
 def shown(picture):
     """The prompt that a picture deserves, measured from its pixels."""
     wall, sign = signs.read_colours(picture)
-    return signs.Sign(engine("EasyOCR").read(picture, 4), sign, wall, signs.read_shape(picture)).prompt()
+    return signs.Sign(capitals(engine("EasyOCR").read(picture, 4)), sign, wall, signs.read_shape(picture)).prompt()
 
 
 def test_captions_say_what_is_drawn():

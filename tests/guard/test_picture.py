@@ -25,6 +25,10 @@ def test_toxic_words_in_every_case_and_line(name, text):
     assert " ".join(found.words).lower() == text.replace("\n", " ").lower()
 
 
+def test_a_number_beside_hides_no_word_in_two_pieces():
+    assert check(written("FU\nCK 5"), engine("RapidOCR")).toxic
+
+
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("text", ["hello", "Open daily", "Class of 2024", "Café\nassortment", "50% OFF", "Scunthorpe"])
 def test_harmless_words(name, text):

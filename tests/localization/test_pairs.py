@@ -35,6 +35,16 @@ def test_a_semicolon_in_a_text_parts_nothing():
     assert parse_pairs("OPEN, SHUT\nA;B, C;D") == [WordPair("OPEN", "SHUT"), WordPair("A;B", "C;D")]
 
 
+def test_what_stays_of_a_text():
+    wanted = [WordPair("'Tis", "Dogs'"), WordPair("19,50 €", "20,50 €"), WordPair("Fermé !", "Ouvert"), WordPair("CAFE", "HOTEL")]
+    assert parse_pairs("'Tis;Dogs'\n19,50\u00a0€;20,50\u00a0€\n\u0020Fermé\u00a0!;'Ouvert'\nCAFE;\tHOTEL") == wanted
+    assert parse_pairs("CAFE,\tHOTEL\nBAR,\tINN") == [WordPair("CAFE", "HOTEL"), WordPair("BAR", "INN")]
+
+
+def test_prices_are_different_texts():
+    assert parse_pairs("19.99;1999") == [WordPair("19.99", "1999")]
+
+
 def test_the_default_pairs_fit_the_demo_models():
     pairs = parse_pairs(DEFAULT)
     assert len(pairs) == 100
@@ -49,6 +59,7 @@ def test_the_default_pairs_fit_the_demo_models():
         ("OPEN, SHUT\nCAFE, HOTEL, BAR", "line 2 .* expected two words"),
         ("A, B", "too short"),
         ("CAFE, cafe", "both words are the same"),
+        ("Tom; Jerry, Cat", 'could be parted at "," and at ";"'),
         ("CAFE, ...", r"needs letters or digits"),
         ("CAFE, HO\x07TEL", r"U\+0007, which cannot be drawn"),
         ("OPEN, SHUT\nopen, shut", "there already"),

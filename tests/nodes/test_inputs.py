@@ -34,4 +34,5 @@ def test_an_empty_batch_is_refused(shape):
 
 def test_lists_that_a_user_writes():
     assert entries("beer, free wine\n\n rum ,") == ("beer", "free wine", "rum")
+    assert entries('"HOTEL\nCAFE, BAR') == ('"HOTEL', "CAFE", "BAR")  # an open quote takes no other line with it
     assert entries('"Closed, sorry", 24" screen\n"open"') == ("Closed, sorry", '24" screen', "open")

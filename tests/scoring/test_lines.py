@@ -14,6 +14,7 @@ from text_layers.scoring.ocr import Found
         ({"50%": (0, 0, 100, 80), "OFF": (110, 0, 200, 35), "NOW": (110, 42, 200, 78)}, "50% OFF\nNOW"),  # a tall one beside two lines
         ({"C": (0, 60, 30, 90), "B": (40, 0, 70, 30), "A": (0, 0, 30, 30), "D": (40, 60, 70, 90)}, "A B\nC D"),
         ({"UP": (0, 0, 80, 30), "LOW": (0, 26, 80, 56)}, "UP\nLOW"),  # boxes of two lines touch
+        ({"I": (0, 0, 10, 30), "LOVE": (4, 0, 100, 30)}, "I LOVE"),  # boxes overlap, as those of sloping letters do
         ({}, ""),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 from text_layers.demo import signs
+from text_layers.scoring import ocr
 from text_layers.scoring.compare import Folding
 from text_layers.scoring.ocr import ENGINES, EasyOcr, RapidOcr, engine, enlargement
 
@@ -50,6 +51,7 @@ def test_text_is_read_as_it_stands(name, text):
 @pytest.mark.parametrize(("name", "text", "unknown", "way"), [
     ("EasyOCR", "Café", "é", "Choose RapidOCR"), ("EasyOCR", "咖啡", "咖 啡", "Choose RapidOCR"),
     ("RapidOCR", "КОФЕ", "Е К О Ф", "Take a text"),
+    ("EasyOCR", "Straße", "ß", "Choose RapidOCR"), ("EasyOCR", "ＣＡＦＥ ﬁne", None, None),
     ("RapidOCR", "Café 咖啡 カフェ", None, None), ("EasyOCR", "Open, 24/7: € 5.99!", None, None),
 ])  # fmt: skip
 def test_characters_that_an_engine_does_not_read(name, text, unknown, way):
@@ -79,6 +81,14 @@ def test_a_missing_package_is_one_clear_sentence(kind, module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=f"is not installed. Run in ComfyUI's Python: pip install {module}"):
         kind()
+
+
+def test_what_is_refused_where_the_other_engine_is_missing(monkeypatch):
+    reader = engine("EasyOCR")
+    monkeypatch.setattr(ocr, "engine", lambda name: RapidOcr())
+    monkeypatch.setitem(sys.modules, "rapidocr", None)
+    with pytest.raises(ValueError, match=r"does not read é, .* Take a text without them"):
+        reader.check("the word", "café")
 
 
 @pytest.mark.parametrize("kind", ENGINES)

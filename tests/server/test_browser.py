@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from text_layers.scoring.compare import capitals
 from text_layers.scoring.ocr import engine
 
 pytestmark = pytest.mark.needs_comfyui("0.30")  # whose front end is the one that is installed
@@ -76,7 +77,7 @@ def test_training_shows_itself_at_work_and_mends_the_word(server, canvas):
     for node in json.loads(path.read_text())["nodes"]:
         if node["type"] == "SaveImage":
             picture = server.images(entry)[str(node["id"])].convert("RGB")
-            read[node["title"]] = engine("EasyOCR").read(np.asarray(picture.resize((256, 128))))
+            read[node["title"]] = capitals(engine("EasyOCR").read(np.asarray(picture.resize((256, 128)))))
     assert read["After"] == "NO" != read["Before"]
 
 

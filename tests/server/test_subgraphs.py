@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from text_layers.benchmarks.comfy_server import FOLDER
 from text_layers.demo.signs import read_colours
+from text_layers.scoring.compare import capitals
 from text_layers.scoring.ocr import engine
 
 from .hand import EMPTY, add, blank, connect, place, write_number, write_prompt
@@ -56,7 +57,7 @@ def picture(server, entry, node):
 
 
 def read(image):
-    return engine("EasyOCR").read(image, enlarge=4)
+    return capitals(engine("EasyOCR").read(image, enlarge=4))
 
 
 def test_the_server_offers_them_as_the_packs(server):
