@@ -28,6 +28,9 @@ def double_click(page, x, y, opens):
         except NothingOpened:
             if not tries_left:
                 raise
+            page.keyboard.press("Escape")  # what the clicks opened beside it would take the next ones, too
+            page.mouse.move(5, 5)
+            page.wait_for_timeout(500)
 
 
 def add(page, search, kind, x, y):
