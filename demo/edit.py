@@ -52,7 +52,7 @@ def judge(ocr, a, b, source, target, edit):
     boxes = [signs.text_box(a.word), signs.text_box(b.word)]
     decibel = {f"psnr_{key}": scoring_psnr(source, p, boxes) for key, p in (("edit", edit), ("target", target))}
     kept = signs.read_colours(edit) == (a.wall, a.sign)
-    exact = {"exact": read["read_edit"] == b.word, "exact_folded": USUAL.folded(read["read_edit"]) == USUAL.folded(b.word)}
+    exact = {"exact": read["read_edit"] == b.word, "exact_folded": USUAL.same(read["read_edit"], b.word)}
     return {"source": a.word, "target": b.word, **read, **exact, "colours_kept": kept, **decibel}
 
 

@@ -1,6 +1,6 @@
 """When a reading counts as the wanted text: what of both is left out before they are compared.
 
-Folding     what is ignored; folded(text), says()
+Folding     what is ignored; folded(text), same(a, b), says()
 USUAL       the folding that is used where none is chosen: of case, punctuation and spaces
 capitals    the letters A-Z alone, which are all that the demo models draw
 """
@@ -32,6 +32,9 @@ class Folding:
         if self.punctuation:
             text = _without_marks(text)
         return re.sub(r"\s+", "" if self.spaces else " ", text).strip()
+
+    def same(self, a, b):
+        return self.folded(a) == self.folded(b)
 
     def says(self):
         ignored = [name for name in ("case", "accents", "punctuation", "spaces") if getattr(self, name)]

@@ -41,7 +41,7 @@ def find_words(ocr, picture):
 
 
 def is_same(a, b):
-    return USUAL.folded(a.text) == USUAL.folded(b.text) and _share_a_place(a.box, b.box)
+    return USUAL.same(a.text, b.text) and _share_a_place(a.box, b.box)
 
 
 def _share_a_place(a, b):

@@ -29,7 +29,7 @@ def row(written, name):
     read = text_of(found)
     covered = None
     if written.mask is not None and written.mask.any():
-        covered = round(float(inside(written.picture.shape, [f.box for f in found], 0)[written.mask].mean()), 4)
+        covered = round(float(inside(written.picture.shape, [f.box for f in found])[written.mask].mean()), 4)
     return {
         "file": written.name,
         "language": written.language,
@@ -38,8 +38,8 @@ def row(written, name):
         "engine": name,
         "recommended": RECOMMENDED.get(written.language) == name,
         "read": read,
-        "exact": _AS_IT_STANDS.folded(read) == _AS_IT_STANDS.folded(written.text),
-        "exact_folded": USUAL.folded(read) == USUAL.folded(written.text),
+        "exact": _AS_IT_STANDS.same(read, written.text),
+        "exact_folded": USUAL.same(read, written.text),
         "boxes_cover": covered,
     }
 

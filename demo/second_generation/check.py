@@ -80,7 +80,7 @@ def main():
     drawn = through_codec(a.files[-1], shown, a.seed) if a.model == "codec" else pictures(a.model, *a.files, shown, a.seed)
     sheet(drawn[:24], a.out)
     readings = read(drawn)
-    right = [USUAL.folded(board.text) == USUAL.folded(reading) for board, reading in zip(shown, readings, strict=True)]
+    right = [USUAL.same(board.text, reading) for board, reading in zip(shown, readings, strict=True)]
     a.out.with_suffix(".json").write_text(
         json.dumps([(board.prompt(), reading) for board, reading in zip(shown, readings, strict=True)], indent=0)
     )
