@@ -4,6 +4,7 @@ from comfy_api.latest import ComfyExtension
 
 from .deepfloyd import LoadDeepFloydIF
 from .demo_model import LoadTextDemoModel
+from .editing import CompositeEdit, ReplaceDrawnWords
 from .guard import CheckDrawnText, GuardDrawnText
 from .inversion import InvertPicture, MaskDrawnText
 from .localize import LocalizeTextLayers
@@ -21,6 +22,8 @@ class TextLayersExtension(ComfyExtension):
             LocalizeTextLayers,
             ChooseTextLayers,
             PatchPromptIntoLayers,
+            ReplaceDrawnWords,
+            CompositeEdit,
             LoadLocalizedLora,
             CutLora,
             TrainLocalizedLora,

@@ -48,6 +48,12 @@ class PatchPromptIntoLayers(io.ComfyNode):
                 io.Conditioning.Input(
                     "target_negative", optional=True, tooltip="The target's negative prompt. Without one, the sampler's own is used."
                 ),
+                io.Latent.Input(
+                    "keep",
+                    optional=True,
+                    tooltip="The LATENT of the source's sampler, drawn with the same seed. Outside of the changed words the picture then "
+                    "stays exactly as it is. Encode both prompts with Replace Drawn Words, so that the words' place is known.",
+                ),
             ],
             outputs=[io.Model.Output(tooltip="The patched model, for KSampler.")],
             hidden=[io.Hidden.unique_id],
@@ -55,8 +61,9 @@ class PatchPromptIntoLayers(io.ComfyNode):
 
     @classmethod
     @checked
-    def execute(cls, model, target, text_layers, start_step, method, target_negative=None):
+    def execute(cls, model, target, text_layers, start_step, method, target_negative=None, keep=None):
         if not target:
             return io.NodeOutput(model, ui=show("The target is empty: the model is not patched."))
         notice = partial(say, number(cls))
-        return io.NodeOutput(patch_prompt(model, text_layers, target, target_negative, start_step, method, notice=notice))
+        kept = None if keep is None else keep["samples"]
+        return io.NodeOutput(patch_prompt(model, text_layers, target, target_negative, start_step, method, notice=notice, keep=kept))

@@ -209,7 +209,7 @@ def share(attention, tokens, chunk=1024):
     q, k = (x.repeat_interleave(attention.heads // x.shape[1], 1).float() for x in (q, k))
     text = range(k.shape[2])[attention.text]
     queries = torch.arange(q.shape[2], device=q.device)
-    if q.shape[2] == k.shape[2]:  # in a joint attention the text's tokens ask, too
+    if q.shape[2] == k.shape[2] > len(text):  # in a joint attention the text's tokens ask, too
         queries = queries[(queries < text.start) | (queries >= text.stop)]
     wanted = torch.tensor([text[token] for token in tokens], device=q.device)
     mask = None if attention.mask is None else by_row(attention.mask, len(q))

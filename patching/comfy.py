@@ -34,6 +34,8 @@ import comfy.samplers
 import numpy as np
 import torch
 
+from .drawn import DRAWN
+
 _KEY = "text_layers"
 _KINDS = comfy.patcher_extension.WrappersMP
 
@@ -66,10 +68,16 @@ def add_counting_wrapper(model, count):
 
 
 def batched(rows):
-    """rows: (embeddings [1, tokens, channels], other conditioning) of prompts with the same shapes. Tensors are joined; the rest is the
-    first one's."""
-    extra = {key: torch.cat([other[key] for _, other in rows]) if torch.is_tensor(value) else value for key, value in rows[0][1].items()}
+    """rows: (embeddings [1, tokens, channels], other conditioning) of prompts with the same shapes. Tensors and what is known of drawn
+    texts are joined; the rest is the first one's."""
+    extra = {key: _by_row(key, [other[key] for _, other in rows]) for key in rows[0][1]}
     return [[torch.cat([embeddings for embeddings, _ in rows]), extra]]
+
+
+def _by_row(key, values):
+    if torch.is_tensor(values[0]):
+        return torch.cat(values)
+    return [row for rows in values for row in rows] if key == DRAWN else values[0]
 
 
 def to_conds(conditioning):

@@ -2,6 +2,7 @@
 
 attentions   a layer's attention on text, joint or cross, goes through a function
 contexts     the text of a U-Net's layers goes through a function before it is projected
+is_replaced  whether another node has such a layer's attention
 projected    keys and values that such a layer makes of a text
 Modules      the modules of all text layers, and those whose argument tells where the text is
 
@@ -69,9 +70,9 @@ def contexts(modules, diffusion_model, options, texts, mixtures=()):
     others = options.get("patches", {}).get("attn2_patch", [])
     by_place = {_place(name): name for name in texts}
     beside = {}
-    for block, index in (_place(name) for name in mixtures):
-        replaced = options.get("patches_replace", {}).get("attn2", {})
-        if block in replaced or (*block, index) in replaced:
+    for name in mixtures:
+        if is_replaced(options, name):
+            block, _ = _place(name)
             raise ValueError(
                 f"Another node has replaced the cross-attention of {block[0]} block {block[1]} (IPAdapter works this way), so that single "
                 "heads cannot be patched there. Choose whole layers, or remove the other node."
@@ -92,6 +93,13 @@ def contexts(modules, diffusion_model, options, texts, mixtures=()):
 
     with uncompiled(options, modules.all(diffusion_model)):
         yield {**options, "patches": {**options.get("patches", {}), "attn2_patch": [attn2_patch, *others]}}, beside
+
+
+def is_replaced(options, name):
+    """Whether another node has an attention of its own in the place of a U-Net's layer."""
+    block, index = _place(name)
+    replaced = options.get("patches_replace", {}).get("attn2", {})
+    return block in replaced or (*block, index) in replaced
 
 
 def projected(attention, for_keys, for_values):

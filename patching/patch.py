@@ -24,6 +24,7 @@ from .conditioning import check_target, same_text, with_text
 from .run import CapturingRun, SwappingRun
 from .target import OwnRun
 from .text_layers import TextLayers
+from .watch import check_kept
 
 OWN_RUN = "target's own run"
 SAME_LATENTS = "target on the source's latents"
@@ -43,6 +44,7 @@ class Patch:
     start: int
     own_run: bool
     noise: torch.Tensor | None
+    keep: torch.Tensor | None  # the source's latents
     notice: Callable  # gets a text for the user when a run finds that it has nothing to change
 
     def __deepcopy__(self, memo):
@@ -64,7 +66,9 @@ class Patch:
         return {kind: with_text(self.family, kind, conds[kind], target) for kind, target in sides.items()}
 
 
-def patch_prompt(model, text_layers, positive, negative=None, start=0, method=OWN_RUN, target_noise=None, notice=logging.warning):
+def patch_prompt(
+    model, text_layers, positive, negative=None, start=0, method=OWN_RUN, target_noise=None, notice=logging.warning, keep=None
+):
     """A clone of MODEL that, when sampled, draws its prompt's picture with the target's text in the chosen layers.
 
     positive, negative: the target's CONDITIONING, of which the text counts: all that it carries beside it is the source's; without a
@@ -92,7 +96,7 @@ def patch_prompt(model, text_layers, positive, negative=None, start=0, method=OW
             check_target(family, diffusion_model, kind, conditioning)
             target[kind] = to_conds(conditioning)
     own_run = family.evolves and method == OWN_RUN
-    patch = Patch(family, text_layers, family.head_counts(diffusion_model), target, start, own_run, target_noise, notice)
+    patch = Patch(family, text_layers, family.head_counts(diffusion_model), target, start, own_run, target_noise, keep, notice)
     patched = model.clone()
     options = patched.model_options["transformer_options"]
     options[_PATCHES] = (*options.get(_PATCHES, ()), patch)
@@ -117,6 +121,7 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
                 f"Choose 0 to {steps - 1}, or {steps} for the unchanged picture."
             )
     texted = {patch: patch.texted(source) for patch in patches}
+    check_kept(patches, noise)
     for patch, entries in texted.items():
         if entries and all(same_text(source[kind], others) for kind, others in entries.items()):
             patch.notice("The target's text is the sampler's own: the picture stays as it is.")
@@ -139,7 +144,7 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
         guider.conds = {kind: [entry.copy() for entry in entries] for kind, entries in conds.items()}
         drawn = executor(start_noise, latent_image, sampler, sigmas, denoise_mask, progress, disable_pbar, seed, **more)
         run.check()
-        return drawn
+        return run.end(drawn) if float(sigmas[-1]) == 0 else drawn
 
     served = _SERVED.set(patches)
     try:
@@ -159,8 +164,9 @@ def _around_sampler(executor, guider, sigmas, extra_args, callback, noise, laten
 
 
 def _around_evaluation(executor, x, timestep, model_options={}, seed=None):
-    _run_in(model_options.get("transformer_options", {})).evaluate(x, timestep)
-    return executor(x, timestep, model_options, seed)
+    run = _run_in(model_options.get("transformer_options", {}))
+    run.evaluate(x, timestep)
+    return run.predict(lambda x: executor(x, timestep, model_options, seed), x, timestep)
 
 
 def _around_call(executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options={}, **kwargs):

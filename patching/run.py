@@ -16,6 +16,7 @@ from .call import Changed
 from .conditioning import encoded
 from .place import Steps, entries_of, rows_of
 from .target import SameLatents, TextOnce, texts, with_texts
+from .watch import Watch
 
 
 class _Run:
@@ -48,6 +49,14 @@ class _Run:
         self.steps.move(self.level)
         self._expected.update(filter(self.at_work, self.patches))
         self._before.clear()
+
+    def predict(self, model, x, sigma):
+        """What the sampler gets of model(x)."""
+        return model(x)
+
+    def end(self, drawn):
+        """The run's latents, at its end."""
+        return drawn
 
     def at_work(self, patch):
         return patch.start == 0 or self.steps.reached(patch.start)
@@ -125,9 +134,11 @@ class SwappingRun(_Run):
         super().__init__(patches)
         self._own_runs, self._texted = own_runs, texted
         self._targets = {}  # patch -> what answers with its text keys and values; for U-Nets {entry: Changed}
+        self._watch = None
 
     def begin(self, guider, sigmas, noise, **given):
         super().begin(guider, sigmas, noise, **given)
+        self._watch = Watch.of(self.patches, guider, noise, self.counts)
         for patch in self.patches:
             if patch in self._own_runs:
                 continue
@@ -147,8 +158,19 @@ class SwappingRun(_Run):
             else:
                 self._targets[patch] = (SameLatents if patch.family.evolves else TextOnce)(changes, with_target)
 
+    def predict(self, model, x, sigma):
+        if self._watch is None or not any(map(self.at_work, self.patches)):
+            return model(x)
+        return self._watch.predict(model, x, sigma)
+
+    def end(self, drawn):
+        return drawn if self._watch is None else self._watch.keep.end(drawn)
+
     @contextmanager
     def options(self, call):
+        if self._watch is not None and self._watch.bare:
+            yield self._watch.beside(self.modules, call)
+            return
         at_work = [patch for patch in self.patches if self.at_work(patch)]
         before = self.find_rows(call) if at_work else None
         around, contexts, mixtures, taken = {}, {}, {}, set()
@@ -158,22 +180,26 @@ class SwappingRun(_Run):
             if not names:
                 self._met.add(patch)
                 continue
+            see = None if self._watch is None else self._watch.seeing(patch, call, before)
             if patch.family.injects:
                 targets = texts(call, self._targets[patch])
                 asked = bool(targets)
                 if targets:
                     contexts.update((name, partial(self._text, patch, name, targets)) for name in names)
-                    mixtures.update((name, patch.weights[name]) for name in names if name in patch.text_layers.heads)
+                    rows = [row for rows, _ in targets for row in rows]
+                    for name in names:
+                        if name in patch.text_layers.heads or (see and not hook.is_replaced(call.options, name)):
+                            mixtures[name] = partial(_mix, w=patch.weights[name], see=see and partial(see, rows))
             elif patch in self._own_runs:
                 own_run, groups = self._own_runs[patch], call.groups()
                 own_run.check(self.evaluation, self.level)
                 asked = bool(groups)
                 for name in names if groups else ():
-                    around[name] = partial(self._swap, patch, name, partial(own_run.targets, groups, name, self.evaluation, before))
+                    around[name] = partial(self._swap, patch, name, see, partial(own_run.targets, groups, name, self.evaluation, before))
             else:
                 answer = self._targets[patch].answer(self.modules, call, names)
                 asked = self._targets[patch].has_target(call)
-                around.update((name, partial(self._swap, patch, name, partial(answer.get, name))) for name in answer)
+                around.update((name, partial(self._swap, patch, name, see, partial(answer.get, name))) for name in answer)
             if asked:
                 self._meet(patch, call.groups())
                 self._asked[patch].update(names)
@@ -185,21 +211,29 @@ class SwappingRun(_Run):
             if contexts:
                 options, beside = stack.enter_context(hook.contexts(self.modules, call.diffusion_model, options, contexts, mixtures))
                 layers = self.modules.layers(call.diffusion_model, mixtures)
-                around.update((name, partial(_mix, layers[name], beside, name, w)) for name, w in mixtures.items())
+                around.update((name, partial(mix, layers[name], beside, name)) for name, mix in mixtures.items())
             if around:
                 options = stack.enter_context(hook.attentions(self.modules, call.diffusion_model, options, around))
             yield options
 
-    def _swap(self, patch, name, targets, attention):
+    def _swap(self, patch, name, see, targets, attention):
         self._done[patch].add(name)
-        return with_rows(attention, [(rows, parts, patch.weights[name]) for rows, parts in targets()])
+        found = targets()
+        for rows, parts in found if see else ():
+            source = attention.rows(rows)
+            see(rows, source, source.with_text(*parts))
+        return with_rows(attention, [(rows, parts, patch.weights[name]) for rows, parts in found])
 
     def _text(self, patch, name, targets, context):
         self._done[patch].add(name)
         return with_texts(context, targets)
 
 
-def _mix(module, beside, name, w, attention):
+def _mix(module, beside, name, attention, w, see):
     """A U-Net's attention with both texts."""
     k, v = hook.projected(module, *beside.pop(name))
-    return mixed(attention, replace(attention, k=k, v=v), w)
+    target = replace(attention, k=k, v=v)
+    if see:
+        rows = see.args[-1]
+        see(attention.rows(rows), target.rows(rows))
+    return mixed(attention, target, w)

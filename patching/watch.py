@@ -1,0 +1,118 @@
+"""How a sampling run comes to know where its changed text is drawn, so that all else can be kept.
+
+Watch        of one run: looks at the attention of the text layers and hands it to its Keep
+check_kept   that the latents which should be kept fit the run
+"""
+
+import torch
+
+from .attention import share
+from .comfy import beside_caches, foreign_state, random_state
+from .drawn import DRAWN, changed
+from .keep import Keep
+
+
+def check_kept(patches, noise):
+    """Raises ValueError for latents of another size than the run's, and for several patches that should keep different ones."""
+    kept = [patch.keep for patch in patches if patch.keep is not None]
+    for latents in kept:
+        if not torch.is_tensor(noise) or not torch.is_tensor(latents):
+            raise ValueError("The picture to keep, or the sampler's, is several latents at once (a video with sound): they cannot be kept.")
+        if latents.shape != noise.shape:
+            raise ValueError(
+                f"The latents to keep are {_size(latents)}, and this sampler draws {_size(noise)}. Connect the LATENT that the source's "
+                "sampler gives, drawn with the same latent image and seed."
+            )
+        if not torch.equal(latents.to(kept[0]), kept[0]):
+            raise ValueError("Two Patch Prompt Into Layers should keep different pictures: give both the same LATENT, or only one of them.")
+
+
+def _size(latents):
+    return f"{len(latents)} of {' x '.join(map(str, latents.shape[1:]))}"
+
+
+class Watch:
+    """keep: Keep; bare: whether the model is called without the target's text just now, to see what the text changes."""
+
+    def __init__(self, keep, tokens):
+        """tokens: {patch: {entry: [(tokens of the source, of the target), one or one for each picture]}}, each as (numbers, length of the
+        embedding)."""
+        self.keep, self._tokens, self.bare = keep, tokens, False
+
+    @classmethod
+    def of(cls, patches, guider, noise, counts):
+        """None where nothing should be kept."""
+        latents = next((patch.keep for patch in patches if patch.keep is not None), None)
+        if latents is None:
+            return None
+        source = guider.conds.get("positive", [])[: counts.get("positive", 0)]
+        return cls(Keep(latents, guider.inner_model, noise), {patch: _tokens(source, patch.target["positive"]) for patch in patches})
+
+    def predict(self, model, x, sigma):
+        """model(x) where the text is drawn, the source's latents elsewhere."""
+        x = self.keep.into(x, sigma)
+        patched = model(x)
+        if self.keep.seen:
+            self.keep.look()
+        elif self.keep.mask is None:
+            self.bare = True
+            try:
+                with random_state(x.device):
+                    self.keep.compare(model(x), patched)
+            finally:
+                self.bare = False
+        return self.keep.out(patched)
+
+    def beside(self, modules, call):
+        """Options for a call without the target's text. Raises RuntimeError where another node would take it for one of the sampler's."""
+        if state := foreign_state(call.options, modules.all(call.diffusion_model)):
+            raise RuntimeError(
+                f"Another node may remember the calls of the model ({state}), and keeping the picture needs one beside the sampler's own, "
+                "because it is not known which tokens of the prompts are the drawn text. Encode both prompts with Replace Drawn Words, "
+                "remove the other node, or disconnect keep."
+            )
+        return beside_caches(call.options)
+
+    def seeing(self, patch, call, before):
+        """A function of (rows of the call that have a target, their attention with the source's text, with the target's); None where
+        places cannot be told. before: {entry: how many of its rows came before in this evaluation}."""
+        tokens = self._tokens.get(patch)
+        if not tokens or not call.in_order or call.x.shape[2:] != self.keep.shape:
+            return None
+        pictures = {row: (entry, before[entry] + n) for entry, rows in call.groups().items() for n, row in enumerate(rows)}
+
+        def see(rows, source, target):
+            for place, row in enumerate(rows):
+                entry, picture = pictures[row]
+                if entry in tokens:
+                    of = tokens[entry][picture % len(tokens[entry])]
+                    sides = [_share(side.rows([place]), *known) for side, known in zip((source, target), of, strict=True)]
+                    if None not in sides:
+                        self.keep.see(picture, torch.maximum(*sides))
+
+        return see
+
+
+def _tokens(source, target):
+    """{("positive", number): [((tokens, length), (tokens, length)), ...]} of entries whose changed tokens are known. source, target:
+    entries as a run has them."""
+    found = {}
+    for number, entry in enumerate(source if target is not None else ()):
+        other = target[number if len(target) > 1 else 0]
+        known = entry.get(DRAWN) or [], other.get(DRAWN) or []
+        rows = max(map(len, known))
+        if any(len(side) not in (1, rows) for side in known):
+            continue
+        pairs = [changed(*(side[row % len(side)] for side in known)) for row in range(rows)]
+        lengths = [side["cross_attn"].shape[1] for side in (entry, other)]
+        if pairs and None not in pairs:
+            found["positive", number] = [tuple(zip(pair, lengths, strict=True)) for pair in pairs]
+    return found
+
+
+def _share(attention, tokens, length):
+    """[tokens of the picture] of an attention of one row; None where its text is not the embedding, once or repeated."""
+    repeated, rest = divmod(attention.tokens, length)
+    if rest:
+        return None
+    return share(attention, [token + n * length for n in range(repeated) for token in tokens])[0]
