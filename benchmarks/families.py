@@ -7,6 +7,7 @@ c. all layers with the source's text encoded again as target are bit-identical t
    start = steps and the model afterwards
 d. the output is that of a second implementation, and far from what wrong variants of it give
 e. the same in batches, without CFG, with CFG's halves in two calls and with texts of different length
+f. with keep, where the text is drawn is where a second reckoning of the attention says, and outside of it are the source's latents
 g. c and d for two entries with masks and two targets, where the source has what other nodes give (two guidance values, references, a hole)
 """
 
@@ -20,7 +21,8 @@ from pathlib import Path
 import comfy.sample
 import torch
 
-from ..patching import models
+from ..patching import keep, models
+from ..patching.drawn import DRAWN
 from ..patching.patch import METHODS, patch_prompt
 from .attention_probe import recorded, replayed
 from .tiny_models import MODELS, TinyModel
@@ -269,6 +271,39 @@ def e(bench):
         assert error <= TOLERANCE * size, f"{case}: off by {error / size:.1e} of the change"
 
 
+TOKENS = ([3, 4], [4, 5])  # of the source's drawn text, and of the target's
+
+
+def attention_to(call, text, tokens):
+    """[pictures' tokens] of a recorded call of one row, mean over heads."""
+    keys = call.k.repeat_interleave(call.q.shape[1] // call.k.shape[1], 1)
+    logits = torch.einsum("bhqd,bhkd->bhqk", call.q.double(), keys.double()) / call.q.shape[-1] ** 0.5
+    if call.mask is not None:
+        logits = logits.masked_fill(~call.mask, float("-inf")) if call.mask.dtype == torch.bool else logits + call.mask.double()
+    shares = logits.softmax(-1)[..., [text.start + token for token in tokens]].sum(-1).mean(1)[0]
+    return shares if text == slice(0, call.k.shape[2]) else torch.cat([shares[: text.start], shares[text.stop :]])
+
+
+def f(bench):
+    bench = replace(bench, cfg=1.0)
+    plain = bench.draw(bench.prompt(0), steps=1)
+    layers = bench.names[:: max(1, len(bench.names) // 2)]
+    told = [[[embeddings, {**extra, DRAWN: [[(word, tokens)]]}] for embeddings, extra in prompt] for word, tokens, prompt in (
+        ("SOURCE", TOKENS[0], bench.prompt(0)), ("TARGET", TOKENS[1], bench.encoded(1)))]  # fmt: skip
+    chosen = models.written(bench.model, ", ".join(layers))
+    kept = []
+    own, keep.Keep.end = keep.Keep.end, lambda self, drawn: kept.append(self) or own(self, drawn)
+    try:
+        for method in bench.methods:
+            for source, target in (told, (bench.prompt(0), bench.encoded(1))):
+                edited = bench.draw(source, patch_prompt(bench.model, chosen, target, method=method, keep=plain), steps=1)
+                outside = (kept[-1].mask == 0).expand_as(plain)
+                assert torch.equal(edited[outside], plain[outside]), f"outside of the mask are not the source's latents ({method})"
+                assert not torch.equal(edited, plain), f"nothing was changed ({method})"
+    finally:
+        keep.Keep.end = own
+
+
 def g(bench):
     bench = replace(bench, entries=2)
     plain = bench.draw(bench.prompt(0))
@@ -292,7 +327,7 @@ def g(bench):
         assert distance > 10 * TOLERANCE * size, f"{variant} gives the same picture ({distance / size:.1e} of the change)"
 
 
-CHECKS = {"a": a, "b": b, "c": c, "d": d, "e": e, "g": g}
+CHECKS = {"a": a, "b": b, "c": c, "d": d, "e": e, "f": f, "g": g}
 
 
 def bench_of(tiny):

@@ -26,6 +26,11 @@ GRAPHS = {
     "TextLayersPatchPrompt": Small(
         {"model": _MODEL, "target": (PROMPT, 0), "text_layers": ("TextLayersChoose", 0)}, {0: [_SAMPLER]}, {"start_step": 2}
     ),
+    "TextLayersReplaceWords": Small({"clip": _CLIP}, {0: [("KSampler", "positive")], 1: [("TextLayersPatchPrompt", "target")]}),
+    "TextLayersComposite": Small(
+        {"source": ("VAEDecode", 0), "edited": ("VAEDecode", 0), "source_latent": ("KSampler", 0), "edited_latent": ("KSampler", 0)},
+        {0: [_PREVIEW]},
+    ),
     "TextLayersLocalize": Small(
         {"model": _MODEL, "clip": _CLIP, "vae": _VAE, "latent_image": (LATENT, 0)},
         {0: [("TextLayersSave", "text_layers")], 1: [_PREVIEW], 2: [_PREVIEW], 3: [_TEXT]},

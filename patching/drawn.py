@@ -11,12 +11,11 @@ import re
 from difflib import SequenceMatcher
 
 DRAWN = "text_layers_drawn"  # in a conditioning: for each row [(text, numbers of its tokens in the embedding, or None), ...]
-_QUOTED = re.compile(r"""["“„]([^"“”„]*)["”“]|«([^«»]*)»|「([^「」]*)」|『([^『』]*)』|(?<!\w)['‘]((?:[^'‘’\n]|(?<=\w)['’](?=\w))+)['’](?!\w)""")
+_SINGLE = r"""(?<!\w)['‘]((?:[^'‘’"\n]|(?<=\w)['’](?=\w))+)['’](?!\w)"""  # an apostrophe inside a word is no quote
+_QUOTED = re.compile(r"""["“„]([^"“”„]*)["”“]|«([^«»]*)»|「([^「」]*)」|『([^『』]*)』|""" + _SINGLE)
 # In JSON: a whole value whose key speaks of text, and what stands in quotes inside of any value.
-_IN_JSON = re.compile(
-    r"""\"[^"]*\b(?:text|words?|lettering|inscription)[^"]*"\s*:\s*"((?:[^"\\]|\\.)*)"|\\"((?:[^"\\]|\\[^"])*)\\"|“([^“”"]*)”|(?<!\w)'((?:[^'"\n]|(?<=\w)'(?=\w))+)'(?!\w)""",
-    re.I,
-)
+_VALUE = r""""[^"]*\b(?:text|words?|lettering|inscription)[^"]*"\s*:\s*"((?:[^"\\]|\\.)*)"|"""
+_IN_JSON = re.compile(_VALUE + r"""\\"((?:[^"\\]|\\[^"])*)\\"|“([^“”"]*)”|""" + _SINGLE, re.I)
 _CLIPS = ("l", "g", "h")  # their embeddings lie beside each other, channel by channel
 
 

@@ -2,26 +2,31 @@
 
 Keep    one sampling run's: the source's latents, and a mask of where the changed text is drawn
 
-The mask is seen while the run goes on, from how much each place of the picture attends to the tokens of the changed text in the text
-layers. Where these cannot be known, it is where the target changes what the model predicts. Outside of it the run goes along the
-source's own path, and ends in the source's latents.
+The place is seen while the run goes on, from how much each token of the picture attends to the tokens of the changed text in the text
+layers. Where these cannot be known, it is where the target changes what the model predicts first. Of the place, what the model then
+predicts like the source's picture is the source's. Outside the run goes along the source's own path, and ends in its latents.
 """
 
 import torch
 from torch.nn import functional
 
-FROM, TO = 0.15, 0.40  # share of the picture's largest attention at which the mask begins, and is whole
+# Shares of a picture's largest value at which a mask begins, and is whole; chosen on words of the demo models' training.
+ATTENTION = 0.15, 0.40
+PREDICTION = 0.15, 0.40
+CHANGE = 0.10, 0.30
 
 
 class Keep:
-    """latents: the source's, as LATENT holds them, [B, C, H, W] or [B, C, T, H, W]; model: ComfyUI's BaseModel; noise: the run's."""
+    """latents: the source's, as LATENT holds them, [B, C, H, W] or [B, C, T, H, W]; model: ComfyUI's BaseModel."""
 
-    def __init__(self, latents, model, noise):
-        self._latents = latents.to(noise)
-        self._source = model.process_latent_in(self._latents)
-        self._scale, self._noise = model.scale_latent_inpaint, noise
+    def __init__(self, latents, model):
+        self._latents = latents
+        self._source = model.process_latent_in(latents)
+        self._scale = model.scale_latent_inpaint
+        self._noise = None  # of the source's path
         self._seen = {}  # number of a picture -> attention to the changed text so far, [T, H, W]
-        self.mask = None  # [B, 1, ...] as the latents
+        self._place = None  # of the text, [B, T, H, W], 0 to 1
+        self.mask = None  # what of it has become another picture, [B, 1, ...] as the latents
 
     @property
     def shape(self):
@@ -39,48 +44,74 @@ class Keep:
 
     @property
     def seen(self):
+        """Whether attention has said of every picture where its text is."""
         return len(self._seen) == len(self._latents)
 
     def look(self):
-        """Makes the mask of what was seen so far."""
+        """Takes the place of the text from the attention so far."""
         seen = torch.stack([self._seen[picture] for picture in range(len(self._latents))])
-        seen = seen / seen.amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
-        self.mask = self._shaped(_grown(((seen - FROM) / (TO - FROM)).clamp(0, 1)))
+        self._place = _grown(_rising(seen, *ATTENTION))
 
     def compare(self, own, patched):
-        """Makes the mask of what the model predicts without and with the target's text."""
-        difference = (patched - own).float().abs().mean(1)
-        difference = difference.view(len(own), self._frames, *self.shape[-2:])
-        difference = functional.avg_pool2d(difference, 3, 1, 1, count_include_pad=False)
-        difference = difference / difference.amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
-        self.mask = self._shaped(_grown(((difference - FROM) / (TO - FROM)).clamp(0, 1)))
+        """Takes it from what the model predicts without and with the target's text."""
+        self._place = _grown(_rising(self._difference(own, patched), *PREDICTION))
+
+    @property
+    def placed(self):
+        return self._place is not None
 
     def into(self, x, sigma):
         """The sampler's latents with the source's outside of the mask, at this noise level."""
+        if self._noise is None:
+            self._noise = self._noise_in(x, sigma)
         if self.mask is None:
             return x
         mask = self.mask.to(x)
-        source = self._scale(x=x, sigma=sigma, noise=self._noise.to(x), latent_image=self._source.to(x))
-        return x * mask + source * (1 - mask)
+        return x * mask + self._noisy(x, sigma, self._noise.to(x), self._source.to(x)) * (1 - mask)
 
     def out(self, denoised):
-        """What the model has made of them, likewise."""
-        if self.mask is None:
+        """What the model has made of them, likewise: with the source where it is not the text's place, or as good as the source."""
+        if self._place is None:
             return denoised
+        source = self._source.to(denoised)
+        changed = _rising(self._difference(denoised, source) * self._place, *CHANGE)
+        self.mask = self._shaped(self._place * changed)
         mask = self.mask.to(denoised)
-        return denoised * mask + self._source.to(denoised) * (1 - mask)
+        return denoised * mask + source * (1 - mask)
 
     def end(self, drawn):
         """The run's latents, as LATENT holds them: outside of the mask the source's very numbers."""
         return drawn if self.mask is None else torch.where(self.mask.to(drawn) == 0, self._latents.to(drawn), drawn)
 
+    def _noisy(self, x, sigma, noise, latents):
+        return self._scale(x=x, sigma=sigma, noise=noise, latent_image=latents)
+
+    def _noise_in(self, x, sigma):
+        """What makes the source's latents to x, which has gone along the source's path so far: where the sampler has begun, and where
+        another one has stopped."""
+        nothing = torch.zeros_like(x)
+        unit = self._noisy(x, sigma, torch.ones_like(x), nothing) - self._noisy(x, sigma, nothing, nothing)
+        noise = (x - self._noisy(x, sigma, nothing, self._source.to(x))) / unit
+        return torch.where(unit == 0, 0, noise)  # models that keep a mask's outside without noise
+
     @property
     def _frames(self):
         return self._latents.shape[2] if self._latents.ndim == 5 else 1
 
+    def _difference(self, a, b):
+        """[B, T, H, W], the mean over channels and neighbours."""
+        difference = (a - b).float().abs().mean(1).view(len(a), self._frames, *self.shape[-2:])
+        return functional.avg_pool2d(difference, 3, 1, 1, count_include_pad=False)
+
     def _shaped(self, mask):
         """[B, T, H, W] -> as the latents, with one channel."""
         return mask[:, None] if self._latents.ndim == 5 else mask
+
+
+def _rising(values, low, high):
+    """[B, T, H, W] -> 0 to 1, between two shares of each picture's largest value."""
+    values = values / values.amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
+    return ((values - low) / (high - low)).clamp(0, 1)
 
 
 def _grid(tokens, frames, height, width):

@@ -112,6 +112,7 @@ def patch_prompt(
 def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=None, callback=None, disable_pbar=False, seed=None, **more):
     """One sampling run: first the targets' own runs, then the source's, in which their keys and values are put."""
     guider, steps = executor.class_obj, len(sigmas) - 1
+    to_the_end = float(sigmas[-1]) == 0  # uni_pc writes into its schedule
     options = guider.model_options["transformer_options"]
     patches, source = options[_PATCHES], guider.conds
     for patch in patches:
@@ -144,7 +145,7 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
         guider.conds = {kind: [entry.copy() for entry in entries] for kind, entries in conds.items()}
         drawn = executor(start_noise, latent_image, sampler, sigmas, denoise_mask, progress, disable_pbar, seed, **more)
         run.check()
-        return run.end(drawn) if float(sigmas[-1]) == 0 else drawn
+        return run.end(drawn) if to_the_end else drawn
 
     served = _SERVED.set(patches)
     try:

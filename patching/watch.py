@@ -46,7 +46,7 @@ class Watch:
         if latents is None:
             return None
         source = guider.conds.get("positive", [])[: counts.get("positive", 0)]
-        return cls(Keep(latents, guider.inner_model, noise), {patch: _tokens(source, patch.target["positive"]) for patch in patches})
+        return cls(Keep(latents.to(noise), guider.inner_model), {patch: _tokens(source, patch.target["positive"]) for patch in patches})
 
     def predict(self, model, x, sigma):
         """model(x) where the text is drawn, the source's latents elsewhere."""
@@ -54,7 +54,7 @@ class Watch:
         patched = model(x)
         if self.keep.seen:
             self.keep.look()
-        elif self.keep.mask is None:
+        elif not self.keep.placed:
             self.bare = True
             try:
                 with random_state(x.device):

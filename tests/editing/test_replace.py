@@ -54,7 +54,7 @@ def test_words_are_whole_ones_and_stay_outside_of_quotes():
 def test_the_new_text_alone():
     assert edited('a sign that says "OPEN"', "CLOSED") == 'a sign that says "CLOSED"'
     assert edited('two signs, "A 1" and "A 1"', "B 2") == 'two signs, "B 2" and "B 2"'
-    with pytest.raises(ValueError, match='several drawn texts.*"OPEN daily", "Summer SALE"'):
+    with pytest.raises(ValueError, match=r'several drawn texts.*"OPEN daily", "Summer SALE"'):
         edited(PROMPT, "CLOSED")
 
 
@@ -96,7 +96,7 @@ def test_what_cannot_be_done_says_what_the_drawn_texts_are(text, message):
 
 
 def test_a_word_of_several_texts():
-    with pytest.raises(ValueError, match="several times.*whole drawn text"):
+    with pytest.raises(ValueError, match=r"several times.*whole drawn text"):
         edited('"GO UP" and "GO DOWN"', "GO -> RUN")
 
 
