@@ -11,6 +11,8 @@ from .comfy import beside_caches, foreign_state, random_state
 from .drawn import DRAWN, changed
 from .keep import Keep
 
+LOOKS = 4  # evaluations of the sampler in which attention is looked at; more do not move the place, and take time
+
 
 def check_kept(patches, noise):
     """Raises ValueError for latents of another size than the run's, and for several patches that should keep different ones."""
@@ -38,6 +40,7 @@ class Watch:
         """tokens: {patch: {entry: [(tokens of the source, of the target), one or one for each picture]}}, each as (numbers, length of the
         embedding)."""
         self.keep, self._tokens, self.bare = keep, tokens, False
+        self._looks = 0
 
     @classmethod
     def of(cls, patches, guider, noise, counts):
@@ -52,8 +55,9 @@ class Watch:
         """model(x) where the text is drawn, the source's latents elsewhere."""
         x = self.keep.into(x, sigma)
         patched = model(x)
-        if self.keep.seen:
+        if self.keep.seen and self._looks < LOOKS:
             self.keep.look()
+            self._looks += 1
         elif not self.keep.placed:
             self.bare = True
             try:
@@ -77,18 +81,22 @@ class Watch:
         """A function of (rows of the call that have a target, their attention with the source's text, with the target's); None where
         places cannot be told. before: {entry: how many of its rows came before in this evaluation}."""
         tokens = self._tokens.get(patch)
-        if not tokens or not call.in_order or call.x.shape[2:] != self.keep.shape:
+        if not tokens or self._looks == LOOKS or not call.in_order or call.x.shape[2:] != self.keep.shape:
             return None
         pictures = {row: (entry, before[entry] + n) for entry, rows in call.groups().items() for n, row in enumerate(rows)}
 
         def see(rows, source, target):
+            alike = {}  # tokens -> [(place among the rows, picture)]
             for place, row in enumerate(rows):
                 entry, picture = pictures[row]
                 if entry in tokens:
-                    of = tokens[entry][picture % len(tokens[entry])]
-                    sides = [_share(side.rows([place]), *known) for side, known in zip((source, target), of, strict=True)]
-                    if None not in sides:
-                        self.keep.see(picture, torch.maximum(*sides))
+                    alike.setdefault(tokens[entry][picture % len(tokens[entry])], []).append((place, picture))
+            for of, found in alike.items():
+                places = [place for place, _ in found]
+                sides = [_share(side.rows(places), *known) for side, known in zip((source, target), of, strict=True)]
+                if not any(side is None for side in sides):
+                    for (_, picture), shares in zip(found, torch.maximum(*sides), strict=True):
+                        self.keep.see(picture, shares)
 
         return see
 
@@ -106,13 +114,13 @@ def _tokens(source, target):
         pairs = [changed(*(side[row % len(side)] for side in known)) for row in range(rows)]
         lengths = [side["cross_attn"].shape[1] for side in (entry, other)]
         if pairs and None not in pairs:
-            found["positive", number] = [tuple(zip(pair, lengths, strict=True)) for pair in pairs]
+            found["positive", number] = [tuple((tuple(side), length) for side, length in zip(pair, lengths, strict=True)) for pair in pairs]
     return found
 
 
 def _share(attention, tokens, length):
-    """[tokens of the picture] of an attention of one row; None where its text is not the embedding, once or repeated."""
+    """[B, tokens of the picture]; None where an attention's text is not the embedding, once or repeated."""
     repeated, rest = divmod(attention.tokens, length)
     if rest:
         return None
-    return share(attention, [token + n * length for n in range(repeated) for token in tokens])[0]
+    return share(attention, [token + n * length for n in range(repeated) for token in tokens])

@@ -4,12 +4,15 @@ MODEL is unet or mmdit (the demo models), a checkpoint with text encoders and VA
 ComfyUI's models/diffusers. Prompts are the paper's template with pairs of words (--template, --pairs), a file of prompts whose word
 stands in quotes (--prompts, as SimpleBench and CreativeBench have them), or the demo models' signs. All methods draw the same noise.
 
-FOLDER gets rows.jsonl, one picture a line, table.md in the paper's layout, and result.json. Run again, it goes on where it stopped.
+FOLDER gets rows.jsonl, one picture a line, table.md in the paper's layout, result.json with its numbers, and summary.json: how many are
+read (folded), of those whose target prompt by itself is read, how near the background is in dB, and the cost as a multiple of today's edit.
+Run again, it goes on where it stopped.
 """
 
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 
 from ...localization.pairs import DEFAULT, parse_pairs
@@ -66,10 +69,13 @@ def main():
             continue
         source = bench.source(batch)
         for name in missing:
-            rows.add(batch, name, source, METHODS[name].draw(bench, batch, source), reader)
+            started = time.process_time()
+            drawn = METHODS[name].draw(bench, batch, source)
+            rows.add(batch, name, source, drawn, reader, (time.process_time() - started) / len(batch))
         print(f"{min(first + a.rows, len(found))} of {len(found)} pairs", file=sys.stderr, flush=True)
     summary = table.summarize(rows.read(), methods)
     (a.out / "result.json").write_text(json.dumps({**environment(), **told, "methods": summary}, indent=1) + "\n", "utf-8")
+    (a.out / "summary.json").write_text(json.dumps(table.outcome(rows.read(), methods), indent=1) + "\n", "utf-8")
     text = table.markdown(summary, len(found))
     (a.out / "table.md").write_text(text + "\n", "utf-8")
     print(text)

@@ -11,7 +11,8 @@ import comfy.sample
 import comfy.utils
 import torch
 
-from ...patching import models
+from ...editing.replace import Replacement, replaced
+from ...patching import drawn, models
 from ...patching.comfy import batched
 from ...patching.patch import OWN_RUN, SAME_LATENTS, patch_prompt
 from ...patching.text_layers import TextLayers
@@ -34,8 +35,7 @@ class Bench:
     @torch.no_grad()
     def encode(self, prompts):
         """CONDITIONING with a row for each prompt. Raises ValueError where their token counts differ."""
-        clip = self.loaded.clip
-        rows = [clip.encode_from_tokens_scheduled(clip.tokenize(prompt))[0] for prompt in prompts]
+        rows = [drawn.encode(self.loaded.clip, prompt)[0] for prompt in prompts]
         if len({embeddings.shape for embeddings, _ in rows}) > 1:
             raise ValueError("This text encoder's prompts have different lengths: use --rows 1.")
         return batched(rows)
@@ -65,16 +65,23 @@ class Bench:
         return self.decode(self.sample(batch, positive, model, latent, **options))
 
     def source(self, batch):
-        return self.draw(batch, self.prompts(batch, "source"))
+        """Pictures of the source's prompts; their latents are kept for the methods that need them."""
+        self.latents = self.sample(batch, self.prompts(batch, "source"))
+        return self.decode(self.latents)
 
 
-def _patched(layers, method):
+def _patched(layers, method, keep=False, erase=False):
     def draw(bench, batch, source):
-        target = bench.prompts(batch, "target")
-        model = patch_prompt(bench.model, getattr(bench, layers), target, start=bench.setting.start, method=method)
+        target = bench.encode(_without_words(batch)) if erase else bench.prompts(batch, "target")
+        kept = bench.latents if keep else None
+        model = patch_prompt(bench.model, getattr(bench, layers), target, start=bench.setting.start, method=method, keep=kept)
         return bench.draw(batch, bench.prompts(batch, "source"), model)
 
     return draw
+
+
+def _without_words(batch):
+    return [replaced(case.source, [Replacement(None, "")])[0] for _, case in batch]
 
 
 def _plain(bench, batch, source):
@@ -101,6 +108,15 @@ def _prompt_to_prompt(bench, batch, source):
 
 def _inpaint(bench, batch, source):
     """The target's prompt within the box of the words that OCR finds, widened where the target is longer: Set Latent Noise Mask."""
+    return _in_boxes(bench, batch, source, bench.prompts(batch, "target"))
+
+
+def _inpaint_erase(bench, batch, source):
+    """The same with the prompt without its words."""
+    return _in_boxes(bench, batch, source, bench.encode(_without_words(batch)))
+
+
+def _in_boxes(bench, batch, source, positive):
     masks = []
     for picture, (_, case) in zip(source, batch, strict=True):
         mask = torch.from_numpy(mask_words(picture, engine("EasyOCR"), max(1, len(picture) // 32)))
@@ -111,7 +127,7 @@ def _inpaint(bench, batch, source):
             mask[rows, max(0, int(columns[0]) - spare) : int(columns[-1]) + 1 + spare] = True
         masks.append(mask)
     latent = bench.loaded.vae.encode(torch.from_numpy(source).float() / 255)
-    return bench.draw(batch, bench.prompts(batch, "target"), latent=latent, noise_mask=torch.stack(masks)[:, None].float())
+    return bench.draw(batch, positive, latent=latent, noise_mask=torch.stack(masks)[:, None].float())
 
 
 @dataclass(frozen=True)
@@ -119,10 +135,12 @@ class Method:
     title: str
     draw: Callable  # (Bench, batch, source pictures) -> pictures
     fits: Callable = lambda bench: True
+    erases: bool = False
 
 
 METHODS = {
     "text_layers": Method("text layers (ours: the paper's way)", _patched("chosen", OWN_RUN)),
+    "text_layers_keep": Method("text layers, keep", _patched("chosen", OWN_RUN, keep=True)),
     "same_latents": Method("text layers, target on the source's latents", _patched("chosen", SAME_LATENTS), lambda bench: bench.evolves),
     "all_layers": Method("all layers patched", _patched("everything", OWN_RUN)),
     "target": Method("target prompt, same seed", _plain),
@@ -130,4 +148,6 @@ METHODS = {
     "schedule_25": Method("source prompt for 25 % of the steps", _schedule(0.25)),
     "schedule_50": Method("source prompt for 50 % of the steps", _schedule(0.5)),
     "inpaint": Method("inpainting of the text box", _inpaint),
+    "erase": Method("text layers without the word, keep", _patched("chosen", OWN_RUN, keep=True, erase=True), erases=True),
+    "inpaint_erase": Method("inpainting without the word", _inpaint_erase, erases=True),
 }

@@ -8,6 +8,7 @@ import json
 import numpy as np
 
 from ...scoring.edit import measure
+from .methods import METHODS
 
 
 class Rows:
@@ -30,13 +31,15 @@ class Rows:
     def has(self, number, method):
         return (number, method) in self._done
 
-    def add(self, batch, method, source, edited, reader):
+    def add(self, batch, method, source, edited, reader, seconds):
+        """seconds: of processor time, for a picture."""
         for (number, case), before, after in zip(batch, source, edited, strict=True):
             if self.has(number, method):
                 continue
-            edit = measure(before, after, case.target_word, reader)
+            wanted = case.source_word if METHODS[method].erases else case.target_word
+            edit = measure(before, after, wanted, reader)
             wrapped = float(np.square(before - after).mean())  # as the published script: in 8 bits, where 16 * 16 is 0
-            row = {"pair": number, "method": method, "target": case.target_word, "read": edit.read, "words": edit.words["edited"],
+            row = {"pair": number, "method": method, "target": wanted, "read": edit.read, "seconds": seconds, "words": edit.words["edited"],
                    "whole": edit.whole["edited"], "background": edit.background["edited"], "mse_in_8_bits": wrapped}  # fmt: skip
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")

@@ -1,11 +1,13 @@
 """The table in the paper's layout, with intervals.
 
 summarize    rows -> {method: {measure: {"mean", "interval"}}}
+outcome      rows -> {method: what a user would ask}
 markdown     that -> a table
 """
 
 import numpy as np
 
+from ...scoring.compare import USUAL
 from ..markdown import table
 from .methods import METHODS
 
@@ -29,6 +31,8 @@ def summarize(rows, methods, seed=0):
     rng = np.random.default_rng(seed)
     out = {}
     for method in methods:
+        if METHODS[method].erases:
+            continue
         found = [row for row in rows if row["method"] == method]
         out[method] = {}
         for path, *_ in COLUMNS:
@@ -39,6 +43,36 @@ def summarize(rows, methods, seed=0):
             means = rng.choice(values, (10000, len(values))).mean(1)
             out[method]["_".join(path)] = {"mean": float(values.mean()), "interval": np.quantile(means, (0.025, 0.975)).tolist()}
     return out
+
+
+def outcome(rows, methods):
+    """{method: {"read", "readable", "pairs", "background_db", "background_ssim", "other_texts", "cost"}}; for methods that erase
+    {"nothing_read", "pairs", "background_db", "cost"}.
+
+    read, readable: how many pictures show the target's word, and how many of the target prompt by itself; None where that was not drawn.
+    background_db: mean over the pairs, each counted as at most 100. cost: processor time as a multiple of the edit by text layers.
+    other_texts: None, for these pictures have one text.
+    """
+    by = {method: [row for row in rows if row["method"] == method] for method in (*methods, "target")}
+    readable = sum(map(_is_read, by["target"])) if by["target"] else None
+    usual = np.mean([row["seconds"] for row in by["text_layers"]]) if by.get("text_layers") else np.nan
+    out = {}
+    for method in methods:
+        found = by[method]
+        near = [row["background"]["psnr"] for row in found if row["background"]["psnr"] is not None]
+        cost = float(np.mean([row["seconds"] for row in found]) / usual)
+        told = {"pairs": len(found), "background_db": float(np.minimum(near, 100).mean()), "cost": None if np.isnan(cost) else cost}
+        if METHODS[method].erases:
+            out[method] = {"nothing_read": sum(not row["read"]["edited"].strip() for row in found), **told}
+        else:
+            likeness = [row["background"]["ssim"] for row in found if row["background"]["ssim"] is not None]
+            out[method] = {"read": sum(map(_is_read, found)), "readable": readable, **told,
+                           "background_ssim": float(np.mean(likeness)), "other_texts": None}  # fmt: skip
+    return out
+
+
+def _is_read(row):
+    return USUAL.same(row["read"]["edited"], row["target"])
 
 
 def _value(row, path):

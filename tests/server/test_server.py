@@ -77,6 +77,28 @@ def test_demo_workflows_run_and_change_only_the_word(server, path, tmp_path):
     assert (ocr.read(source[::2, ::2].copy()), ocr.read(edit[::2, ::2].copy())) == ("CAFE", "HOTEL")
 
 
+KEEP = [path for path in WORKFLOWS if path.stem.startswith("Change text and keep the picture - demo")]
+
+
+@pytest.mark.parametrize("path", KEEP, ids=lambda p: p.stem)
+def test_all_but_the_word_stays_to_the_last_bit(server, path):
+    from text_layers.scoring.ocr import EasyOcr
+
+    prompt = server.api_prompt(json.loads(path.read_text()))
+    for scale in (node for node in prompt.values() if node["class_type"] == "ImageScaleBy"):
+        scale["inputs"] |= {"upscale_method": "nearest-exact", "scale_by": 4}
+    entry = server.run(prompt)
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    images = server.images(entry)
+    source, edit = (np.asarray(images[n].convert("RGB")) for n in edit_nodes(prompt))
+    ocr = EasyOcr()
+    assert (ocr.read(source), ocr.read(edit)) == ("CAFE", "HOTEL")
+    same = (source == edit).all(-1)
+    assert same.mean() > 0.5 and same[:16].all() and same[-16:].all()
+    (said,) = [output["text"][0] for output in entry["outputs"].values() if "source's own" in str(output.get("text"))]
+    assert float(said.split("%")[0]) > 50
+
+
 def test_localize_finds_the_layers_and_an_interrupted_search_goes_on(server):
     prompt = server.api_prompt(json.loads(LOCALIZE.read_text()))
     inputs = next(n for n in prompt.values() if n["class_type"] == "TextLayersLocalize")["inputs"]
