@@ -86,6 +86,6 @@ def test_the_composite_reads_as_well_and_is_the_source_elsewhere(drawn_pairs, oc
 
 
 def test_a_word_is_taken_away(drawn_pairs, ocr):
-    _, before, _, _, empty = drawn_pairs
+    empty = drawn_pairs[-1]
     read = [ocr.read(picture, enlarge=4).strip() for picture in eight_bits(empty)]
     assert sum(not text for text in read) >= COUNT - 2, read
