@@ -33,11 +33,10 @@ def main():
     pairs = [sign_pair(*words, SEED) for words in held_out_pairs(COUNT, SEED)]
     ocr, sections = EasyOcr(), []
     for name in MODELS:
-        *drawn, _ = draw_pairs(name, pairs, SEED)
-        rows = list(zip(*drawn, strict=True))
+        rows = draw_pairs(name, pairs, SEED).rows()
         sections.append(section(name, [judge(ocr, a, b, *row) for (a, b), row in zip(pairs, rows, strict=True)]))
         half = len(rows) // 2
-        left, right = (np.asarray(sheet(part, scale=3)) for part in (rows[:half], rows[half:]))
+        left, right = (np.asarray(sheet([row[:3] for row in part], scale=3)) for part in (rows[:half], rows[half:]))
         Image.fromarray(np.concatenate([left, right], 1)).save(DOCS / "pictures" / f"gallery-{name}.webp", quality=85, method=6)
     (DOCS / "gallery.md").write_text(
         f"""# Gallery

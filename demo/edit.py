@@ -7,8 +7,10 @@ import math
 import random
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from . import signs
@@ -28,8 +30,23 @@ def sign_pair(source, target, seed, word_only=False):
     return a, b
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Pictures [n, H, W, 3] uint8 of n pairs: source, plain target, the edit that keeps all but the word, and the edit without that."""
+
+    source: np.ndarray
+    target: np.ndarray
+    edit: np.ndarray
+    without_keep: np.ndarray
+    layers: tuple[str, ...]  # names of the patched ones
+
+    def rows(self):
+        """Of each pair (source, target, edit, without_keep)."""
+        return list(zip(self.source, self.target, self.edit, self.without_keep, strict=True))
+
+
 def draw_pairs(name, pairs, seed):
-    """(source pictures, plain target pictures, edited pictures, names of the patched layers) for pairs of Signs, one batch."""
+    """Drawn of pairs of Signs, one batch."""
     from ..patching import models
     from ..patching.patch import patch_prompt
     from . import comfy_model, pictures
@@ -38,22 +55,36 @@ def draw_pairs(name, pairs, seed):
     text_layers = models.preset(model)
     source = pictures.encode(clip, [a.prompt() for a, _ in pairs])
     target = pictures.encode(clip, [b.prompt() for _, b in pairs])
-    edited = patch_prompt(model, text_layers, target)
-    runs = ((model, source), (model, target), (edited, source))
-    drawn = [pictures.sample(m, clip, vae, positive, seed, len(pairs)) for m, positive in runs]
-    return (*drawn, text_layers.names)
+
+    def latents(positive, model=model):
+        return pictures.latents(model, clip, positive, seed, len(pairs))
+
+    kept = latents(source)
+    runs = (
+        kept,
+        latents(target),
+        latents(source, patch_prompt(model, text_layers, target, keep=kept)),
+        latents(source, patch_prompt(model, text_layers, target)),
+    )
+    return Drawn(*(pictures.decode(vae, run) for run in runs), text_layers.names)
 
 
-def judge(ocr, a, b, source, target, edit):
-    """What report.json says of one pair. source, target, edit: pictures."""
+def judge(ocr, a, b, source, target, edit, without_keep):
+    """What report.json says of one pair: pictures as in Drawn."""
     from ..scoring.compare import USUAL
 
     read = {f"read_{key}": ocr.read(p, enlarge=4) for key, p in (("source", source), ("target", target), ("edit", edit))}
     boxes = [signs.text_box(a.word), signs.text_box(b.word)]
-    decibel = {f"psnr_{key}": scoring_psnr(source, p, boxes) for key, p in (("edit", edit), ("target", target))}
+    others = {"edit": edit, "edit_without_keep": without_keep, "target": target}
+    decibel = {f"psnr_{key}": scoring_psnr(source, p, boxes) for key, p in others.items()}
     kept = signs.read_colours(edit) == (a.wall, a.sign)
     exact = {"exact": read["read_edit"] == b.word, "exact_folded": USUAL.same(read["read_edit"], b.word)}
     return {"source": a.word, "target": b.word, **read, **exact, "colours_kept": kept, **decibel}
+
+
+def difference(a, b):
+    """Where two pictures differ, black where they do not, brighter than it is."""
+    return np.minimum(np.abs(a.astype(int) - b) * 2, 255).astype(np.uint8)
 
 
 def scoring_psnr(a, b, boxes):
@@ -63,11 +94,11 @@ def scoring_psnr(a, b, boxes):
     return None if math.isinf(value) else round(value, 2)  # JSON knows no infinity: null means equal
 
 
-def sheet(rows, scale=4, titles=("source", "plain target prompt", "edit: target in the text layers only")):
-    """One picture of rows of three, with a heading."""
+def sheet(rows, scale=4, titles=("source", "plain target prompt", "edit: target in the text layers, rest kept")):
+    """One picture of rows of pictures, with a heading for each column."""
     gap, head = 8, 24
     width, height = signs.WIDTH * scale, signs.HEIGHT * scale
-    image = Image.new("RGB", (3 * (width + gap) + gap, head + len(rows) * (height + gap)), "white")
+    image = Image.new("RGB", (len(titles) * (width + gap) + gap, head + len(rows) * (height + gap)), "white")
     pen = ImageDraw.Draw(image)
     for column, title in enumerate(titles):
         pen.text((gap + column * (width + gap), 6), title, "black")
@@ -137,16 +168,18 @@ def run(words, models, seed, word_only, out):
     for name in models:
         started = time.time()
         print(f"{name}: drawing {len(pairs)} x source, target, edit ...", file=sys.stderr, flush=True)
-        *drawn, layers = draw_pairs(name, pairs, seed)
+        drawn = draw_pairs(name, pairs, seed)
         judged = []
-        for number, ((a, b), pictures) in enumerate(zip(pairs, zip(*drawn, strict=True), strict=True), 1):
+        for number, ((a, b), pictures) in enumerate(zip(pairs, drawn.rows(), strict=True), 1):
             judged.append(judge(ocr, a, b, *pictures))
-            for kind, picture in zip(("source", "target", "edit"), pictures, strict=True):
+            for kind, picture in zip(("source", "target", "edit"), pictures, strict=False):
                 enlarge(picture).save(out / f"{name}-{number:03}-{a.word}-{b.word}-{kind}.png")
-            rows.append(pictures)
-        report["models"][name] = {"layers": list(layers), "pairs": judged, "seconds": round(time.time() - started, 1)}
-    sheet(rows).save(out / "sheet.png")
-    save_animation([(source, edit) for source, _, edit in rows], out / "animation.gif", enlarge)
+            source, target, edit, _ = pictures
+            rows.append((source, target, edit, difference(source, edit)))
+        report["models"][name] = {"layers": list(drawn.layers), "pairs": judged, "seconds": round(time.time() - started, 1)}
+    titles = ("source", "plain target prompt", "edit: target in the text layers, rest kept", "what differs from the source")
+    sheet(rows, titles=titles).save(out / "sheet.png")
+    save_animation([(source, edit) for source, _, edit, _ in rows], out / "animation.gif", enlarge)
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     return report
 

@@ -12,18 +12,23 @@ from torch.nn import functional
 
 # Shares of a picture's largest value at which a mask begins, and is whole; chosen on words of the demo models' training.
 ATTENTION = 0.15, 0.40
-PREDICTION = 0.15, 0.40
+PREDICTION = 0.05, 0.20
 CHANGE = 0.10, 0.40
 
 
 class Keep:
-    """latents: the source's, as LATENT holds them, [B, C, H, W] or [B, C, T, H, W]; model: ComfyUI's BaseModel."""
+    """latents: the source's, as LATENT holds them, [B, C, H, W] or [B, C, T, H, W]; model: ComfyUI's BaseModel; begins: the latents to
+    which the sampler adds noise, as the model has them.
 
-    def __init__(self, latents, model):
+    A run that begins at the source itself draws over a picture that need not be the model's own, a photograph: it takes the commonest
+    colour that the source has at the text's place."""
+
+    def __init__(self, latents, model, begins=None):
         self._latents = latents
         self._source = model.process_latent_in(latents)
         self._scale = model.scale_latent_inpaint
         self._noise = None  # of the source's path
+        self._match = begins is not None and begins.shape == latents.shape and torch.equal(begins.to(self._source), self._source)
         self._seen = {}  # number of a picture -> attention to the changed text so far, [T, H, W]
         self._place = None  # of the text, [B, T, H, W], 0 to 1
         self.mask = None  # what of it has become another picture, [B, 1, ...] as the latents
@@ -74,6 +79,8 @@ class Keep:
         if self._place is None:
             return denoised
         source = self._source.to(denoised)
+        if self._match:
+            denoised = self._matched(denoised, source)
         changed = _rising(self._difference(denoised, source) * self._place, *CHANGE)
         self.mask = self._shaped(self._place * changed)
         mask = self.mask.to(denoised)
@@ -103,9 +110,30 @@ class Keep:
         difference = (a - b).float().abs().mean(1).view(len(a), self._frames, *self.shape[-2:])
         return functional.avg_pool2d(difference, 3, 1, 1, count_include_pad=False)
 
+    def _matched(self, denoised, source):
+        out = denoised.clone()
+        for picture, place in enumerate(self._place.to(denoised)):
+            for frame, at in enumerate(place):
+                frames = [x[picture].reshape(x.shape[1], self._frames, *at.shape)[:, frame] for x in (out, source)]
+                inside = at > 0.5
+                if inside.any():
+                    shift = _mode(frames[1][:, inside]) - _mode(frames[0][:, inside])
+                    frames[0] += at * shift[:, None, None]
+        return out
+
     def _shaped(self, mask):
         """[B, T, H, W] -> as the latents, with one channel."""
         return mask[:, None] if self._latents.ndim == 5 else mask
+
+
+def _mode(values, rounds=10):
+    """[C]: the commonest of [C, n] values, by mean shift from their median."""
+    found = values.median(1).values
+    width = (values - found[:, None]).square().sum(0).mean().sqrt() / 2 + 1e-6
+    for _ in range(rounds):
+        weights = torch.exp(-(values - found[:, None]).square().sum(0) / (2 * width**2))
+        found = (values * weights).sum(1) / weights.sum()
+    return found
 
 
 def _rising(values, low, high):

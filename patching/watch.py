@@ -43,13 +43,17 @@ class Watch:
         self._looks = 0
 
     @classmethod
-    def of(cls, patches, guider, noise, counts):
+    def of(cls, patches, guider, noise, latent_image, counts):
         """None where nothing should be kept."""
         latents = next((patch.keep for patch in patches if patch.keep is not None), None)
         if latents is None:
             return None
         source = guider.conds.get("positive", [])[: counts.get("positive", 0)]
-        return cls(Keep(latents.to(noise), guider.inner_model), {patch: _tokens(source, patch.target["positive"]) for patch in patches})
+        match = not guider.inner_model.model_sampling.sigma_max <= sigmas[0] * 1.01  # it begins in the middle: with a photograph
+        return cls(
+            Keep(latents.to(noise), guider.inner_model, bool(match)),
+            {patch: _tokens(source, patch.target["positive"]) for patch in patches},
+        )
 
     def predict(self, model, x, sigma):
         """model(x) where the text is drawn, the source's latents elsewhere."""

@@ -226,6 +226,26 @@ def test_the_place_of_attention_on_the_latents():
     assert (mixed[..., :2, :2] == 7).all() and (mixed[..., 5:] == 0.5).all()
 
 
+def test_a_run_that_begins_at_the_source_takes_its_commonest_colour():
+    """A photograph: at the text's place the ground is of two values, most of it 5; the model predicts a ground of 3 with letters of 9."""
+
+    class Model:
+        process_latent_in = staticmethod(lambda latents: latents)
+        scale_latent_inpaint = None
+
+    latents = torch.full((1, 1, 4, 8), 5.0)
+    latents[..., 1:3, 2:4] = 0.0  # the old letters
+    for begins, ground in ((latents.clone(), 5.0), (torch.zeros_like(latents), 3.0), (None, 3.0)):
+        keep = Keep(latents, Model, begins)
+        keep.see(0, torch.ones(32))
+        keep.look()
+        denoised = torch.full_like(latents, 3.0)
+        denoised[..., 1:3, 5:7] = 9.0
+        out = keep.out(denoised)
+        assert torch.allclose(out[..., 1, 2], torch.tensor(ground), atol=0.05)  # where the old letters were
+        assert torch.allclose(out[..., 1, 5], torch.tensor(9.0 + ground - 3), atol=0.05)
+
+
 def test_frames_of_a_video_have_places_of_their_own():
     class Model:
         process_latent_in = staticmethod(lambda latents: latents)
