@@ -49,11 +49,8 @@ class Watch:
         if latents is None:
             return None
         source = guider.conds.get("positive", [])[: counts.get("positive", 0)]
-        match = not guider.inner_model.model_sampling.sigma_max <= sigmas[0] * 1.01  # it begins in the middle: with a photograph
-        return cls(
-            Keep(latents.to(noise), guider.inner_model, bool(match)),
-            {patch: _tokens(source, patch.target["positive"]) for patch in patches},
-        )
+        tokens = {patch: _tokens(source, patch.target["positive"]) for patch in patches}
+        return cls(Keep(latents.to(noise), guider.inner_model, latent_image), tokens)
 
     def predict(self, model, x, sigma):
         """model(x) where the text is drawn, the source's latents elsewhere."""
