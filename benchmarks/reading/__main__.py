@@ -6,26 +6,41 @@ Japanese, Korean and Arabic, each on flat and on rough ground, level, tilted by 
 
 A row a file and engine: what was read, whether it is the text (`exact`), whether it is when case, punctuation and spaces do not count
 (`exact_folded`), and the share of the text's pixels that lie in the boxes. `recommended`: the engine is the one for this language.
+Weights that are neither in a package nor downloaded yet are fetched; where that fails it is said, and the built-in ones read.
 """
 
 import argparse
 import json
+from functools import lru_cache
 from pathlib import Path
 
 from ...scoring.compare import USUAL, Folding
 from ...scoring.image import inside
+from ...scoring.languages import BUILT_IN
 from ...scoring.lines import text_of
 from ...scoring.ocr import ENGINES, engine, enlargement
 from ..record import environment
 from .pictures import load, rendered
 from .summary import summary
 
-RECOMMENDED = dict.fromkeys(("en", "de", "fr", "es", "pl", "tr", "zh", "ja"), "RapidOCR")
+RECOMMENDED = dict.fromkeys(("en", "de", "fr", "es", "pl", "tr", "ru", "zh", "ja", "ko"), "RapidOCR")
+# What is chosen on the nodes for a language of the pictures; any other is written in Latin letters.
+_CHOSEN = {"en": BUILT_IN, "ru": "Cyrillic letters", "zh": "Chinese", "ja": "Japanese", "ko": "Korean", "ar": BUILT_IN}
 _AS_IT_STANDS = Folding(case=False, accents=False, punctuation=False, spaces=False)
 
 
+@lru_cache(None)
+def reader(name, language):
+    """Where the weights for a language cannot be downloaded, the engine as it is without."""
+    try:
+        return engine(name, _CHOSEN.get(language, "Latin letters"))
+    except ConnectionError as error:
+        print(f"{language}: {error}", flush=True)
+        return engine(name)
+
+
 def row(written, name):
-    found = engine(name).find(written.picture, enlargement(len(written.picture)))
+    found = reader(name, written.language).find(written.picture, enlargement(len(written.picture)))
     read = text_of(found)
     covered = None
     if written.mask is not None and written.mask.any():

@@ -47,7 +47,7 @@ def test_a_file_comes_once_and_shows_its_progress(served, tmp_path, monkeypatch)
     seen, path = [], tmp_path / "models" / "ocr" / "model.onnx"
     monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda done, total, *_, **__: seen.append((done, total)))
     assert fetched(path, f"{address}/model.onnx", SHA, "The model", "models/ocr") == path and path.read_bytes() == WEIGHTS
-    assert seen[-1] == (len(WEIGHTS), len(WEIGHTS)) and len(seen) >= 3
+    assert seen[-1] == (len(WEIGHTS), len(WEIGHTS)) and 0 < seen[0][0] < len(WEIGHTS)  # ComfyUI leaves out what comes too fast
     (folder / "model.onnx").unlink()
     assert fetched(path, f"{address}/model.onnx", SHA, "The model", "models/ocr") == path  # without the server
     path.write_bytes(WEIGHTS[:1000])  # a broken one is no model
