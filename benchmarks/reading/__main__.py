@@ -59,20 +59,33 @@ def row(written, name):
     }
 
 
+def recorded(path, languages, engines):
+    """Writes what these engines read; what the file says of others stays, with the commit that they were read with."""
+    about = environment()
+    before = json.loads(path.read_text("utf-8")) if path.is_file() else {"languages": {}, "commits": {}}
+    kept = {name: found for name, found in before["commits"].items() if name not in engines}
+    for language, found in languages.items():
+        others = {name: turns for name, turns in before["languages"].get(language, {}).items() if name in kept}
+        languages[language] = {name: {**others, **found}[name] for name in ENGINES if name in others or name in found}
+    commits = kept | dict.fromkeys(engines, about.pop("commit"))
+    path.write_text(json.dumps({**about, "commits": commits, "languages": languages}, indent=1) + "\n", "utf-8")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--engines", nargs="*", choices=ENGINES, default=list(ENGINES))
     parser.add_argument("--record", type=Path, help="also a file with their sums and what they were made with, for docs/reading.md")
     a = parser.parse_args()
     rows = []
     for written in load(a.folder) if a.folder else rendered():
-        rows += [row(written, name) for name in ENGINES]
-        if len(rows) % (50 * len(ENGINES)) == 0:
-            print(len(rows) // len(ENGINES), "pictures", flush=True)
+        rows += [row(written, name) for name in a.engines]
+        if len(rows) % (50 * len(a.engines)) == 0:
+            print(len(rows) // len(a.engines), "pictures", flush=True)
     a.out.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")
     if a.record:
-        a.record.write_text(json.dumps({**environment(), "languages": summary(rows)}, indent=1) + "\n", "utf-8")
+        recorded(a.record, summary(rows), a.engines)
     for language, engines in summary(rows).items():
         for name, turns in engines.items():
             print(language, name, *(f"{turn}: {one['exact_folded']} of {one['pictures']}" for turn, one in turns.items()), sep="\t")
