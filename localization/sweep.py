@@ -19,7 +19,8 @@ from ..scoring.ocr import enlargement
 from .cells import CellStore
 from .drawing import SOURCE, TARGET, Drawing, Picture
 
-READING = "as it stands, again where in doubt"  # what engines give; part of a search's identity, since other readings cannot be compared with these
+# What engines give; part of a search's identity, since other readings cannot be compared with these.
+READING = "as it stands, again where in doubt"
 SHOWN = 4  # pairs whose finished pictures are kept, for people to look at
 
 

@@ -10,8 +10,8 @@ from comfy_api.latest import io
 from ..inversion.invert import draw, invert
 from ..inversion.pictures import decode, encode
 from ..scoring.image import psnr
-from ..scoring.mask import mask_words
 from ..scoring.languages import BUILT_IN
+from ..scoring.mask import mask_words
 from ..scoring.ocr import engine
 from .checked import checked
 from .comfy_compat import aliases

@@ -29,8 +29,8 @@ def fetched(path, address, digest, what, where):
             _download(address, part, what)
         except OSError as error:  # urllib's errors are, and those of a full disk
             raise ConnectionError(
-                f"{what} is not on this machine yet and could not be downloaded from {address} ({getattr(error, 'reason', error)}). Connect "
-                f"the machine to the internet this one time, or put {path.name} into {where} by hand."
+                f"{what} is not on this machine yet and could not be downloaded from {address} ({getattr(error, 'reason', error)}). "
+                f"Connect the machine to the internet this one time, or put {path.name} into {where} by hand."
             ) from None
         if zipfile.is_zipfile(part) and address.endswith(".zip"):
             _unpack(part, path.name)
@@ -72,4 +72,6 @@ def _unpack(part, name):
 
 def _digest(path, kind):
     with path.open("rb") as file:
-        return hashlib.file_digest(file, kind).hexdigest() if hasattr(hashlib, "file_digest") else hashlib.new(kind, file.read()).hexdigest()
+        return (
+            hashlib.file_digest(file, kind).hexdigest() if hasattr(hashlib, "file_digest") else hashlib.new(kind, file.read()).hexdigest()
+        )

@@ -19,7 +19,11 @@ class Language:
     rapidocr: str | None = None
 
 
-_LATIN = ("en", "de", "fr", "es", "pt", "it", "nl", "pl", "cs", "sk", "hu", "ro", "hr", "sl", "tr", "az", "da", "sv", "no", "et", "lv", "lt")
+# fmt: off
+_LATIN = (
+    "en", "de", "fr", "es", "pt", "it", "nl", "pl", "cs", "sk", "hu", "ro", "hr", "sl", "tr", "az", "da", "sv", "no", "et", "lv", "lt",
+)
+# fmt: on
 LANGUAGES = {
     BUILT_IN: Language(("en",)),
     "Latin letters": Language(_LATIN),

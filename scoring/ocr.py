@@ -6,8 +6,9 @@ default_engine the name of the better one of those that are installed
 check          whether an engine can read a wanted text
 enlargement    how much larger a picture should be read
 
-An engine has `name`, `language`, `find(picture, enlarge)` -> [Found] in reading order, `read(picture, enlarge)` -> their text with its lines, and
-`unknown(text)` -> the characters that it cannot read. What is read stays as it stands; scoring.compare says what counts as the same.
+An engine has `name`, `language`, `find(picture, enlarge)` -> [Found] in reading order, `read(picture, enlarge)` -> their text with its
+lines, and `unknown(text)` -> the characters that it cannot read. What is read stays as it stands;
+scoring.compare says what counts as the same.
 """
 
 import math
@@ -41,7 +42,9 @@ def default_engine():
 def check(reader, what, text):
     """Raises ValueError for characters of a wanted text that the engine never reads, so that it would never be found."""
     if unknown := reader.unknown(text):
-        raise ValueError(f'{reader.name} does not read {" ".join(sorted(unknown))}, which {what} "{text[:60]}" has. {_way(reader, text, unknown)}')
+        raise ValueError(
+            f'{reader.name} does not read {" ".join(sorted(unknown))}, which {what} "{text[:60]}" has. {_way(reader, text, unknown)}'
+        )
 
 
 def _way(reader, text, unknown):

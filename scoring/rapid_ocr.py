@@ -61,7 +61,7 @@ class RapidOcr(Engine):
             if turned:
                 corners = np.stack([width - corners[:, 1], corners[:, 0]], 1)
             corners, text, sure = self.recognize(picture, corners)
-            if text:
+            if text and not (turned and (len(text) < 2 or _is_short(corners))):  # an N is a Z there
                 found.append((corners, text, sure))
         return found
 

@@ -42,7 +42,8 @@ class Written:
 
 
 def typefaces(language, texts=None):
-    """Paths of those that have all that the texts, or else those of TEXTS, need. Raises SystemExit where a package of them is not installed."""
+    """Paths of those that have all that the texts, or else those of TEXTS, need. Raises SystemExit where a package of them is not
+    installed."""
     if language in _OWN:
         faces = sorted(_files(_OWN[language]))
     else:

@@ -90,7 +90,7 @@ def test_without_a_network_rapidocr_says_which_file_goes_where(language, tmp_pat
 
     monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path))
     monkeypatch.setattr(rapid_ocr, "fetched", offline)
-    with pytest.raises(ConnectionError, match=rf"RapidOCR's model for {language} is not on this machine .* into ComfyUI's folder models/ocr by"):
+    with pytest.raises(ConnectionError, match=rf"for {language} is not on this machine .* into ComfyUI's folder models/ocr by hand"):
         engine("RapidOCR", language)
     ((name, address),) = asked
     assert LANGUAGES[language].rapidocr in name and address.endswith(name)
@@ -102,7 +102,8 @@ def test_without_a_network_easyocr_says_which_file_goes_where(language, tmp_path
     from easyocr import config
 
     monkeypatch.setattr(config, "MODULE_PATH", str(tmp_path))
-    monkeypatch.setattr(easy_ocr, "fetched", lambda path, address, *rest: fetched(path, NOBODY, *rest) if "craft" not in path.name else path)
+    detector = config.detection_models["craft"]["filename"]
+    monkeypatch.setattr(easy_ocr, "fetched", lambda path, _, *rest: path if path.name == detector else fetched(path, NOBODY, *rest))
     with pytest.raises(ConnectionError, match=f"EasyOCR's model for {language} is not on this machine"):
         engine("EasyOCR", language)
     assert easyocr.Reader  # the package is there
