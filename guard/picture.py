@@ -64,4 +64,6 @@ def _ways(texts):
     pieces = " ".join(texts).split()
     letters = sum(len(piece) == 1 and piece.isalpha() for piece in pieces)
     if letters >= 2 and 2 * letters >= len(pieces):  # spelt out; OCR misses some of the spaces
-        yield [re.sub(r"\s", "", text) for text in texts], ""
+        joined = [re.sub(r"\s", "", text) for text in texts]
+        yield joined, " "
+        yield joined, ""
