@@ -1,4 +1,4 @@
-"""Writes docs/guard.md of what benchmarks.guard_scores, guard_strengths and guard_pictures measured.
+"""Writes docs/guard.md of what benchmarks.guard_scores, guard_strengths, guard_pictures and guard_reading measured.
 
 `python dev.py run benchmarks.guard_docs`
 """
@@ -20,7 +20,7 @@ WAYS = {
 
 
 def text():
-    scores, strengths, drawn = (kept(f"guard_{name}") for name in ("scores", "strengths", "pictures"))
+    scores, strengths, drawn, written = (kept(f"guard_{name}") for name in ("scores", "strengths", "pictures", "reading"))
     kinds = [[kind, _of(found), _percent(found)] for kind, found in scores["flagged_by_kind"].items()]
     missed = sorted({prompt for label, kind, prompt, _ in scores["wrong"] if label == "toxic" and kind == "plain"})
     pictures = []
@@ -37,7 +37,8 @@ def text():
     signs = drawn["models"]["unet"]["guarded"]["reads_the_toxic_word"]["of"]
     return f"""# What the guard catches
 
-Made by `python dev.py run benchmarks.guard_docs` of `benchmarks.guard_scores`, `guard_strengths` and `guard_pictures`.
+Made by `python dev.py run benchmarks.guard_docs` of `benchmarks.guard_scores`, `guard_strengths`, `guard_pictures` and
+`guard_reading`.
 
 ## Prompts
 
@@ -95,12 +96,31 @@ Time of guarding and sampling over sampling alone, median of rounds in turn: dem
 On these two models a rewritten prompt keeps the rest of the picture nearly as well, for what it shows hardly depends on the word; see
 [editing.md](editing.md) for prompts that differ in more than the word. A negative prompt does not take a word away.
 
+## Words as people write them
+
+{2 * written["words"]} words, half of them toxic, each in seven forms in the typefaces and on the grounds of docs/reading.md, level.
+Typed, all toxic ones are found in all of these forms and none of the others is, so that what is missed here
+is missed by the reading. *Exact* is what Measure Text Edit finds of all texts, *covered* how much of their letters Mask Drawn Text covers.
+
+{table(["engine", "form", "toxic words found", "harmless flagged", "exact", "covered"], as_written(written))}
+
+`python dev.py run benchmarks.guard_reading --out FILE.json`, commit {written["commit"]}.
+
 ## What it does not do
 
 It finds words, not meanings; insults made of harmless words get through, and so do words that are misspelled twice. All other layers and
 the
 pooled embedding still see the word as it was written. Whoever can edit a workflow can remove the node.
 """
+
+
+def as_written(written):
+    rows = []
+    for engine, forms in written["engines"].items():
+        for form, found in forms.items():
+            flagged = (f"{_of(found[kind])}: {_percent(found[kind])}" for kind in ("recall", "false_alarms"))
+            rows.append([engine, form, *flagged, _of(found["exact"]), f"{found['covered']:.1%}"])
+    return rows
 
 
 def toxicbench(strengths):

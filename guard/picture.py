@@ -45,13 +45,25 @@ def check(picture, ocr, allow=(), block=(), strength=OBSCENE):
 
 def _toxic(found, allow, block, strength):
     """(words that are toxic, those of found that they are in)"""
-    text, starts = "", []
-    for word in found:
-        starts.append(len(text))
-        text += word.text + " "
-    matches = toxicity.find(text.strip(), allow, block, strength)
-    if not matches:  # a word in two pieces, which a number beside it would hide
-        blank = re.sub(r"\d", " ", text)
-        matches = toxicity.find(blank, allow, block, strength) if blank != text else []
-    hit = [f for f, start in zip(found, starts, strict=True) if any(m.start < start + len(f.text) and start < m.end for m in matches)]
-    return [match.word for match in matches], hit
+    for texts, between in _ways([word.text for word in found]):
+        matches = toxicity.find(between.join(texts), allow, block, strength)
+        if matches:
+            hit, start = [], 0
+            for word, text in zip(found, texts, strict=True):
+                hit += [word] if any(match.start < start + len(text) and start < match.end for match in matches) else []
+                start += len(text) + len(between)
+            return [match.word for match in matches], hit
+    return [], []
+
+
+def _ways(texts):
+    """(the texts, what stands between them), as they are read and as else they may be meant."""
+    yield texts, " "
+    if any(re.search(r"\d", text) for text in texts):  # a number beside a word in two pieces would hide it
+        yield [re.sub(r"\d", " ", text) for text in texts], " "
+    pieces = " ".join(texts).split()
+    letters = sum(len(piece) == 1 and piece.isalpha() for piece in pieces)
+    if letters >= 2 and 2 * letters >= len(pieces):  # spelt out; OCR misses some of the spaces
+        joined = [re.sub(r"\s", "", text) for text in texts]
+        yield joined, " "
+        yield joined, ""

@@ -38,7 +38,8 @@ class RaySweep(Sweep):
         pairs = [(pair.source, pair.target) for pair in self.pairs]
         setting = {**vars(self.drawing.setting)}
         actor = ray.remote(num_cpus=0, num_gpus=self.gpus, max_restarts=_RESTARTS, max_task_retries=_RESTARTS)(Worker)
-        self.pool = [actor.remote(self.load, self.arguments, pairs, setting, self.ocr.name, str(self.folder)) for _ in range(self.workers)]
+        given = (self.load, self.arguments, pairs, setting, (self.ocr.name, self.ocr.language), str(self.folder))
+        self.pool = [actor.remote(*given) for _ in range(self.workers)]
 
     def closeness(self, candidates, pairs, steps=1):
         candidates, pairs = list(candidates), list(pairs)

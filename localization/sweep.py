@@ -19,7 +19,8 @@ from ..scoring.ocr import enlargement
 from .cells import CellStore
 from .drawing import SOURCE, TARGET, Drawing, Picture
 
-READING = "as it stands"  # what engines give; part of a search's identity, since other readings cannot be compared with these
+# What engines give; part of a search's identity, since other readings cannot be compared with these.
+READING = "as it stands, again where in doubt"
 SHOWN = 4  # pairs whose finished pictures are kept, for people to look at
 
 
@@ -66,7 +67,7 @@ class Sweep:
         latent = self.drawing.draw([first], lambda: self._tell(0))[first]
         picture = self.drawing.decode(latent[None])
         setting = self.drawing.setting
-        settings = (setting.steps, setting.cfg, setting.sampler, setting.scheduler, setting.seed, self.ocr.name, READING)
+        settings = (setting.steps, setting.cfg, setting.sampler, setting.scheduler, setting.seed, self.ocr.name, self.ocr.language, READING)
         parts = (repr(settings).encode(), latent.numpy().tobytes(), picture.tobytes())
         self.identity = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:32]
         self.store = CellStore(self.folder / self.identity)

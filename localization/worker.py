@@ -8,7 +8,7 @@ from pathlib import Path
 
 class Worker:
     """load: "module:function" of this pack and its arguments, which gives (MODEL, CLIP, VAE); pairs: [(source, target)]; setting: fields
-    of drawing.Setting; folder: where the worker keeps cells, on its machine."""
+    of drawing.Setting; ocr: an engine's name and language; folder: where the worker keeps cells, on its machine."""
 
     def __init__(self, load, arguments, pairs, setting, ocr, folder):
         import torch
@@ -24,7 +24,7 @@ class Worker:
         package = __name__.rsplit(".", 2)[0]
         model = getattr(importlib.import_module(f"{package}.{module}"), function)(*arguments)
         drawing = Drawing(*model, [WordPair(*pair) for pair in pairs], Setting(**setting))
-        self._sweep = Sweep(drawing, engine(ocr), Path(folder))
+        self._sweep = Sweep(drawing, engine(*ocr), Path(folder))
 
     def answer(self, kind, candidates, pairs, steps):
         """(cells, model calls) of one chunk. kind: "closeness" or "readings"."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ..scoring.compare import USUAL
-from ..scoring.ocr import engine, enlargement
+from ..scoring.ocr import check, engine, enlargement
 from ..scoring.text import similarity
 from . import preview
 
@@ -56,7 +56,7 @@ class Validation:
             raise ValueError("Validation words need letters or digits, which are what is read: take others.")
         self._prompts, self._negative, self._vae, self._ocr = prompts, negative, vae, engine(ocr)
         for word in words:
-            self._ocr.check("the validation word", word)
+            check(self._ocr, "the validation word", word)
         self._every, self._cfg, self._patience, self._seed = every, cfg, patience, seed
         self.readings, self.picture = [], None
 

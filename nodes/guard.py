@@ -8,11 +8,12 @@ from ..guard.guard import guard_model
 from ..guard.picture import check
 from ..patching.patch import METHODS, OWN_RUN
 from ..scoring.charts import word_boxes
+from ..scoring.languages import BUILT_IN
 from ..scoring.lexicon import OBSCENE, STRENGTHS
-from ..scoring.ocr import ENGINES, engine
+from ..scoring.ocr import engine
 from .checked import checked
 from .comfy_compat import ADVANCED, aliases
-from .inputs import entries, read_images
+from .inputs import entries, language_input, ocr_input, read_images
 from .live import each
 from .text_layers import CATEGORY, TextLayersSocket, show
 
@@ -89,9 +90,10 @@ class CheckDrawnText(io.ComfyNode):
             **aliases("OCR", "toxic text", "profanity filter", "safety checker", "moderation", "read text"),
             inputs=[
                 io.Image.Input("image", tooltip="The pictures to check."),
-                io.Combo.Input("ocr", options=list(ENGINES), tooltip="What reads them. EasyOCR is the paper's."),
+                ocr_input("What reads them"),
                 *_lists(),
                 _strength(),
+                language_input(),
             ],
             outputs=[
                 io.Boolean.Output(display_name="toxic", tooltip="Whether any picture shows a toxic word."),
@@ -105,8 +107,8 @@ class CheckDrawnText(io.ComfyNode):
 
     @classmethod
     @checked
-    def execute(cls, image, ocr, allow, block, strength=OBSCENE):
-        reader, checked, drawn = engine(ocr), [], []
+    def execute(cls, image, ocr, allow, block, strength=OBSCENE, language=BUILT_IN):
+        reader, checked, drawn = engine(ocr, language or BUILT_IN), [], []
         for picture in each(read_images("image", image), cls):
             checked.append(check(picture, reader, entries(allow), entries(block), strength or OBSCENE))
             drawn.append(word_boxes(picture[checked[-1].ground], checked[-1].boxes, checked[-1].toxic_boxes))

@@ -10,11 +10,12 @@ from comfy_api.latest import io
 from ..inversion.invert import draw, invert
 from ..inversion.pictures import decode, encode
 from ..scoring.image import psnr
+from ..scoring.languages import BUILT_IN
 from ..scoring.mask import mask_words
-from ..scoring.ocr import ENGINES, engine
+from ..scoring.ocr import engine
 from .checked import checked
 from .comfy_compat import aliases
-from .inputs import read_images
+from .inputs import language_input, ocr_input, read_images
 from .live import each
 from .text_layers import CATEGORY, show
 
@@ -85,9 +86,10 @@ class MaskDrawnText(io.ComfyNode):
             **aliases("text mask", "OCR mask", "text box", "inpaint text", "detect text"),
             inputs=[
                 io.Image.Input("image", tooltip="The pictures whose words are masked."),
-                io.Combo.Input("ocr", options=list(ENGINES), tooltip="What finds them. EasyOCR is the paper's."),
+                ocr_input("What finds them"),
                 io.Int.Input("grow", default=4, min=0, max=1000, tooltip="Pixels around each word's box."),
                 io.Image.Input("also", optional=True, tooltip="The edited pictures: their words are masked too, for they may be longer."),
+                language_input(),
             ],
             outputs=[io.Mask.Output(tooltip="White over the words, one a picture.")],
             hidden=[io.Hidden.unique_id],
@@ -95,12 +97,12 @@ class MaskDrawnText(io.ComfyNode):
 
     @classmethod
     @checked
-    def execute(cls, image, ocr, grow, also=None):
+    def execute(cls, image, ocr, grow, also=None, language=BUILT_IN):
         pictures = read_images("image", image)
         others = read_images("also", also) if also is not None else pictures
         if len(others) not in (1, len(pictures)) or others.shape[2:] != pictures.shape[2:]:
             raise ValueError(f"image is {_size(pictures)} and also {_size(others)}: give as many of the same size.")
-        reader, masks = engine(ocr), []
+        reader, masks = engine(ocr, language or BUILT_IN), []
         for number, picture in each(list(enumerate(pictures)), cls):
             sources = [picture] if also is None else [picture, others[number % len(others)]]
             masks.append(np.maximum.reduce([mask_words(source, reader, grow) for source in sources]))

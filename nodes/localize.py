@@ -11,9 +11,11 @@ from ..localization.pairs import DEFAULT, parse_pairs
 from ..localization.storage import folder
 from ..localization.strategies import STRATEGIES
 from ..localization.sweep import Sweep
-from ..scoring.ocr import ENGINES, engine
+from ..scoring.languages import BUILT_IN
+from ..scoring.ocr import check, engine
 from .checked import checked
 from .comfy_compat import ADVANCED, FIXED_SEED, aliases
+from .inputs import language_input, ocr_input
 from .layer_map import layer_map
 from .live import Live, number
 from .text_layers import CATEGORY, TextLayersSocket, show
@@ -53,11 +55,7 @@ class LocalizeTextLayers(io.ComfyNode):
                     tooltip="first_step: judges each layer by the model's first call, then reads. bisection: groups of layers, faster for "
                     "models with many. halving: fewer pairs for layers that do little. exhaustive: reads pictures of every layer, slow.",
                 ),
-                io.Combo.Input(
-                    "ocr",
-                    options=list(ENGINES),
-                    tooltip="What reads the pictures. RapidOCR is several times as fast, EasyOCR is the paper's.",
-                ),
+                ocr_input("What reads the pictures"),
                 io.Int.Input(
                     "seed",
                     default=42,
@@ -79,6 +77,7 @@ class LocalizeTextLayers(io.ComfyNode):
                     **ADVANCED,
                     tooltip="The most pictures in one call of the model. Halved by itself when memory runs out.",
                 ),
+                language_input(),
             ],
             outputs=[
                 TextLayersSocket.Output(display_name="text_layers", tooltip="The layers that were found."),
@@ -93,12 +92,28 @@ class LocalizeTextLayers(io.ComfyNode):
     @classmethod
     @checked
     def execute(
-        cls, model, clip, vae, latent_image, template, word_pairs, strategy, ocr, seed, steps, cfg, sampler_name, scheduler, negative, batch
+        cls,
+        model,
+        clip,
+        vae,
+        latent_image,
+        template,
+        word_pairs,
+        strategy,
+        ocr,
+        seed,
+        steps,
+        cfg,
+        sampler_name,
+        scheduler,
+        negative,
+        batch,
+        language=BUILT_IN,
     ):
         pairs = parse_pairs(word_pairs, comfy.model_management.throw_exception_if_processing_interrupted)
-        reader = engine(ocr)
+        reader = engine(ocr, language or BUILT_IN)
         for word in {word for pair in pairs for word in (pair.source, pair.target)}:
-            reader.check("the word pairs' word", word)
+            check(reader, "the word pairs' word", word)
         setting = Setting(template, negative, latent_image, seed, steps, cfg, sampler_name, scheduler, batch)
         drawing = Drawing(model, clip, vae, pairs, setting)
         comfy.model_management.throw_exception_if_processing_interrupted()

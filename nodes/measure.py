@@ -9,10 +9,11 @@ from comfy_api.latest import io
 from ..scoring.charts import edit_chart
 from ..scoring.compare import Folding
 from ..scoring.edit import change, measure
-from ..scoring.ocr import ENGINES, engine
+from ..scoring.languages import BUILT_IN
+from ..scoring.ocr import engine
 from .checked import checked
 from .comfy_compat import ADVANCED, aliases
-from .inputs import entries, read_images
+from .inputs import entries, language_input, ocr_input, read_images
 from .live import each
 from .text_layers import CATEGORY, show
 
@@ -32,7 +33,7 @@ class MeasureTextEdit(io.ComfyNode):
                 io.String.Input("wanted", default="HOTEL",
                                 tooltip="The text that the edit should show. For a batch one for all, or one each, with commas or lines "
                                 "between them."),
-                io.Combo.Input("ocr", options=list(ENGINES), tooltip="What reads the pictures. EasyOCR is the paper's."),
+                ocr_input("What reads the pictures"),
                 io.Image.Input("target", optional=True, tooltip="What the target prompt draws by itself, for comparison."),
                 io.Boolean.Input("ignore_case", default=True, optional=True, **ADVANCED, tooltip="Open is OPEN."),
                 io.Boolean.Input("ignore_accents", default=False, optional=True, **ADVANCED, tooltip="Café is Cafe."),
@@ -40,6 +41,7 @@ class MeasureTextEdit(io.ComfyNode):
                                  tooltip="Sale! is Sale. The signs %, &, # and @ and those of currencies always count."),
                 io.Boolean.Input("ignore_spaces", default=True, optional=True, **ADVANCED,
                                  tooltip="Route 66 is Route66. OCR often reads a space too many or too few."),
+                language_input(),
             ],
             outputs=[
                 io.String.Output(display_name="report", tooltip="What was read, and how near the pictures are, one paragraph a picture."),
@@ -54,7 +56,17 @@ class MeasureTextEdit(io.ComfyNode):
     @classmethod
     @checked
     def execute(
-        cls, source, edited, wanted, ocr, target=None, ignore_case=True, ignore_accents=False, ignore_punctuation=True, ignore_spaces=True
+        cls,
+        source,
+        edited,
+        wanted,
+        ocr,
+        target=None,
+        ignore_case=True,
+        ignore_accents=False,
+        ignore_punctuation=True,
+        ignore_spaces=True,
+        language=BUILT_IN,
     ):
         words = entries(wanted)
         folding = Folding(ignore_case, ignore_accents, ignore_punctuation, ignore_spaces)
@@ -62,7 +74,7 @@ class MeasureTextEdit(io.ComfyNode):
         pictures = {name: read_images(name, batch) for name, batch in batches.items()}
         count = len(pictures["edited"])
         _check_counts({name: len(found) for name, found in pictures.items()}, len(words), count)
-        reader, measured, charts = engine(ocr), [], []
+        reader, measured, charts = engine(ocr, language or BUILT_IN), [], []
         for number, word in each(list(zip(range(count), cycle(words))), cls):
             of = {name: found[number % len(found)] for name, found in pictures.items()}
             edit = measure(of["source"], of["edited"], word, reader, of.get("target"), folding)

@@ -12,6 +12,7 @@ import numpy as np
 from . import image, text
 from .compare import USUAL, Folding
 from .lines import text_of
+from .ocr import check
 from .words import find_words
 
 _WORDS = ("f1", "precision", "recall", "accuracy", "similarity", "exact")
@@ -69,7 +70,7 @@ def measure(source, edited, wanted, ocr, target=None, folding=USUAL):
     word = folding.folded(wanted)
     if not word:
         raise ValueError(f'Nothing of the wanted text "{wanted[:60]}" is left to be compared: it needs a letter or a digit.')
-    ocr.check("the wanted text", wanted)
+    check(ocr, "the wanted text", wanted)
     pictures = {"source": source, "edited": edited} | ({"target": target} if target is not None else {})
     channels = _beside(pictures)
     for picture in channels.values():

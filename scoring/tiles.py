@@ -19,7 +19,8 @@ _FINER = 4  # from one size of pieces to the next; more would leave words that a
 def find_in_tiles(picture, engine, tell):
     """[(corners [4, 2], text, confidence)]. picture: [H, W, 3]; engine: has `tile`, the side of the pieces that it sees well, `coarse`, to
     which it scales larger ones, `sure`, the confidence from which a large word's place is settled, detect(picture) -> [corners] and
-    recognize(picture, corners) -> (text, confidence), no text for what does not count. tell() is called before each piece."""
+    recognize(picture, corners) -> (corners as they are read, text, confidence), no text
+    for what does not count. tell() is called before each piece."""
     height, width = picture.shape[:2]
     side, found, tallest = max(height, width), [], math.inf
     while True:
@@ -33,9 +34,9 @@ def find_in_tiles(picture, engine, tell):
         smallest = 0 if finest else _LEGIBLE * side / engine.coarse
         for box in _joined(boxes):
             if smallest <= _height(box) < tallest and not any(_lies_in(box, other) for other in larger):
-                text, confidence = engine.recognize(picture, box)
+                corners, text, confidence = engine.recognize(picture, box)
                 if text and (finest or confidence >= engine.sure):
-                    found.append((box, text, confidence))
+                    found.append((corners, text, confidence))
         if finest:
             return found
         tallest = _TALL * smallest

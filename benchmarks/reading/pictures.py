@@ -1,6 +1,7 @@
 """The pictures of benchmarks.reading: texts in several typefaces, on flat and rough ground, level, tilted and on end.
 
 rendered    one after the other: Written
+drawn       a text in a typeface on a ground
 load        those of a folder
 """
 
@@ -40,14 +41,15 @@ class Written:
     turn: str
 
 
-def typefaces(language):
-    """Paths of those that have all that its texts need. Raises SystemExit where a package of them is not installed."""
+def typefaces(language, texts=None):
+    """Paths of those that have all that the texts, or else those of TEXTS, need. Raises SystemExit where a package of them is not
+    installed."""
     if language in _OWN:
         faces = sorted(_files(_OWN[language]))
     else:
         faces = [Path(get_data_path()) / "fonts" / "ttf" / f"{name}.ttf" for name in _DEJAVU]
         faces += [next(path for path in sorted(_files(f"fontpkg_{name}")) if "Italic" not in path.name) for name in _PACKAGED]
-    needed = {ord(c) for text in TEXTS[language] for c in text if not c.isspace()}
+    needed = {ord(c) for text in texts or TEXTS[language] for c in text if not c.isspace()}
     return [path for path in faces if needed <= TTFont(path, lazy=True).getBestCmap().keys()]
 
 
@@ -65,11 +67,11 @@ def rendered(seed=7):
         for number, text in enumerate(texts):
             for ground, turn in itertools.product(GROUNDS, TURNS):
                 name = f"{language}-{number}-{ground}-{turn.replace(' ', '-')}.png"
-                yield Written(name, language, text, *_draw(text, next(faces), ground, turn, rng), turn)
+                yield Written(name, language, text, *drawn(text, next(faces), ground, turn, rng), turn)
 
 
-def _draw(text, face, ground, turn, rng):
-    """(picture, mask)"""
+def drawn(text, face, ground, turn, rng):
+    """(picture, mask), as Written has them; face: a path; ground: of GROUNDS; turn: of TURNS."""
     font, (left, top, right, bottom) = _fitted(text, face, _MOST[turn])
     mask = Image.new("L", SIZE)
     at = ((SIZE[0] - left - right) / 2, (SIZE[1] - top - bottom) / 2)

@@ -1,8 +1,10 @@
 """Texts in the order in which people read them."""
 
+import math
+
 import pytest
 from text_layers.scoring.lines import text_of
-from text_layers.scoring.ocr import Found
+from text_layers.scoring.ocr_engine import Found
 
 
 @pytest.mark.parametrize(
@@ -21,3 +23,35 @@ from text_layers.scoring.ocr import Found
 def test_reading_order(boxes, text):
     for found in (list(boxes.items()), list(boxes.items())[::-1]):
         assert text_of([Found(word, box, 1.0) for word, box in found]) == text
+
+
+def turned(words, degrees, about=(200, 100)):
+    """Found of words that stand in boxes before the whole is turned, clockwise as the picture is seen; the outer box alone says little."""
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    found = []
+    for word, (left, top, right, bottom) in words.items():
+        level = [(x - about[0], y - about[1]) for x, y in ((left, top), (right, top), (right, bottom), (left, bottom))]
+        corners = tuple((about[0] + x * cos - y * sin, about[1] + x * sin + y * cos) for x, y in level)
+        across, down = zip(*corners, strict=True)
+        box = (math.floor(min(across)), math.floor(min(down)), math.ceil(max(across)), math.ceil(max(down)))
+        found.append(Found(word, box, 1.0, corners))
+    return found
+
+
+SIGN = {"OPEN": (40, 0, 120, 30), "DAILY": (130, 0, 240, 30), "9": (60, 40, 80, 70), "TO": (90, 40, 140, 70), "17": (150, 40, 190, 70),
+        "SUNDAYS": (0, 80, 150, 110), "TOO": (160, 80, 260, 110)}  # fmt: skip
+
+
+@pytest.mark.parametrize("degrees", [-180, -170, -90, -60, -45, -30, -12, -4, 4, 12, 20, 45, 60, 90, 135, 170])
+def test_a_tilted_sign_is_read_as_if_it_stood_level(degrees):
+    found = turned(SIGN, degrees)
+    for order in (found, found[::-1], sorted(found, key=lambda f: f.text)):
+        assert text_of(order) == "OPEN DAILY\n9 TO 17\nSUNDAYS TOO"
+
+
+def test_two_signs_that_tilt_differently_stay_apart():
+    upper = turned({"FRESH": (0, 0, 100, 30), "BREAD": (0, 40, 100, 70)}, 25, (50, 35))
+    lower = turned({"NO": (0, 300, 60, 330), "PARKING": (70, 300, 220, 330)}, -20, (100, 315))
+    level = [Found("EXIT", (300, 120, 380, 150), 1.0), Found("ONLY", (390, 120, 480, 150), 1.0)]
+    for found in (upper + level + lower, lower + level + upper):
+        assert text_of(found) == "FRESH\nBREAD\nEXIT ONLY\nNO PARKING"

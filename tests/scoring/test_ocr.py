@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from text_layers.demo import signs
 from text_layers.scoring import ocr
 from text_layers.scoring.compare import Folding
-from text_layers.scoring.ocr import ENGINES, EasyOcr, RapidOcr, engine, enlargement
+from text_layers.scoring.ocr import ENGINES, EasyOcr, RapidOcr, check, engine, enlargement
 
 pytestmark = pytest.mark.any_comfyui
 
@@ -50,15 +50,16 @@ def test_text_is_read_as_it_stands(name, text):
 
 @pytest.mark.parametrize(("name", "text", "unknown", "way"), [
     ("EasyOCR", "Café", "é", "Choose RapidOCR"), ("EasyOCR", "咖啡", "咖 啡", "Choose RapidOCR"),
-    ("RapidOCR", "КОФЕ", "Е К О Ф", "Take a text"),
+    ("RapidOCR", "КОФЕ", "Е К О Ф", "Choose the language Cyrillic letters"), ("EasyOCR", "카페", "카 페", "Choose the language Korean"),
+    ("RapidOCR", "مقهى", "ق م ه ى", "Take a text"), ("EasyOCR", "Кé", "é К", "Take a text"),
     ("EasyOCR", "Straße", "ß", "Choose RapidOCR"), ("EasyOCR", "ＣＡＦＥ ﬁne", None, None),
     ("RapidOCR", "Café 咖啡 カフェ", None, None), ("EasyOCR", "Open, 24/7: € 5.99!", None, None),
 ])  # fmt: skip
 def test_characters_that_an_engine_does_not_read(name, text, unknown, way):
     if unknown is None:
-        return engine(name).check("the word", text)
+        return check(engine(name), "the word", text)
     with pytest.raises(ValueError, match=f'{name} does not read {unknown}, which the word "{text}" has. {way}'):
-        engine(name).check("the word", text)
+        check(engine(name), "the word", text)
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -88,7 +89,7 @@ def test_what_is_refused_where_the_other_engine_is_missing(monkeypatch):
     monkeypatch.setattr(ocr, "engine", lambda name: RapidOcr())
     monkeypatch.setitem(sys.modules, "rapidocr", None)
     with pytest.raises(ValueError, match=r"does not read é, .* Take a text without them"):
-        reader.check("the word", "café")
+        check(reader, "the word", "café")
 
 
 @pytest.mark.parametrize("kind", ENGINES)
@@ -99,3 +100,26 @@ def test_strips_are_read_as_well(kind):
     strip = np.concatenate([sign, np.full((32, 3000, 3), sign[0, -1])], 1)
     (found,) = engine(kind).find(strip, enlargement(32))
     assert found.text == "CAFE" and found.box[2] <= 64 + 16  # RapidOCR sees the strip at a third of its size
+
+
+def turned(text, degrees, size=40):
+    """Black on white, turned clockwise about the middle."""
+    font = ImageFont.truetype(f"{get_data_path()}/fonts/ttf/DejaVuSans-Bold.ttf", size)
+    picture = Image.new("RGB", (420, 420), "white")
+    ImageDraw.Draw(picture).text((210, 210), text, "black", font, "mm", align="center")
+    return np.asarray(picture.rotate(-degrees, Image.BICUBIC, fillcolor="white"))
+
+
+@pytest.mark.parametrize("degrees", [-90, -30, -12, 12, 30, 90, 180])
+def test_lines_that_are_tilted_on_end_or_upside_down(degrees):
+    read = engine("RapidOCR").read(turned("Fresh bread\nevery day\nexcept Monday", degrees))
+    assert STRICT.folded(read) == "FreshbreadeverydayexceptMonday"
+
+
+@pytest.mark.parametrize("degrees", [-20, 12, 20])
+def test_easyocr_reads_tilted_lines_in_their_order(degrees):
+    assert engine("EasyOCR").read(turned("HOTEL\nCAFE", degrees)).split() == ["HOTEL", "CAFE"]
+
+
+def test_a_letter_alone_is_not_turned():
+    assert [engine("RapidOCR").read(turned(letter, 0, 120)) for letter in ("H", "A", "N", "Z", "7")] == ["H", "A", "N", "Z", "7"]

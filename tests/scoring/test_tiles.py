@@ -32,7 +32,7 @@ class Blocks:
     def recognize(self, picture, corners):
         left, top, right, bottom = (int(side) for side in (*corners.min(0), *corners.max(0)))
         colours = np.unique(picture[top:bottom, left:right])
-        return (str(colours[0]), 1.0) if len(colours) == 1 else ("", 0.0)
+        return (corners, str(colours[0]), 1.0) if len(colours) == 1 else (corners, "", 0.0)
 
 
 @pytest.mark.parametrize("shape", [(2048, 2048), (4096, 4096), (3072, 1500), (1200, 6000)])
