@@ -77,10 +77,8 @@ class Bench:
         latents = bench.latent(shown)
         guider = bench.guider(source)
         noise = invert(guider, latents, bench.sigmas, REFINEMENTS)
-        guider.model_patcher = patch_prompt(bench.model, self.layers, self.encode(target), **self.method)
-        guider.set_conds(self.encode(source))
-        guider.model_options = guider.model_patcher.model_options
-        return bench.draw(guider, noise, latents)
+        patched = patch_prompt(bench.model, self.layers, self.encode(target), **self.method)
+        return bench.draw(bench.guider(source, patched), noise, latents)
 
     def photo(self, shown, source, target, seed):
         latents = self.latents(shown)

@@ -77,7 +77,7 @@ def test_demo_workflows_run_and_change_only_the_word(server, path, tmp_path):
     assert (ocr.read(source[::2, ::2].copy()), ocr.read(edit[::2, ::2].copy())) == ("CAFE", "HOTEL")
 
 
-KEEP = [path for path in WORKFLOWS if path.stem.startswith("Change text and keep the picture - demo")]
+KEEP = [path for path in WORKFLOWS if path.stem.startswith("Change text") and "demo" in path.stem]
 
 
 @pytest.mark.parametrize("path", KEEP, ids=lambda p: p.stem)
@@ -94,9 +94,9 @@ def test_all_but_the_word_stays_to_the_last_bit(server, path):
     ocr = EasyOcr()
     assert (ocr.read(source), ocr.read(edit)) == ("CAFE", "HOTEL")
     same = (source == edit).all(-1)
-    assert same.mean() > 0.5 and same[:16].all() and same[-16:].all()
+    assert same.mean() > 0.3 and same[:8].all() and same[-8:].all()
     (said,) = [output["text"][0] for output in entry["outputs"].values() if "source's own" in str(output.get("text"))]
-    assert float(said.split("%")[0]) > 50
+    assert float(said.split("%")[0]) == pytest.approx(100 * same.mean(), abs=25)  # and pixels beside them that are alike
 
 
 def test_localize_finds_the_layers_and_an_interrupted_search_goes_on(server):
