@@ -104,6 +104,8 @@ def test(python, comfyui, arguments):
 def run_with(comfyui, command, cwd=None, **variables):
     path = os.pathsep.join([str(comfyui), str(SHIM)])
     environment = {**os.environ, **variables, "PYTHONPATH": path, "COMFYUI_PATH": str(comfyui)}
+    # Where Python may keep nothing compiled, each of the suite's servers and commands compiles torch and ComfyUI anew: half of its start.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return subprocess.run(command, env=environment, cwd=cwd).returncode
 
 

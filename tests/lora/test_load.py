@@ -1,5 +1,7 @@
 """LoRA files in the formats that people have, cut down to the text layers of ComfyUI's own architectures."""
 
+from dataclasses import replace
+
 import comfy.lora
 import comfy.sd
 import comfy.utils
@@ -116,6 +118,14 @@ def test_every_format_is_cut_down_to_the_text_layers(tmp_path, kind, form):
     # The part in the text layers is a LoRA file of the same format.
     kept = stock(model, cut(file, model, layers))
     assert all(kept[key].equal((full if key.startswith(inside) else plain)[key]) for key in plain)
+
+
+def test_layer_1_has_nothing_of_layers_10_and_11(tmp_path):
+    tiny = TINY["SD3"]
+    model = replace(tiny, config=tiny.config | {"depth": 2, "num_blocks": 12}, layers=12).build()
+    tensors = lora_of(model, "comfyui", keep=lambda weight: weight.endswith("x_block.attn.qkv.weight"))
+    loaded = load_lora(file_of(tmp_path, tensors), model, chosen(model)[0], 1.0, 0.0).model
+    assert set(loaded.patches) == {"diffusion_model.joint_blocks.1.x_block.attn.qkv.weight"}
 
 
 def test_a_unet_in_diffusers_names(tmp_path):

@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 import transformers
+from safetensors.torch import save_file
 from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.lora.files import read
 from text_layers.lora.optimizer import rate
 from text_layers.lora.precision import computing
 from text_layers.lora.train import Settings, train
@@ -128,3 +130,31 @@ def test_alpha_follows_the_rank(sd3):
     """At rank 64, too, the LoRA counts once."""
     one, same = (run("SD3", sd3, replace(Settings(rank=8, steps=2), alpha=alpha)).tensors for alpha in (None, 8.0))
     assert all(one[key].equal(w) for key, w in same.items())
+
+
+def test_the_rank_and_alpha_of_a_lora_that_goes_on(sd3, tmp_path):
+    """A step that learns next to nothing leaves it as it was, whatever the share alpha / rank."""
+    settings = Settings(rank=2, alpha=1.0, steps=1, learning_rate=1e-2)
+    first = run("SD3", sd3, settings).tensors
+    save_file(dict(first), tmp_path / "first.safetensors", first.metadata)
+    again = run("SD3", sd3, replace(settings, learning_rate=1e-8), start=read(tmp_path / "first.safetensors")).tensors
+    assert all((again[key] - w).abs().max() < 1e-6 for key, w in first.items())
+    assert any(w.abs().max() > 1e-3 for key, w in first.items() if "lora_B" in key or "lora_up" in key)
+
+
+def test_the_weights_decay(sd3):
+    """AdamW's decay alone moves the first factor in the first step: the second one is zero, and with it the first one's gradient."""
+    still, moved = (run("SD3", sd3, Settings(steps=1, learning_rate=rate)).tensors for rate in (1e-8, 0.1))
+    first = [key for key in still if "lora_A" in key or "lora_down" in key]
+    assert first and all(torch.allclose(moved[key], still[key] * (1 - 0.1 * 0.01), atol=1e-7) for key in first)
+
+
+def test_noise_and_its_level_are_drawn_anew_for_each_picture_and_step(sd3):
+    from text_layers.lora.examples import drawn
+
+    steps = [drawn(sd3, [torch.zeros(1, 4)], ["caption"], Settings(batch=300), step) for step in (0, 1)]
+    noises = torch.cat([example.noise for examples in steps for example in examples])
+    assert len(noises.unique(dim=0)) == 600 and abs(float(noises.std()) - 1) < 4 / (2 * noises.numel()) ** 0.5
+    sigmas = torch.cat([example.sigma for examples in steps for example in examples])
+    known = sd3.model.model_sampling.sigmas.cpu()
+    assert len(sigmas.unique()) > 300 and known.min() <= sigmas.min() < known.median() < sigmas.max() <= known.max()

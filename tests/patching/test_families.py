@@ -101,6 +101,7 @@ def test_enumeration_is_execution_order(oracle):
 TEXT = 7  # tokens, unlike the 4 and the 1 of a latent of 4 x 4
 
 
+@pytest.mark.any_comfyui
 def test_full_size_sdxl_changes_exactly_the_chosen_layers():
     """One step of the real U-Net with random weights in bfloat16 (5 GB), on few tokens: it is the weights that take long."""
     patcher = full_size.random_model(comfy.supported_models.SDXL, full_size.SDXL)

@@ -9,7 +9,7 @@ from text_layers.patching.patch import METHODS, patch_prompt
 
 import nodes
 
-STEPS, CFG, SEED = 4, 5.0, 3
+STEPS, CFG, SEED = 2, 5.0, 3
 
 
 def patched(oracle, positive=None, method=METHODS[0], indices="2, 4"):
@@ -60,8 +60,8 @@ def test_all_sampler_nodes_give_ksamplers_picture(oracle, method):
 
 
 def two_stages(oracle, model):
-    half = advanced(oracle, model, end=2, leftover="enable")
-    return advanced(oracle, model, latent=half, add_noise="disable", start=2)["samples"]
+    half = advanced(oracle, model, end=STEPS // 2, leftover="enable")
+    return advanced(oracle, model, latent=half, add_noise="disable", start=STEPS // 2)["samples"]
 
 
 def test_two_stages_are_one_run_in_cross_attention(sdxl):
