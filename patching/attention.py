@@ -211,7 +211,7 @@ def share(attention, tokens, chunk=1024):
     queries = torch.arange(q.shape[2], device=q.device)
     if q.shape[2] == k.shape[2] > len(text):  # in a joint attention the text's tokens ask, too
         queries = queries[(queries < text.start) | (queries >= text.stop)]
-    wanted = torch.tensor([text[token] for token in tokens], device=q.device)
+    wanted = torch.tensor([text[token] for token in tokens], dtype=torch.long, device=q.device)
     mask = None if attention.mask is None else by_row(attention.mask, len(q))
     if mask is not None:
         mask = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else mask.float()

@@ -61,6 +61,31 @@ def look_at_patch(world, node, inputs):
     return {"drawn": drawn, "calls": len(calls)}
 
 
+def replace_words(world):
+    return {"prompt": SOURCE, "replacements": "CAFE -> HOTEL", "clip": world.clip}
+
+
+def look_at_replace_words(world, node, inputs):
+    output = node.execute(**inputs)
+    source, target, source_prompt, target_prompt = output.args
+    encoded = {name: value[0][0] if isinstance(value, list) else value.message for name, value in (("source", source), ("target", target))}
+    return encoded | {"source_prompt": source_prompt, "target_prompt": target_prompt, "said": said(output)}
+
+
+def composite(world):
+    before = world.latent("CAFE")["samples"]
+    after = before.clone()
+    after[..., 2:10, 4:20] += 1
+    return {"source": world.sign("CAFE"), "edited": world.sign("HOTEL"), "source_latent": {"samples": before},
+            "edited_latent": {"samples": after}, "edge": 1}  # fmt: skip
+
+
+def look_at_composite(world, node, inputs):
+    output = node.execute(**inputs)
+    image, where = output.args
+    return {"image": image, "mask": where, "said": said(output)}
+
+
 def load_lora(world):
     return {"model": world.mmdit, "text_layers": world.layers("0"), "lora_name": world.lora("usual.safetensors"),
             "strength_text_layers": 1.0, "strength_elsewhere": 0.5, "strength_clip": 0.5, "clip": world.clip}  # fmt: skip
@@ -247,6 +272,8 @@ LOOKS = {
     "TextLayersLocalize": (localize, look_at_localize),
     "TextLayersChoose": (choose, look_at_choose),
     "TextLayersPatchPrompt": (patch, look_at_patch),
+    "TextLayersReplaceWords": (replace_words, look_at_replace_words),
+    "TextLayersComposite": (composite, look_at_composite),
     "TextLayersLoadLora": (load_lora, look_at_load_lora),
     "TextLayersCutLora": (cut_lora, look_at_cut_lora),
     "TextLayersTrainLora": (train, look_at_train),
