@@ -1,13 +1,13 @@
 """One sweep for all strategies: what they ask of pictures is drawn in batches, kept on disk, and never drawn twice.
 
-Sweep      closeness and readings of any candidate layers, for any pairs
+Sweep      closeness and readings of any candidate layers, for any pairs, and the slopes of all layers at once
 Reading    what OCR read, and how near it is to the target's word
 """
 
 import hashlib
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import comfy.model_management
 import numpy as np
@@ -17,7 +17,7 @@ from ..scoring import text
 from ..scoring.compare import USUAL
 from ..scoring.ocr import enlargement
 from .cells import CellStore
-from .drawing import SOURCE, TARGET, Drawing, Picture
+from .drawing import SOURCE, TARGET, Drawing, Picture, first_prediction
 
 READING = "as it stands"  # what engines give; part of a search's identity, since other readings cannot be compared with these
 SHOWN = 4  # pairs whose finished pictures are kept, for people to look at
@@ -89,22 +89,50 @@ class Sweep:
     def closeness(self, candidates: Iterable[tuple[int, ...]], pairs: Iterable[int], steps=1):
         """{candidate: [for each pair 1 when the model's prediction is that of all layers patched, 0 when it is the source's]}.
 
-        The share of the way, by squared distance of latents, after `steps` steps; one is enough to see which word is meant.
+        The share of the way, by squared distance of latents, after `steps` steps; one is enough to see which word is meant, and does
+        without guidance.
         """
         candidates, pairs = list(candidates), list(pairs)
-        wanted = [Picture(pair, layers, steps) for pair in pairs for layers in candidates]
+        wanted = [_looked_at(pair, layers, steps) for pair in pairs for layers in candidates]
         missing = [p for p in wanted if self.store.get(self._key(p, "closeness")) is None]
-        references = dict.fromkeys(Picture(p.pair, layers, steps) for p in missing for layers in (SOURCE, self.layers))
+        references = dict.fromkeys(replace(p, layers=layers) for p in missing for layers in (SOURCE, self.layers))
 
         def score(picture, latent):
-            source, everything = (self._latents[Picture(picture.pair, layers, steps)] for layers in (SOURCE, self.layers))
+            source, everything = (self._latents[replace(picture, layers=layers)] for layers in (SOURCE, self.layers))
             whole = (source - everything).square().sum()
             value = 1 - float((latent - everything).square().sum() / whole) if whole > 0 else 0.0
             self._see(picture.layers, value)
             self._keep(picture, "closeness", value)
 
         self._compute(references, missing, score)
-        return {layers: [self.store.get(self._key(Picture(pair, layers, steps), "closeness")) for pair in pairs] for layers in candidates}
+        cells = {layers: [self._key(_looked_at(pair, layers, steps), "closeness") for pair in pairs] for layers in candidates}
+        return {layers: [self.store.get(key) for key in keys] for layers, keys in cells.items()}
+
+    def slopes(self, base, weights, pairs):
+        """[pairs, weights, layers]: derivatives of how far the first prediction is on the way from that of `base` (0) to that of all
+        layers (1), by each layer's weight, where the layers of `base` take all of the target and the others as much as each of `weights`
+        says. One forward and one backward pass for each pair and weight.
+
+        Raises NoGradient where the model has none.
+        """
+        pairs, found = list(pairs), []
+        references = [first_prediction(pair, layers) for pair in pairs for layers in (base, self.layers)]
+        kinds = {w: f"slope {w}" for w in weights}
+        missing = [p for p in pairs if any(self.store.get(self._key(first_prediction(p, base), kind)) is None for kind in kinds.values())]
+        self._compute(dict.fromkeys(p for p in references if p.pair in missing), {}, None)
+        for number, pair in enumerate(missing):
+            left = 4 * len(weights) * (len(missing) - number - 1)
+            source, everything = (self._latents[first_prediction(pair, layers)] for layers in (base, self.layers))
+            if source.equal(everything):
+                slopes = [(0.0, [0.0] * len(self.layers))] * len(weights)
+            else:
+                slopes = self.drawing.slope(pair, base, weights, source, everything, lambda left=left: self._tell(left))
+            for w, (_, by_layer) in zip(weights, slopes, strict=True):
+                self._keep(first_prediction(pair, base), kinds[w], by_layer)
+            self._tell(left)
+        for pair in pairs:
+            found.append([self.store.get(self._key(first_prediction(pair, base), kind)) for kind in kinds.values()])
+        return np.array(found)
 
     def readings(self, candidates, pairs, steps=None):
         """{candidate: [Reading of each pair]}. A candidate can be SOURCE or TARGET. steps: None for the finished picture."""
@@ -128,7 +156,8 @@ class Sweep:
     def cells(self, kind, candidates, pairs, steps=None):
         """{key: result} of what is known of an answer. kind: "closeness" or "readings"."""
         steps = steps or self.drawing.setting.steps
-        keys = [self._key(Picture(pair, layers, steps), kind) for pair in pairs for layers in candidates]
+        picture = _looked_at if kind == "closeness" else Picture
+        keys = [self._key(picture(pair, layers, steps), kind) for pair in pairs for layers in candidates]
         return {key: self.store.get(key) for key in keys if self.store.get(key) is not None}
 
     def was_read(self, pair, candidate):
@@ -207,6 +236,11 @@ class Sweep:
         """What a cell depends on beside the sweep's identity."""
         layers = picture.layers if isinstance(picture.layers, str) else [self.drawing.names[i] for i in picture.layers]
         prompts = [self.drawing.fingerprint(self.drawing.prompt(picture.pair, target)) for target in (False, True)]
-        negative = self.drawing.fingerprint(self.drawing.setting.negative)
+        negative = self.drawing.fingerprint(self.drawing.setting.negative) if picture.guided else "before guidance"
         parts = (kind, picture.pair, layers, picture.steps, self.pairs[picture.pair].target, prompts, negative)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:40]
+
+
+def _looked_at(pair, layers, steps):
+    """What closeness compares."""
+    return Picture(pair, layers, steps, guided=steps > 1)

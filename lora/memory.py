@@ -17,11 +17,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map_only
 
 from .adapters import adapters
-from .checkpointing import checkpointed
+from ..patching.checkpointing import checkpointed
 from .examples import Example, mean_loss
-from .frozen import unkept
+from ..patching.frozen import unkept
 from .precision import in_full
-from .saved_tensors import changes_allowed, in_training
+from ..patching.saved_tensors import changes_allowed, in_training
 
 _NOWHERE = torch.device("meta")
 
