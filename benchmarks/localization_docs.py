@@ -134,7 +134,7 @@ A model call is one evaluation of the model for one picture: with both halves of
 
 Pairs of words that the demo models were never trained on. The layers that a search found are checked on further pairs (100 for seed
 {SEEDS[0]}, 60 for the others), which share no word with those it used: finished pictures, read by EasyOCR, share of the target's word read
-exactly, 95 % bootstrap intervals.
+exactly, exact (Clopper-Pearson) 95 % intervals; of the difference a bootstrap.
 
 {answers(results)}
 

@@ -178,6 +178,7 @@ class Drawing:
         negative = self._batched([self.setting.negative] * len(batch))
         noise = torch.cat([self.noise(p.pair) for p in batch])
         latest = {}
+        cfg, sampler = (self.setting.cfg, self.setting.sampler) if guided else (1.0, "euler")
         if not guided:
             model = model.clone()
             add_telling_wrapper(model, lambda predicted: latest.setdefault("first", predicted))
@@ -188,7 +189,7 @@ class Drawing:
 
         whole = steps >= self.setting.steps
         samples = comfy.sample.sample(
-            model, noise, self.setting.steps, self.setting.cfg if guided else 1.0, self.setting.sampler if guided else "euler", self.setting.scheduler,
+            model, noise, self.setting.steps, cfg, sampler, self.setting.scheduler,
             positive, negative, self._latent.repeat(len(batch), *[1] * (self._latent.ndim - 1)),
             last_step=None if whole else steps, callback=callback, disable_pbar=True, seed=self.setting.seed,
         )  # fmt: skip

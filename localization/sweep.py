@@ -48,7 +48,8 @@ class Sweep:
     """drawing: of the model; ocr: an engine of scoring.ocr; folder: where cells are kept, below a name of their own for this model
     and these settings; tell(Progress) is called after each step of the sampler.
 
-    `computed` counts the cells that were not on disk.
+    `computed` counts the cells that were not on disk; `seen` is how many pairs, from the top, any question was about: those behind
+    them have told nothing about any set of layers.
     """
 
     drawing: Drawing
@@ -56,7 +57,9 @@ class Sweep:
     folder: object
     tell: Callable = lambda progress: None
     computed: int = 0
+    seen: int = 0
     _latents: dict = field(default_factory=dict)
+    _latest: dict = field(default_factory=dict)  # first predictions of the last question, which the next one often goes on from
     _seen: dict = field(default_factory=dict)
     _picture: np.ndarray | None = None
 
@@ -93,11 +96,15 @@ class Sweep:
         without guidance.
         """
         candidates, pairs = list(candidates), list(pairs)
+        self._note(pairs)
         wanted = [_looked_at(pair, layers, steps) for pair in pairs for layers in candidates]
         missing = [p for p in wanted if self.store.get(self._key(p, "closeness")) is None]
         references = dict.fromkeys(replace(p, layers=layers) for p in missing for layers in (SOURCE, self.layers))
 
+        latest = {}
+
         def score(picture, latent):
+            latest[picture] = latent
             source, everything = (self._latents[replace(picture, layers=layers)] for layers in (SOURCE, self.layers))
             whole = (source - everything).square().sum()
             value = 1 - float((latent - everything).square().sum() / whole) if whole > 0 else 0.0
@@ -105,6 +112,8 @@ class Sweep:
             self._keep(picture, "closeness", value)
 
         self._compute(references, missing, score)
+        if steps == 1:
+            self._latest = {picture: latent for picture, latent in self._latest.items() if picture.layers in candidates} | latest
         cells = {layers: [self._key(_looked_at(pair, layers, steps), "closeness") for pair in pairs] for layers in candidates}
         return {layers: [self.store.get(key) for key in keys] for layers, keys in cells.items()}
 
@@ -116,6 +125,7 @@ class Sweep:
         Raises NoGradient where the model has none.
         """
         pairs, found = list(pairs), []
+        self._note(pairs)
         references = [first_prediction(pair, layers) for pair in pairs for layers in (base, self.layers)]
         kinds = {w: f"slope {w}" for w in weights}
         missing = [p for p in pairs if any(self.store.get(self._key(first_prediction(p, base), kind)) is None for kind in kinds.values())]
@@ -138,6 +148,7 @@ class Sweep:
         """{candidate: [Reading of each pair]}. A candidate can be SOURCE or TARGET. steps: None for the finished picture."""
         steps = steps or self.drawing.setting.steps
         candidates, pairs = list(candidates), list(pairs)
+        self._note(pairs)
         wanted = [Picture(pair, layers, steps) for pair in pairs for layers in candidates]
         missing = [p for p in wanted if self.store.get(self._key(p, "readings")) is None]
 
@@ -174,6 +185,9 @@ class Sweep:
         """Closes the file of cells; what is in it stays."""
         self.store.close()
 
+    def _note(self, pairs):
+        self.seen = max([self.seen, *(pair + 1 for pair in pairs)])
+
     def _reading(self, picture):
         return self._judged(picture, self.store.get(self._key(picture, "readings"))["read"])
 
@@ -185,7 +199,9 @@ class Sweep:
         """Draws references (unless they are there) and missing pictures, pair by pair as far as they fit into batches, and scores the
         missing ones as soon as they are drawn."""
         for picture in references:
-            if picture not in self._latents:
+            if picture in self._latest:
+                self._latents[picture] = self._latest[picture]
+            elif picture not in self._latents:
                 kept = self.store.get_array(self._key(picture))
                 if kept is not None:
                     self._latents[picture] = torch.from_numpy(kept)

@@ -16,12 +16,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map_only
 
-from .adapters import adapters
 from ..patching.checkpointing import checkpointed
-from .examples import Example, mean_loss
 from ..patching.frozen import unkept
-from .precision import in_full
 from ..patching.saved_tensors import changes_allowed, in_training
+from .adapters import adapters
+from .examples import Example, mean_loss
+from .precision import in_full
 
 _NOWHERE = torch.device("meta")
 

@@ -14,17 +14,17 @@ import comfy.model_management
 import torch
 
 from ..patching import models
+from ..patching.checkpointing import checkpointed
+from ..patching.frozen import unkept
+from ..patching.saved_tensors import changes_allowed, forget_text, in_training, leave_inference_mode
 from . import preview
 from .adapters import adapters
-from ..patching.checkpointing import checkpointed
 from .examples import at_rest, encoded
-from ..patching.frozen import unkept
 from .metadata import LoraTensors, of_training, steps
 from .optimizer import OPTIMIZERS, SCHEDULES
 from .precision import in_full
 from .room import Room, made
 from .run import Diverged, Run
-from ..patching.saved_tensors import changes_allowed, forget_text, in_training, leave_inference_mode
 from .state import State
 
 

@@ -2,7 +2,6 @@
 
 with_slope      MODEL -> MODEL whose next call is differentiated, and the Slope that it fills
 Slope           a number made of the prediction, and its derivative by each layer's weight
-NoGradient      why a model has none
 
 Both passes lie inside one call of the model, where our functions stand in its attentions: a block that is computed again for the backward
 pass goes through them once more. Nothing stays on the model.
@@ -20,14 +19,11 @@ from . import hook, models
 from .checkpointing import checkpointed
 from .comfy import add_row_wrapper
 from .frozen import unkept
+from .messages import NoGradient
 from .saved_tensors import changes_allowed, forget_text, in_training, leave_inference_mode
 from .sweep import Swap, swapped
 
 _LARGE = 2**30  # bytes of weights; the blocks of a model that has more are computed again, which keeps its memory near that of sampling
-
-
-class NoGradient(Exception):
-    """The model's prediction has no gradient by the weights, in words."""
 
 
 @dataclass

@@ -6,7 +6,8 @@ import pytest
 import torch
 from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.patching import gradient, models
-from text_layers.patching.gradient import NoGradient, with_slope
+from text_layers.patching.gradient import with_slope
+from text_layers.patching.messages import NoGradient
 from text_layers.patching.sweep import Swap, record_targets, swap_rows, takes_from_rows
 
 SERVED = [tiny for tiny in MODELS if tiny.family and tiny.exists]
@@ -35,7 +36,8 @@ class Bench:
         told = {}
         comfy.sample.sample(
             model, self.tiny.noise(), 2, 1.0, "euler", "simple", self.prompts[prompt], self.prompts[prompt],
-            torch.zeros_like(self.tiny.noise()), last_step=1, callback=lambda step, x0, x, total: told.update(x0=x0), disable_pbar=True, seed=1,
+            torch.zeros_like(self.tiny.noise()), last_step=1, disable_pbar=True, seed=1,
+            callback=lambda step, x0, x, total: told.update(x0=x0),
         )  # fmt: skip
         return told["x0"].cpu()
 
@@ -95,7 +97,9 @@ def state(bench):
 def leftovers(bench):
     """Forwards of ours, and weights that ask for a gradient."""
     modules = list(bench.model.model.diffusion_model.modules())
-    return [m for m in modules if "forward" in vars(m)] + [p for m in modules for p in m.parameters() if p.requires_grad or p.grad is not None]
+    return [m for m in modules if "forward" in vars(m)] + [
+        p for m in modules for p in m.parameters() if p.requires_grad or p.grad is not None
+    ]
 
 
 def test_the_model_is_bit_identical_afterwards(bench):
