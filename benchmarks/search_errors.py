@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..localization.choice import choose
+from ..localization.choice import chooser
 from ..localization.drawing import TARGET
 from ..localization.pairs import WordPair
 from ..localization.proof import confirm
-from ..localization.selection import REACH, select
+from ..localization.selection import REACH
 from ..localization.strategies import STRATEGIES
 from ..localization.sweep import Reading
 
@@ -82,7 +82,7 @@ def searched(deciding, rate, searches, strategy, seed):
     for number in range(searches):
         sweep = Simulated(deciding, rate, PAIRS[number % len(PAIRS)], number % 2 == 0, rng)
         ranking = STRATEGIES[strategy](sweep)
-        chosen = (choose if strategy == "gradients" else select)(sweep, ranking, sweep.half).layers
+        chosen = chooser(strategy)(sweep, ranking, sweep.half).layers
         is_sure = confirm(sweep, chosen, sweep.seen).sure
         is_wrong = sweep.rate(chosen) < REACH
         sure, wrong, wrong_and_sure = sure + is_sure, wrong + is_wrong, wrong_and_sure + (is_sure and is_wrong)

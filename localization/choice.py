@@ -1,6 +1,7 @@
 """From a ranking to the smallest set of layers, by the model's first prediction; OCR reads the set that comes out, and few others.
 
 choose      grows a set by what closes the gap to all layers, leaves out what closes none, and has it read
+chooser     this one or selection.select, by the strategy that has ranked
 curve       how much of the effect the most decisive layers have, by their number
 
 A set is complete when no more than GAP is missing of the way to all layers' first prediction, or when no further layer closes CLOSES of
@@ -10,8 +11,10 @@ layers close little and much is missing, several are taken in at once, and those
 
 import math
 
+import numpy as np
+
 from ..patching.messages import NoGradient
-from .selection import CLOSE_PAIRS, CLOSES, GAP, Selection, Verdict, doubts, gaps, illegible
+from .selection import CLOSE_PAIRS, CLOSERS, CLOSES, GAP, Selection, Verdict, doubts, gaps, illegible, select
 from .strategies import without
 
 MEASURED = 2  # layers, of those whose slopes are the largest, whose gap is measured
@@ -41,6 +44,10 @@ def choose(sweep, ranking, steps=None):
     if refused is not None:
         chosen = _narrowed(ranking, refused, chosen, passes)
     return Selection(chosen, verdicts, tuple(doubts(sweep, chosen, verdicts)), chosen)
+
+
+def chooser(strategy):
+    return choose if strategy == "gradients" else select
 
 
 def curve(sweep, ranking):
@@ -77,12 +84,17 @@ def _grown(sweep, ranking):
 def _following(sweep, ranking, chosen):
     """The other layers, those first that close most of what the chosen ones leave."""
     others = [layer for layer in ranking.order if layer not in chosen]
+    pairs = range(min(CLOSE_PAIRS, len(sweep.pairs)))
     try:
-        slopes = sweep.slopes(chosen, (0.5,), range(min(CLOSE_PAIRS, len(sweep.pairs))))[:, 0].mean(0)
+        slopes = sweep.slopes(chosen, (0.5,), pairs)[:, 0]
     except NoGradient:
-        single = gaps(sweep, [_joined(chosen, [layer]) for layer in others], CLOSE_PAIRS)
-        slopes = {layer: -single[_joined(chosen, [layer])] for layer in others}
-    return sorted(others, key=lambda layer: -slopes[layer])
+        some = others[:CLOSERS]
+        single = gaps(sweep, [_joined(chosen, [layer]) for layer in some], CLOSE_PAIRS)
+        return sorted(some, key=lambda layer: single[_joined(chosen, [layer])]) + others[CLOSERS:]
+    # A slope is a share of what is missing: where little is, a large share is nothing.
+    missing = 1 - np.array(sweep.closeness([chosen], pairs)[chosen])
+    closes = (slopes * missing[:, None]).mean(0)
+    return sorted(others, key=lambda layer: -closes[layer])
 
 
 def _several(sweep, chosen, following, wanted):
@@ -149,6 +161,8 @@ def _read(sweep, layers, steps):
         right = sum(exact.values())
         good, counted = good + right, counted + right + legible
         ratio += right * math.log(GOOD / BAD) + legible * math.log((1 - GOOD) / (1 - BAD))
+        if start + BLOCK >= READ and not counted:
+            break
         if not refuse < ratio < accept or counted >= READ:
             return Verdict(ratio > 0, True, good, counted)
     if not counted:

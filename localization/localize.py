@@ -15,10 +15,10 @@ from ..patching import models
 from ..patching.text_layers import TextLayers
 from ..scoring import charts
 from ..scoring.intervals import interval
-from .choice import choose, curve
+from .choice import chooser, curve
 from .drawing import SOURCE, TARGET
 from .proof import Evidence, Test, confirm, needed, weigh
-from .selection import CLOSE_PAIRS, Selection, gaps, select
+from .selection import CLOSE_PAIRS, Selection, gaps
 from .strategies import STRATEGIES, Ranking
 from .sweep import SHOWN
 
@@ -86,10 +86,8 @@ def localize(model, sweep, strategy, judge=None, proof=QUICK):
     drawings = {id(s.drawing): s.drawing for s in (sweep, judge)}.values()
     calls, started = sum(d.model_calls for d in drawings), time.perf_counter()
     ranking = STRATEGIES[strategy](sweep)
-    if strategy == "gradients":
-        selection = choose(judge if judge is sweep else _Both(sweep, judge), ranking, judge.half)
-    else:
-        selection = select(judge, ranking, judge.half)
+    both = _Both(sweep, judge) if strategy == "gradients" and judge is not sweep else judge
+    selection = chooser(strategy)(both, ranking, judge.half)
     names = sweep.drawing.names
     chosen = TextLayers(
         models.family_of(model).name,

@@ -24,7 +24,7 @@ GOOD, BAD = 0.98, 0.92  # rates that must be told apart; between them either ans
 ACCEPT, REJECT = 0.1, 0.2  # probability of taking a bad set, and of refusing a good one, which costs one layer more
 GAP, CLOSES = 0.01, 0.33  # of the way to all layers' first prediction that may be missing; share of it that one layer must close
 GAP_PAIRS, CLOSE_PAIRS = 24, 8  # that the gap is measured on, and what closes it: there are many layers
-CLOSERS = 16  # layers, the most decisive first, that are asked whether they close it
+CLOSERS = 16  # layers, the most decisive first, that are asked whether they close it, where slopes do not tell
 BLOCK = 4  # pairs that are read before the test is asked again
 _CLIMB = 6  # layers are added one at a time up to this size, then a quarter of the set at once
 

@@ -13,6 +13,7 @@ import comfy.model_management
 import numpy as np
 import torch
 
+from ..patching.messages import NoGradient
 from ..scoring import text
 from ..scoring.compare import USUAL
 from ..scoring.ocr import enlargement
@@ -62,6 +63,7 @@ class Sweep:
     _latest: dict = field(default_factory=dict)  # first predictions of the last question, which the next one often goes on from
     _seen: dict = field(default_factory=dict)
     _picture: np.ndarray | None = None
+    _no_gradient: NoGradient | None = None
 
     def __post_init__(self):
         # The model is known by what it draws: the first source picture depends on weights, LoRAs, other nodes' patches and sampler.
@@ -136,7 +138,7 @@ class Sweep:
             if source.equal(everything):
                 slopes = [(0.0, [0.0] * len(self.layers))] * len(weights)
             else:
-                slopes = self.drawing.slope(pair, base, weights, source, everything, lambda left=left: self._tell(left))
+                slopes = self._slope(pair, base, weights, source, everything, lambda left=left: self._tell(left))
             for w, (_, by_layer) in zip(weights, slopes, strict=True):
                 self._keep(first_prediction(pair, base), kinds[w], by_layer)
             self._tell(left)
@@ -184,6 +186,16 @@ class Sweep:
     def close(self):
         """Closes the file of cells; what is in it stays."""
         self.store.close()
+
+    def _slope(self, *asked):
+        """Once the model has said that it has none, it is not asked again."""
+        if self._no_gradient is not None:
+            raise self._no_gradient
+        try:
+            return self.drawing.slope(*asked)
+        except NoGradient as reason:
+            self._no_gradient = reason
+            raise
 
     def _note(self, pairs):
         self.seen = max([self.seen, *(pair + 1 for pair in pairs)])

@@ -87,7 +87,7 @@ class LocalizeTextLayers(io.ComfyNode):
                     options=list(PROOFS),
                     optional=True,
                     tooltip="search: as few calls as can be, and the answer is called not tested. search and test: then it is tested on "
-                    "finished pictures of pairs that the search has not seen, and called sure if it draws 95 % of the words; give 85 pairs. "
+                    "finished pictures of pairs that the search has not seen, and called sure if it draws 95 % of the words; give 85. "
                     "search, test and weigh: also what is lost without each layer, and the set against its complement and random sets.",
                 ),
             ],

@@ -76,6 +76,8 @@ def with_slope(model, weights, target, measure):
                 once = dict(passes)
                 value = measure(predicted)
                 value.backward()
+            except comfy.model_management.InterruptProcessingException:  # an Exception in ComfyUI 0.3
+                raise
             except Exception as error:  # of autograd, of a kernel or of the memory, each in its own way
                 raise NoGradient(f"autograd cannot go through it ({str(error).splitlines()[0][:200]})") from error
             _check(by_layer, once, passes, again)

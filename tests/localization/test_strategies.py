@@ -5,16 +5,11 @@ import random
 import numpy as np
 import pytest
 from text_layers.benchmarks.known_answer import FINISHED, KnownAnswer
-from text_layers.localization.choice import choose
-from text_layers.localization.selection import select
+from text_layers.localization.choice import choose, chooser
 from text_layers.localization.strategies import STRATEGIES
 from text_layers.patching.messages import NoGradient
 
 pytestmark = pytest.mark.any_comfyui
-
-
-def select_with(strategy):
-    return choose if strategy == "gradients" else select
 
 
 def random_layers(layers, count, seed):
@@ -28,7 +23,7 @@ def random_layers(layers, count, seed):
 def test_layers_that_only_work_together(strategy, layers, count, seed):
     wanted = random_layers(layers, count, seed)
     sweep = KnownAnswer(layers, [wanted], seed=seed)
-    selection = select_with(strategy)(sweep, STRATEGIES[strategy](sweep))
+    selection = chooser(strategy)(sweep, STRATEGIES[strategy](sweep))
     assert list(selection.layers) == wanted and not selection.doubts
 
 
@@ -39,7 +34,7 @@ def test_either_of_two_layers_is_enough(strategy, layers, seed):
     """Nothing is lost when one layer is left out; one of the two is the smallest set."""
     first, second = random_layers(layers, 2, seed)
     sweep = KnownAnswer(layers, [[first], [second]], seed=seed)
-    selection = select_with(strategy)(sweep, STRATEGIES[strategy](sweep))
+    selection = chooser(strategy)(sweep, STRATEGIES[strategy](sweep))
     assert selection.layers in ((first,), (second,))
 
 
@@ -48,7 +43,7 @@ def test_either_of_two_layers_is_enough(strategy, layers, seed):
 def test_the_fast_strategies_draw_a_fraction(strategy, layers):
     """At most a tenth of the paper's procedure: every layer on every pair, and source and target."""
     sweep = KnownAnswer(layers, [random_layers(layers, 2, 0)])
-    select_with(strategy)(sweep, STRATEGIES[strategy](sweep), sweep.half)
+    chooser(strategy)(sweep, STRATEGIES[strategy](sweep), sweep.half)
     assert sweep.calls <= 0.1 * 100 * (layers + 2) * FINISHED
 
 

@@ -194,12 +194,48 @@ def test_the_node_s_answer_on_the_demo_models(demo, tmp_path):
     """With a few of the pairs that ship. The MMDiT's block 2 is near the line: seeds differ about it."""
     model = demo[1][0]
     sweep = Sweep(Drawing(*demo[1], parse_pairs(DEFAULT)[:24], setting(0, 16)), engine("RapidOCR"), tmp_path)
-    found = localize(model, sweep, "first_step")
+    found = localize(model, sweep, "gradients")
     assert found.selection.layers[:2] == KNOWN[demo[0]][:2]
     assert models.check(model, found.text_layers).names == tuple(found.names[layer] for layer in found.selection.layers)
     lines = report(found, sweep)
     assert f"{len(found.selection.layers)} of {len(found.names)} text layers" in lines and "model calls" in lines
     assert chart(found).shape[2] == 3 and contact_sheet(found, sweep).shape[2] == 3
+
+
+@pytest.mark.any_comfyui
+@torch.inference_mode()  # as nodes run
+def test_slopes_add_up_to_the_effect_and_are_kept(demo, tmp_path):
+    """An integral over the way, by four points: what is left is the quadrature's error. The model draws the same afterwards."""
+    sweep = sweep_of(demo, tmp_path)
+    before = sweep.drawing.draw([Picture(1, KNOWN[demo[0]], 3)])
+    points, parts = np.polynomial.legendre.leggauss(4)
+    at = tuple((points + 1) / 2)
+    slopes = sweep.slopes((), at, range(2))
+    attributed = (slopes * (parts / 2)[:, None]).sum(1)
+    assert attributed.sum(1) == pytest.approx(1, abs=0.03)
+    assert set(np.argsort(-attributed.mean(0))[:2]) & set(KNOWN[demo[0]][:2])
+    after = sweep.drawing.draw([Picture(1, KNOWN[demo[0]], 3)])
+    assert all(latent.equal(after[picture]) for picture, latent in before.items())
+    calls = sweep.drawing.model_calls
+    assert (sweep.slopes((), at, range(2)) == slopes).all() and sweep.drawing.model_calls == calls
+    again = sweep_of(demo, tmp_path)
+    calls = again.drawing.model_calls
+    assert (again.slopes((), at, range(2)) == slopes).all() and again.drawing.model_calls == calls
+
+
+@pytest.mark.any_comfyui
+def test_an_interrupted_slope_leaves_nothing_behind(demo, tmp_path):
+    sweep = sweep_of(demo, tmp_path)
+    before = sweep.drawing.draw([Picture(1, SOURCE, 3)])
+    sweep.tell = lambda progress: comfy.model_management.interrupt_current_processing() if sweep.computed else None
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        sweep.slopes((), (0.5,), range(3))
+    assert sweep.computed == 1
+    sweep.tell = lambda progress: None
+    after = sweep.drawing.draw([Picture(1, SOURCE, 3)])
+    assert all(latent.equal(after[picture]) for picture, latent in before.items())
+    sweep.slopes((), (0.5,), range(3))
+    assert sweep.computed == 3
 
 
 # Forks for every search: what takes time, loading ComfyUI and the model, is done once.
