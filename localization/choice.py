@@ -17,7 +17,7 @@ from ..patching.messages import NoGradient
 from .selection import CLOSE_PAIRS, CLOSERS, CLOSES, GAP, Selection, Verdict, doubts, gaps, illegible, select
 from .strategies import without
 
-MEASURED = 2  # layers, of those whose slopes are the largest, whose gap is measured
+MEASURED, ASKED = 2, 4  # layers, of those whose slopes are the largest, whose gap is measured; pairs whose slopes tell which
 NEAR, MORE_PAIRS = 2, 16  # a gap that is less than so many times as large as GAP, or as small, is measured on more pairs
 DIFFUSE = 0.1  # missing of the way: where more is, layers are taken in several at once
 GOOD, BAD = 0.98, 0.85  # rates between which OCR tells sets that can be tested from others; what is stated as sure is tested by proof.py
@@ -84,7 +84,7 @@ def _grown(sweep, ranking):
 def _following(sweep, ranking, chosen):
     """The other layers, those first that close most of what the chosen ones leave."""
     others = [layer for layer in ranking.order if layer not in chosen]
-    pairs = range(min(CLOSE_PAIRS, len(sweep.pairs)))
+    pairs = range(min(ASKED, len(sweep.pairs)))
     try:
         slopes = sweep.slopes(chosen, (0.5,), pairs)[:, 0]
     except NoGradient:

@@ -19,6 +19,7 @@ import torch
 from ..patching import models
 from ..patching.comfy import add_counting_wrapper, add_telling_wrapper, batched, empty_latent, is_out_of_memory
 from ..patching.gradient import with_slope
+from ..patching.messages import NoGradient
 from ..patching.sweep import Swap, record_targets, swap_rows, takes_from_rows
 from ..scoring.image import pixels
 from .pairs import WORD, check_template
@@ -27,6 +28,7 @@ from .pairs import WORD, check_template
 _WITHOUT_NOISE = ("euler", "heun", "heunpp2", "dpm_2", "lms", "dpmpp_2m", "ipndm", "ipndm_v", "deis", "res_multistep", "ddim", "uni_pc",
                   "uni_pc_bh2")  # fmt: skip
 SAMPLERS = [name for name in comfy.samplers.KSampler.SAMPLERS if name in _WITHOUT_NOISE]
+_DIFFERENCE, _FITS = 0.01, 0.2  # of weights; how far a slope may be off the finite difference, which has an error of its own
 SOURCE, TARGET = (), "target"  # beside them, a picture is the tuple of layers that the source takes from the target
 
 
@@ -84,6 +86,7 @@ class Drawing:
         self._conditioning = {}
         self._fingerprints = {}
         self._noise = {}
+        self._compared = False  # the gradient with a finite difference
         self.rows = setting.rows
         self._check_vae()
 
@@ -205,7 +208,8 @@ class Drawing:
         in `base`, which take all. The value is how far the first prediction is on the straight way from `source` to `everything`: 0 and
         1 there. source, everything: latents of first_prediction.
 
-        Raises NoGradient where the model has none.
+        Raises NoGradient where the model has none, or one that is not its prediction's: the first is compared with a finite difference,
+        because a kernel without a backward pass somewhere in the model takes a part of the gradient away without a word.
         """
         with torch.inference_mode(False):
             if self._takes_rows:
@@ -228,7 +232,26 @@ class Drawing:
                 self._sample(model, [first_prediction(pair, SOURCE)], tell)
                 self.model_calls += slope.cost
                 found.append((slope.value, [slope.by_layer[name] for name in self.names]))
+                if not self._compared and not base:
+                    self._compare(pair, w, sum(slope.by_layer.values()), target, measure, tell)
         return found
+
+    def _compare(self, pair, w, slope, target, measure, tell):
+        """slope: along the weights of all layers at once."""
+        values = []
+        for at in (w - _DIFFERENCE, w + _DIFFERENCE):
+            swap = Swap(self.names, target, dict.fromkeys(self.names, at))
+            told = {}
+            model = swap_rows(self._model, [swap])
+            add_telling_wrapper(model, lambda predicted, told=told: told.setdefault("value", float(measure(predicted))))
+            self._sample(model, [first_prediction(pair, SOURCE)], tell)
+            values.append(told["value"])
+        wanted = (values[1] - values[0]) / (2 * _DIFFERENCE)
+        if abs(slope - wanted) > _FITS * max(abs(wanted), 0.1):
+            raise NoGradient(
+                f"autograd says {slope:.2f} where the prediction changes by {wanted:.2f}: a part of the model has no backward pass"
+            )
+        self._compared = True
 
     def _length(self, picture):
         """Sizes of a picture's prompt, the same for all in a batch."""

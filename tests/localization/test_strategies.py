@@ -100,16 +100,3 @@ def test_without_a_gradient_it_is_bisection_and_says_so():
     sweep = Without(24, [[3, 17]])
     ranking = STRATEGIES["gradients"](sweep)
     assert choose(sweep, ranking).layers == (3, 17) and "bisection" in ranking.note and "no kernel has one" in ranking.note
-
-
-class InPart(KnownAnswer):
-    """A kernel in the middle has no backward pass: the slopes of what comes before it are too small."""
-
-    def slopes(self, base, weights, pairs):
-        return 0.3 * super().slopes(base, weights, pairs)
-
-
-def test_slopes_that_do_not_add_up_are_not_believed():
-    sweep = InPart(24, [[3]])
-    ranking = STRATEGIES["gradients"](sweep)
-    assert "add up to 30 %" in ranking.note and choose(sweep, ranking).layers == (3,)

@@ -20,6 +20,7 @@ from text_layers.localization.cells import CellStore
 from text_layers.localization.drawing import SOURCE, TARGET, Drawing, Picture
 from text_layers.localization.localize import chart, contact_sheet, localize, report
 from text_layers.localization.pairs import DEFAULT, WordPair, parse_pairs
+from text_layers.localization.strategies import STRATEGIES
 from text_layers.localization.sweep import Sweep
 from text_layers.patching import models
 from text_layers.patching.patch import patch_prompt
@@ -205,14 +206,13 @@ def test_the_node_s_answer_on_the_demo_models(demo, tmp_path):
 @pytest.mark.any_comfyui
 @torch.inference_mode()  # as nodes run
 def test_slopes_add_up_to_the_effect_and_are_kept(demo, tmp_path):
-    """An integral over the way, by four points: what is left is the quadrature's error. The model draws the same afterwards."""
+    """An integral over the way, by thirteen points: what is left is the quadrature's error. The model draws the same afterwards."""
     sweep = sweep_of(demo, tmp_path)
     before = sweep.drawing.draw([Picture(1, KNOWN[demo[0]], 3)])
-    points, parts = np.polynomial.legendre.leggauss(4)
-    at = tuple((points + 1) / 2)
+    at = tuple(np.linspace(0, 1, 13).tolist())
     slopes = sweep.slopes((), at, range(2))
-    attributed = (slopes * (parts / 2)[:, None]).sum(1)
-    assert attributed.sum(1) == pytest.approx(1, abs=0.03)
+    attributed = (slopes[:, 1:] + slopes[:, :-1]).sum(1) / 24
+    assert attributed.sum(1) == pytest.approx(1, abs=0.1)
     assert set(np.argsort(-attributed.mean(0))[:2]) & set(KNOWN[demo[0]][:2])
     after = sweep.drawing.draw([Picture(1, KNOWN[demo[0]], 3)])
     assert all(latent.equal(after[picture]) for picture, latent in before.items())
@@ -238,6 +238,17 @@ def test_an_interrupted_slope_leaves_nothing_behind(demo, tmp_path):
     assert sweep.computed == 3
 
 
+@pytest.mark.any_comfyui
+@pytest.mark.parametrize("demo", ["mmdit"], indirect=True)
+def test_a_block_without_a_backward_pass_is_noticed(demo, tmp_path, monkeypatch):
+    """Its own branch gives no gradient, and what goes around it does: autograd says nothing."""
+    mlp = demo[1][0].model.diffusion_model.joint_blocks[1].x_block.mlp
+    forward = mlp.forward
+    monkeypatch.setattr(mlp, "forward", lambda x: 3 * forward(x).detach() - 2 * forward(x))
+    ranking = STRATEGIES["gradients"](sweep_of(demo, tmp_path))
+    assert "no backward pass" in ranking.note and "bisection" in ranking.note and len(ranking.order) == 8
+
+
 # Forks for every search: what takes time, loading ComfyUI and the model, is done once.
 SEARCH = """
 import json, os, sys
@@ -250,6 +261,7 @@ from text_layers.demo import comfy_model
 from text_layers.localization.cells import CellStore
 from text_layers.localization.drawing import Drawing
 from text_layers.localization.pairs import WordPair
+from text_layers.localization.strategies import STRATEGIES
 from text_layers.localization.sweep import Sweep
 from text_layers.scoring.ocr import engine
 pairs = [WordPair("CAFE", "HOTEL"), WordPair("OPEN", "SHUT"), WordPair("NORTH", "SOUTH")]
