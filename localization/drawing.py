@@ -248,9 +248,7 @@ class Drawing:
             values.append(told["value"])
         wanted = (values[1] - values[0]) / (2 * _DIFFERENCE)
         if abs(slope - wanted) > _FITS * max(abs(wanted), 0.1):
-            raise NoGradient(
-                f"autograd says {slope:.2f} where the prediction changes by {wanted:.2f}: a part of the model has no backward pass"
-            )
+            raise NoGradient(f"a part of it has no backward pass: autograd says {slope:.2f}, and the prediction changes by {wanted:.2f}")
         self._compared = True
 
     def _length(self, picture):
