@@ -169,7 +169,7 @@ def main():
     held_out = held_out_pairs(a.count + a.verify, a.seed)
     pairs, others = (parse_pairs(a.pairs.read_text("utf-8-sig")) if a.pairs else held_out[: a.count]), held_out[a.count :]
     engine(a.ocr), engine("EasyOCR")  # loading them is no part of any procedure
-    search(a.model, "first_step", pairs[:4], a.seed, a.ocr, a.rows)  # nor is what happens once a process
+    search(a.model, "gradients", pairs[:4], a.seed, a.ocr, a.rows)  # nor is what happens once a process
     result = {**environment(), "model": a.model, "seed": a.seed, "pairs": len(pairs), "ocr": a.ocr, "template": TEMPLATE, "strategies": {}}
     for strategy in STRATEGIES if a.strategy == "all" else [a.strategy]:
         found = result["strategies"][strategy] = search(a.model, strategy, pairs, a.seed, a.ocr, a.rows, a.workers, a.ranked, a.proof)

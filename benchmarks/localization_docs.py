@@ -62,7 +62,7 @@ def readme_table(results):
     rows = []
     for model in MODELS:
         found = results[model, SEEDS[0]]
-        row, paper = found["strategies"]["first_step"], found["paper"]
+        row, paper = next(iter(found["strategies"].values())), found["paper"]  # the node's first choice
         checked = found["held_out"][" ".join(map(str, row["layers"]))]
         chosen, everything = (f"{100 * checked[kind][0]:.0f} %" for kind in ("chosen", "all"))
         rows.append(
@@ -122,13 +122,7 @@ def errors(rows):
             [f"{100 * true:g} %", f"{searches:,}", f"{100 * sure / searches:.1f} %", _share(rate(wrong, searches), 1),
              f"{100 * worst['sure_and_wrong'] / worst['searches']:.1f} % ({worst['deciding']} layers)"]
         )  # fmt: skip
-    head = [
-        "the deciding layers draw, of all layers' words",
-        "searches",
-        "called sure",
-        "wrong and called sure",
-        "at most, of one number of layers",
-    ]
+    head = ["the deciding layers draw", "searches", "called sure", "wrong and called sure", "of the worst number of layers"]
     return table(head, told)
 
 
@@ -193,7 +187,8 @@ EasyOCR; in joint attention every patched picture needs a run of the target as w
 
 {costs(results)}
 
-*gradients* ranks all layers by one backward pass a pair, which counts as two calls. `exhaustive` asks two questions, what a layer does alone and what is lost without it, each on half of the pairs.
+*gradients* ranks all layers by one backward pass a pair, which counts as two calls.
+`exhaustive` asks two questions, what a layer does alone and what is lost without it, each on half of the pairs.
 
 ## How do they grow?
 
