@@ -34,7 +34,7 @@ def choose(sweep, ranking, steps=None):
             verdicts[layers] = _read(sweep, layers, steps)
         return verdicts[layers].reaches
 
-    chosen = _lean(sweep, ranking, _grown(sweep, ranking))
+    chosen = close = _lean(sweep, _grown(sweep, ranking))
     refused, more = None, 1
     while not passes(chosen) and len(chosen) < len(sweep.layers):
         following = [layer for layer in ranking.order if layer not in chosen]
@@ -43,7 +43,7 @@ def choose(sweep, ranking, steps=None):
         more *= 2
     if refused is not None:
         chosen = _narrowed(ranking, refused, chosen, passes)
-    return Selection(chosen, verdicts, tuple(doubts(sweep, chosen, verdicts)), chosen)
+    return Selection(chosen, verdicts, tuple(doubts(sweep, chosen, verdicts)), close)
 
 
 def chooser(strategy):
@@ -114,7 +114,7 @@ def _several(sweep, chosen, following, wanted):
     return _joined(chosen, following[:many])
 
 
-def _lean(sweep, ranking, chosen):
+def _lean(sweep, chosen):
     """Without the layers, as many at once as can be, that close no good part of the gap which the set has without them."""
 
     def is_missed(fewer):

@@ -41,7 +41,7 @@ class Test:
         share, lower, upper = rate(self.good, self.counted)
         found = f"{self.good} of {self.counted} words that the search had not seen are read ({_percent(share, lower, upper)})"
         if not self.counted:
-            return "Not tested: no pairs are left that the search has not seen."
+            return "Not tested: too few pairs are left that the search has not seen."
         if self.sure:
             claim = f"the layers draw at least {100 * REACH:.0f} % of the words that all layers draw"
             return f"Sure: {claim}, which is wrong in {100 * ERROR:.0f} % of searches at most. {found[0].upper()}{found[1:]}."

@@ -48,6 +48,7 @@ def with_slope(model, weights, target, measure):
     again = sum(p.numel() * p.element_size() for p in model.model.parameters()) > _LARGE
 
     def around_call(executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options={}, **kwargs):
+        comfy.model_management.throw_exception_if_processing_interrupted()
         sides = list(transformer_options["cond_or_uncond"])
         if sides != [0] or len(x) != 1:
             raise NoGradient("another node makes of one call of the model a batch of several")
