@@ -66,7 +66,8 @@ def exhaustive(sweep):
     """Of MANY pairs each answers one of both questions: as many pictures as the paper's search draws, which asks only the first."""
     layers, pairs = sweep.layers, range(len(sweep.pairs))
     one, other = _halves(sweep.pairs) if len(pairs) >= MANY else (pairs, pairs)
-    alone = _read(sweep, [(layer,) for layer in layers], one)
+    read = sweep.readings([(layer,) for layer in layers], one)
+    alone = {candidate: _scores(readings) for candidate, readings in read.items()}
     left_out = _read(sweep, [*(without(layers, (layer,)) for layer in layers), layers], other)
     nothing = min(score.mean() for score in alone.values())  # letters that source and target share by chance
     sufficiency = {layer: alone[(layer,)] - nothing for layer in layers}
@@ -75,17 +76,17 @@ def exhaustive(sweep):
         ranking = _ranking({layer: (sufficiency[layer] + necessity[layer]) / 2 for layer in layers})
     else:
         ranking = _ranking({layer: np.concatenate([sufficiency[layer], necessity[layer]]) for layer in layers})
-    return replace(ranking, papers=_papers_scores(sweep, one))
+    return replace(ranking, papers=_papers_scores(sweep, read, one))
 
 
-def _papers_scores(sweep, pairs):
-    pairs, wanted = list(pairs), {n: USUAL.folded(sweep.pairs[n].target) for n in pairs}
-    read = sweep.readings([(layer,) for layer in sweep.layers], pairs)
+def _papers_scores(sweep, read, pairs):
+    """{layer: mean F1 of the characters}. read: {(layer,): readings of the pairs}"""
+    wanted = [USUAL.folded(sweep.pairs[n].target) for n in pairs]
 
     def mean(readings):
-        return float(np.mean([text.f1(USUAL.folded(r.read), wanted[n]) for n, r in zip(pairs, readings, strict=True)]))
+        return float(np.mean([text.f1(USUAL.folded(r.read), target) for r, target in zip(readings, wanted, strict=True)]))
 
-    return {layer: mean(read[(layer,)]) for layer in sweep.layers}
+    return {layer: mean(readings) for (layer,), readings in read.items()}
 
 
 def _halves(pairs):
@@ -96,8 +97,11 @@ def _halves(pairs):
 
 def _read(sweep, candidates, pairs):
     """{candidate: score of each pair's reading}"""
-    read = sweep.readings(candidates, pairs)
-    return {candidate: np.array([(r.similarity + r.exact) / 2 for r in readings]) for candidate, readings in read.items()}
+    return {candidate: _scores(readings) for candidate, readings in sweep.readings(candidates, pairs).items()}
+
+
+def _scores(readings):
+    return np.array([(r.similarity + r.exact) / 2 for r in readings])
 
 
 def first_step(sweep):

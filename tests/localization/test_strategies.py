@@ -7,6 +7,7 @@ import pytest
 from text_layers.benchmarks.known_answer import FINISHED, KnownAnswer
 from text_layers.localization.choice import choose, chooser
 from text_layers.localization.strategies import STRATEGIES
+from text_layers.localization.sweep import Reading
 from text_layers.patching.messages import NoGradient
 
 pytestmark = pytest.mark.any_comfyui
@@ -100,3 +101,19 @@ def test_without_a_gradient_it_is_bisection_and_says_so():
     sweep = Without(24, [[3, 17]])
     ranking = STRATEGIES["gradients"](sweep)
     assert choose(sweep, ranking).layers == (3, 17) and "bisection" in ranking.note and "no kernel has one" in ranking.note
+
+
+def test_the_papers_choice_is_the_layer_with_the_highest_f1():
+    """By itself and in finished pictures. Two layers that only work together draw nothing alone: the ranking's first is not the paper's."""
+
+    class Partly(KnownAnswer):
+        """A third layer draws some of the target's letters by itself."""
+
+        def readings(self, candidates, pairs, steps=None):
+            found = super().readings(candidates, pairs, steps)
+            return {c: [Reading(False, 0.4, "HOT")] * len(r) if c == (6,) else r for c, r in found.items()}
+
+    ranking = STRATEGIES["exhaustive"](Partly(8, [[2, 5]], pairs=40))
+    assert ranking.papers_choice() == 6 and set(ranking.order[:2]) == {2, 5}
+    assert ranking.papers[6] == pytest.approx(2 * 1 * (3 / 5) / (1 + 3 / 5)) and ranking.papers[2] == pytest.approx(2 / 9)
+    assert STRATEGIES["first_step"](KnownAnswer(8, [[2]])).papers_choice() is None
