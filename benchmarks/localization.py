@@ -4,8 +4,8 @@
 
 The paper's procedure here: layer after layer, pair after pair, one picture at a time, read by EasyOCR; where the text evolves with
 the picture each patched picture needs a run of the target as well. A call is one evaluation of the model for one picture: a batch of
-n pictures with both CFG halves counts 2 n. Without --pairs, --count pairs of held-out words; --verify other held-out pairs check the
-layers.
+n pictures with both CFG halves counts 2 n, a backward pass 2 (3 where blocks are computed again). Without --pairs, --count pairs of
+held-out words; --verify other held-out pairs check the layers.
 """
 
 import argparse
@@ -21,9 +21,8 @@ import torch
 from ..demo import architecture, comfy_model, pictures, signs
 from ..demo.train import word_list
 from ..localization.drawing import Drawing, Setting
-from ..localization.localize import localize
+from ..localization.localize import PROOFS, QUICK, localize
 from ..localization.pairs import WordPair, parse_pairs
-from ..localization.selection import interval
 from ..localization.spread import RaySweep
 from ..localization.strategies import STRATEGIES
 from ..localization.sweep import Sweep
@@ -33,6 +32,7 @@ from ..patching.patch import patch_prompt
 from ..scoring import text
 from ..scoring.compare import capitals
 from ..scoring.image import mse
+from ..scoring.intervals import interval
 from ..scoring.ocr import ENGINES, engine
 from .record import environment
 
@@ -100,7 +100,7 @@ def paper(name, pairs, seed):
             "best_single": int(np.argmax(scores)), "engine": ocr.name}  # fmt: skip
 
 
-def search(name, strategy, pairs, seed, ocr, rows, workers=0, ranked=0):
+def search(name, strategy, pairs, seed, ocr, rows, workers=0, ranked=0, proof=QUICK):
     """One strategy with an empty folder of cells. workers: as many Ray workers rank; ranked: pairs of the exhaustive one's ranking."""
     model, clip, vae = comfy_model.load(name)
     with tempfile.TemporaryDirectory() as folder:
@@ -111,18 +111,25 @@ def search(name, strategy, pairs, seed, ocr, rows, workers=0, ranked=0):
             drawing = Drawing(model, clip, vae, pairs[:ranked], setting(seed, rows))
         where = (drawing, engine(ocr), Path(folder))
         sweep = RaySweep(*where, load="demo.comfy_model:load", arguments=(name,), workers=workers) if workers else Sweep(*where)
-        found = localize(model, sweep, strategy, judge)
+        found = localize(model, sweep, strategy, judge, proof)
         seconds = time.perf_counter() - started
         for one in (sweep, judge):
             one.close()
     return {
         "layers": list(found.selection.layers),
-        "best_single": found.selection.best_single,
+        "papers_choice": found.ranking.papers_choice(),
         "scores": {layer: [round(x, 4) for x in interval(found.ranking.scores[layer])] for layer in range(len(found.names))},
         "model_calls": found.model_calls,
         "seconds": round(seconds, 1),
-        "verdicts": {" ".join(map(str, layers)): [v.good, v.counted, v.sure] for layers, v in found.selection.verdicts.items()},
+        "verdicts": {" ".join(map(str, layers)): [v.good, v.counted, v.decided] for layers, v in found.selection.verdicts.items()},
         "doubts": list(found.selection.doubts),
+        "localized": found.localized,
+        "curve": found.curve,
+        "sure": found.sure,
+        "test": found.test and vars(found.test),
+        "evidence": found.evidence and vars(found.evidence),
+        "proof_calls": found.proof_calls,
+        "note": found.ranking.note,
     }
 
 
@@ -139,7 +146,7 @@ def verify(name, layers, pairs, seed, rows):
         sweep.close()
     result = {kind: [round(x, 3) for x in interval([r.exact for r in read[candidate]])] for kind, candidate in sets.items()}
     difference = [a.exact - b.exact for a, b in zip(read[sets["chosen"]], read[sets["all"]], strict=True)]
-    return {**result, "random_layers": list(sets["random"]), "chosen_minus_all": [round(x, 3) for x in interval(difference)]}
+    return {**result, "random_layers": list(sets["random"]), "chosen_minus_all": [round(x, 3) for x in interval(difference, -1.0)]}
 
 
 def main():
@@ -154,6 +161,7 @@ def main():
     parser.add_argument("--verify", type=int, default=100, help="other held-out pairs to check the layers on; 0 for none")
     parser.add_argument("--ranked", type=int, default=0, help="pairs on which the exhaustive strategy ranks; 0 for all")
     parser.add_argument("--workers", type=int, default=0, help="spread the strategies over this many Ray workers")
+    parser.add_argument("--proof", choices=PROOFS, default=QUICK, help="what is tested of each answer, counted apart from its search")
     parser.add_argument("--no-paper", action="store_true", help="leave out the paper's procedure")
     parser.add_argument("--out", type=Path, required=True)
     a = parser.parse_args()
@@ -161,10 +169,10 @@ def main():
     held_out = held_out_pairs(a.count + a.verify, a.seed)
     pairs, others = (parse_pairs(a.pairs.read_text("utf-8-sig")) if a.pairs else held_out[: a.count]), held_out[a.count :]
     engine(a.ocr), engine("EasyOCR")  # loading them is no part of any procedure
-    search(a.model, "first_step", pairs[:4], a.seed, a.ocr, a.rows)  # nor is what happens once a process
+    search(a.model, "gradients", pairs[:4], a.seed, a.ocr, a.rows)  # nor is what happens once a process
     result = {**environment(), "model": a.model, "seed": a.seed, "pairs": len(pairs), "ocr": a.ocr, "template": TEMPLATE, "strategies": {}}
     for strategy in STRATEGIES if a.strategy == "all" else [a.strategy]:
-        found = result["strategies"][strategy] = search(a.model, strategy, pairs, a.seed, a.ocr, a.rows, a.workers, a.ranked)
+        found = result["strategies"][strategy] = search(a.model, strategy, pairs, a.seed, a.ocr, a.rows, a.workers, a.ranked, a.proof)
         print(strategy, found["layers"], found["model_calls"], "calls", found["seconds"], "s", flush=True)
         a.out.write_text(json.dumps(result, indent=1) + "\n")
     if a.verify:

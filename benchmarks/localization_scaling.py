@@ -2,18 +2,20 @@
 
 The demo MMDiT with trained blocks at random places among many that do nothing (deep_demo), so that the answer is known and a call costs
 what a call of a deep model costs. Fast strategies run whole; the exhaustive one runs on --exhaustive-pairs, and its calls for as many
-pairs as the others had are counted without drawing (known_answer). The growth with the number of pairs is counted the same way.
+pairs as the others had are counted without drawing (known_answer). The growth with the number of pairs is counted the same way, and that
+with the number of layers that decide together, of 57, as many as Flux has.
 """
 
 import argparse
 import json
+import random
 import tempfile
 import time
 from pathlib import Path
 
+from ..localization.choice import chooser
 from ..localization.drawing import Drawing
 from ..localization.localize import localize
-from ..localization.selection import select
 from ..localization.strategies import STRATEGIES
 from ..localization.sweep import Sweep
 from ..scoring.ocr import engine
@@ -23,6 +25,7 @@ from .localization import held_out_pairs, setting
 from .record import environment
 
 DEPTHS, PAIRS = (8, 24, 70), (10, 25, 50, 100, 200)
+WIDE, DECIDING = 57, (2, 8, 12, 24)
 
 
 def measured(layers, strategy, pairs, seed):
@@ -38,10 +41,14 @@ def measured(layers, strategy, pairs, seed):
     return {"pairs": pairs, "model_calls": sweep.drawing.model_calls, "seconds": round(seconds, 1), "found": trained}
 
 
-def counted(layers, strategy, pairs):
-    """Calls of a search whose answer is two layers, counted without a model: one call a picture and step, without CFG."""
-    sweep = KnownAnswer(layers, [[layers // 3, layers // 2]], pairs=pairs)
-    select(sweep, STRATEGIES[strategy](sweep), sweep.half)
+def counted(layers, strategy, pairs, deciding=2):
+    """Calls of a search whose answer is known, counted without a model: one call a picture and step, without CFG. Raises ValueError where
+    it finds another one."""
+    wanted = [layers // 3, layers // 2] if deciding == 2 else sorted(random.Random(deciding).sample(range(layers), deciding))
+    sweep = KnownAnswer(layers, [wanted], pairs=pairs)
+    found = chooser(strategy)(sweep, STRATEGIES[strategy](sweep), sweep.half).layers
+    if list(found) != wanted:
+        raise ValueError(f"{strategy} finds {found} and not {wanted}.")
     return sweep.calls
 
 
@@ -59,6 +66,8 @@ def main():
     result = {**environment(), "seed": a.seed, "measured": {}, "counted": {}}
     for strategy in STRATEGIES:
         result["counted"][strategy] = {layers: {pairs: counted(layers, strategy, pairs) for pairs in PAIRS} for layers in DEPTHS}
+    result["deciding"] = {strategy: {count: counted(WIDE, strategy, 100, count) for count in DECIDING} for strategy in STRATEGIES}
+    result["deciding"]["paper"] = dict.fromkeys(DECIDING, 100 * (WIDE + 2) * FINISHED)
     result["counted"]["paper"] = {layers: {pairs: pairs * (layers + 2) * FINISHED for pairs in PAIRS} for layers in DEPTHS}
     a.out.write_text(json.dumps(result, indent=1) + "\n")
     for layers in a.layers:

@@ -8,7 +8,7 @@ SAMPLERS   the samplers that can be used
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import comfy.model_management
 import comfy.sample
@@ -17,7 +17,9 @@ import comfy.utils
 import torch
 
 from ..patching import models
-from ..patching.comfy import add_counting_wrapper, batched, empty_latent, is_out_of_memory
+from ..patching.comfy import add_counting_wrapper, add_telling_wrapper, batched, empty_latent, is_out_of_memory
+from ..patching.gradient import with_slope
+from ..patching.messages import NoGradient
 from ..patching.sweep import Swap, record_targets, swap_rows, takes_from_rows
 from ..scoring.image import pixels
 from .pairs import WORD, check_template
@@ -26,6 +28,7 @@ from .pairs import WORD, check_template
 _WITHOUT_NOISE = ("euler", "heun", "heunpp2", "dpm_2", "lms", "dpmpp_2m", "ipndm", "ipndm_v", "deis", "res_multistep", "ddim", "uni_pc",
                   "uni_pc_bh2")  # fmt: skip
 SAMPLERS = [name for name in comfy.samplers.KSampler.SAMPLERS if name in _WITHOUT_NOISE]
+_DIFFERENCE, _FITS = 0.01, 0.2  # of weights; how far a slope may be off the finite difference, which has an error of its own
 SOURCE, TARGET = (), "target"  # beside them, a picture is the tuple of layers that the source takes from the target
 
 
@@ -47,11 +50,20 @@ class Setting:
 @dataclass(frozen=True)
 class Picture:
     """pair: number of the word pair; layers: indices of the patched layers, SOURCE or TARGET; steps: after how many steps of the
-    schedule the model's prediction of the finished picture is taken."""
+    schedule the model's prediction of the finished picture is taken; guided: False for the model's very first prediction for the prompt,
+    before guidance. Guidance scales how far two of these are apart, and nothing else: the negative half is the same in both."""
 
     pair: int
     layers: tuple[int, ...] | str
     steps: int
+    guided: bool = True
+
+    def target(self):
+        return replace(self, layers=TARGET)
+
+
+def first_prediction(pair, layers):
+    return Picture(pair, layers, 1, False)
 
 
 class Drawing:
@@ -74,6 +86,7 @@ class Drawing:
         self._conditioning = {}
         self._fingerprints = {}
         self._noise = {}
+        self._compared = False  # the gradient with a finite difference
         self.rows = setting.rows
         self._check_vae()
 
@@ -120,12 +133,12 @@ class Drawing:
 
     def cost(self, pictures):
         """How many rows a batch of these pictures has: unless embeddings are enough, the target's own run is a row as well."""
-        givers = {(p.pair, p.steps) for p in pictures if p.layers not in (SOURCE, TARGET)} if self._takes_rows else set()
-        return len(set(pictures) | {Picture(pair, TARGET, steps) for pair, steps in givers})
+        givers = {p.target() for p in pictures if p.layers not in (SOURCE, TARGET)} if self._takes_rows else set()
+        return len(set(pictures) | givers)
 
     def calls(self, pictures):
         """Model calls of a batch, for samplers that call the model once a step."""
-        return self.cost(pictures) * pictures[0].steps * (1 if self.setting.cfg == 1 else 2)
+        return self.cost(pictures) * pictures[0].steps * (1 if self.setting.cfg == 1 or not pictures[0].guided else 2)
 
     def draw(self, pictures, tell: Callable = lambda: None):
         """{picture: latent [C, ...] float32 on the CPU} of pictures with the same number of steps; the targets that were drawn
@@ -149,9 +162,9 @@ class Drawing:
         return drawn
 
     def _draw_batch(self, batch, tell):
-        steps, runs, drawn = batch[0].steps, {}, {}
+        runs, drawn = {}, {}
         if self._takes_rows:
-            givers = dict.fromkeys(Picture(p.pair, TARGET, steps) for p in batch if p.layers not in (SOURCE, TARGET))
+            givers = dict.fromkeys(p.target() for p in batch if p.layers not in (SOURCE, TARGET))
             apart = [giver for giver in givers if self._length(giver) != self._length(batch[0])]
             names = [self.names[i] for i in sorted({i for p in batch if p.layers not in (SOURCE, TARGET) for i in p.layers})]
             for giver in apart:
@@ -163,11 +176,15 @@ class Drawing:
         return drawn | self._sample(swap_rows(self._model, swaps), batch, tell)
 
     def _sample(self, model, batch, tell):
-        steps = batch[0].steps
+        steps, guided = batch[0].steps, batch[0].guided
         positive = self._batched([self.prompt(p.pair, p.layers == TARGET) for p in batch])
         negative = self._batched([self.setting.negative] * len(batch))
         noise = torch.cat([self.noise(p.pair) for p in batch])
         latest = {}
+        cfg, sampler = (self.setting.cfg, self.setting.sampler) if guided else (1.0, "euler")
+        if not guided:
+            model = model.clone()
+            add_telling_wrapper(model, lambda predicted: latest.setdefault("first", predicted))
 
         def callback(step, x0, x, total):
             latest["x0"] = x0
@@ -175,16 +192,64 @@ class Drawing:
 
         whole = steps >= self.setting.steps
         samples = comfy.sample.sample(
-            model, noise, self.setting.steps, self.setting.cfg, self.setting.sampler, self.setting.scheduler,
+            model, noise, self.setting.steps, cfg, sampler, self.setting.scheduler,
             positive, negative, self._latent.repeat(len(batch), *[1] * (self._latent.ndim - 1)),
             last_step=None if whole else steps, callback=callback, disable_pbar=True, seed=self.setting.seed,
         )  # fmt: skip
         if not whole:
-            samples = self._model.model.process_latent_out(latest["x0"].to(torch.float32))
+            samples = self._model.model.process_latent_out(latest["x0" if guided else "first"].to(torch.float32))
         samples = samples.to("cpu", torch.float32)
         if not samples.isfinite().all():
             raise ValueError("The model drew pictures that are not numbers (NaN). Try another precision or another sampler.")
         return dict(zip(batch, samples, strict=True))
+
+    def slope(self, pair, base, weights, source, everything, tell=lambda: None):
+        """[(value, derivative by each layer's weight [layers])] for each of `weights`, how much of the target the layers take that are not
+        in `base`, which take all. The value is how far the first prediction is on the straight way from `source` to `everything`: 0 and
+        1 there. source, everything: latents of first_prediction.
+
+        Raises NoGradient where the model has none, or one that is not its prediction's: the first is compared with a finite difference,
+        because a kernel without a backward pass somewhere in the model takes a part of the gradient away without a word.
+        """
+        with torch.inference_mode(False):
+            if self._takes_rows:
+                recording, runs = record_targets(self._model, self.names)
+                self._sample(recording, [first_prediction(pair, TARGET)], tell)
+                target = (runs, 0)
+            else:
+                target = self.conditioning(self.prompt(pair, True))[0].clone()
+            source, everything = source.clone(), everything.clone()
+            way = (everything - source) / (everything - source).square().sum()
+
+            def measure(predicted):
+                latent = self._model.model.process_latent_out(predicted[0].to(torch.float32))
+                return ((latent - source.to(latent.device)) * way.to(latent.device)).sum()
+
+            found = []
+            for w in weights:
+                by_layer = {name: 1.0 if layer in base else w for layer, name in enumerate(self.names)}
+                model, slope = with_slope(self._model, by_layer, target, measure)
+                self._sample(model, [first_prediction(pair, SOURCE)], tell)
+                self.model_calls += slope.cost
+                found.append((slope.value, [slope.by_layer[name] for name in self.names]))
+                if not self._compared and not base:
+                    self._compare(pair, w, sum(slope.by_layer.values()), target, measure, tell)
+        return found
+
+    def _compare(self, pair, w, slope, target, measure, tell):
+        """slope: along the weights of all layers at once."""
+        values = []
+        for at in (w - _DIFFERENCE, w + _DIFFERENCE):
+            swap = Swap(self.names, target, dict.fromkeys(self.names, at))
+            told = {}
+            model = swap_rows(self._model, [swap])
+            add_telling_wrapper(model, lambda predicted, told=told: told.setdefault("value", float(measure(predicted))))
+            self._sample(model, [first_prediction(pair, SOURCE)], tell)
+            values.append(told["value"])
+        wanted = (values[1] - values[0]) / (2 * _DIFFERENCE)
+        if abs(slope - wanted) > _FITS * max(abs(wanted), 0.1):
+            raise NoGradient(f"a part of it has no backward pass: autograd says {slope:.2f}, and the prediction changes by {wanted:.2f}")
+        self._compared = True
 
     def _length(self, picture):
         """Sizes of a picture's prompt, the same for all in a batch."""
@@ -196,7 +261,7 @@ class Drawing:
             return None
         names = tuple(self.names[i] for i in picture.layers)
         if self._takes_rows:
-            giver = Picture(picture.pair, TARGET, picture.steps)
+            giver = picture.target()
             return Swap(names, runs[giver] if giver in runs else batch.index(giver))
         return Swap(names, self.conditioning(self.prompt(picture.pair, True))[0])
 

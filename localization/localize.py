@@ -1,6 +1,7 @@
 """Localization of the text layers of a model, from word pairs to TEXT_LAYERS. [Staniszewski et al., section 4]
 
-localize        ranks the layers by a strategy and selects the smallest set
+localize        ranks the layers by a strategy, selects the smallest set, and tests what may be said of it
+before          what is known before a search begins
 Localization    the answer, with the figures that support it
 report          the answer for people, in lines of text
 chart           the answer as a picture: a bar for each layer
@@ -8,17 +9,23 @@ contact_sheet   the answer as pictures: source, plain target, edit, and what the
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..patching import models
 from ..patching.text_layers import TextLayers
 from ..scoring import charts
+from ..scoring.intervals import interval
+from .choice import chooser, curve
 from .drawing import SOURCE, TARGET
-from .selection import Selection, interval, select
+from .proof import Evidence, Test, confirm, needed, weigh
+from .selection import CLOSE_PAIRS, Selection, gaps
 from .strategies import STRATEGIES, Ranking
 from .sweep import SHOWN
 
 _FEW = 6  # pairs of a kind that the report reads where the selection has read none
+MOST = 0.5  # of the layers: where the word needs more, it is not localized
+QUICK, SURE, WEIGHED = "search", "search and test", "search, test and weigh"
+PROOFS = (QUICK, SURE, WEIGHED)
 
 
 @dataclass(frozen=True)
@@ -30,12 +37,46 @@ class Localization:
     names: tuple[str, ...]
     model_calls: int
     seconds: float
+    test: Test | None = None
+    evidence: Evidence | None = None
+    proof_calls: int = 0
+    curve: tuple[tuple[int, float], ...] = ()
+    reached: float = 1.0  # share of the effect on the first prediction, where it was asked
+
+    @property
+    def localized(self):
+        """Whether few layers decide the word."""
+        return len(self.selection.layers) <= MOST * len(self.names)
+
+    @property
+    def sure(self):
+        return self.localized and self.test is not None and self.test.sure
+
+    def says_not(self):
+        """The negative answer."""
+        return (
+            f"Not localized: {100 * self.reached:.0f} % of the effect needs {len(self.selection.layers)} of {len(self.names)} text layers, "
+            f"more than {100 * MOST:.0f} %: no small set decides which words this model draws. To patch them all the same, write them by "
+            "hand in Text Layers."
+        )
 
 
-def localize(model, sweep, strategy, judge=None):
+def before(pairs, proof):
+    """A line for people. pairs: how many are given."""
+    fresh, together = needed()
+    if proof == QUICK or pairs >= together:
+        return ""
+    return (
+        f"{pairs} word pairs are too few for a sure answer: {fresh} that the search has not read, all drawn right, are needed, "
+        f"{together} in all. The search goes on, and its answer will be called not sure."
+    )
+
+
+def localize(model, sweep, strategy, judge=None, proof=QUICK):
     """sweep: of the same MODEL; strategy: a name of STRATEGIES. judge: a sweep with another engine or more pairs, which selects among the
-    layers that `sweep` has ranked; the same without it. The selection reads the model's prediction half-way through the schedule, where a
-    word is as legible as in the finished picture and costs half.
+    layers that `sweep` has ranked; the same without it. proof: of PROOFS; the test and what is weighed are on finished pictures of pairs
+    that the search has not read. The selection reads the model's prediction half-way through the schedule, where a word is nearly as
+    legible as in the finished picture and costs half.
 
     Raises ValueError for an unknown strategy and when the model does not draw the words.
     """
@@ -45,7 +86,8 @@ def localize(model, sweep, strategy, judge=None):
     drawings = {id(s.drawing): s.drawing for s in (sweep, judge)}.values()
     calls, started = sum(d.model_calls for d in drawings), time.perf_counter()
     ranking = STRATEGIES[strategy](sweep)
-    selection = select(judge, ranking, judge.half)
+    both = _Both(sweep, judge) if strategy == "gradients" and judge is not sweep else judge
+    selection = chooser(strategy)(both, ranking, judge.half)
     names = sweep.drawing.names
     chosen = TextLayers(
         models.family_of(model).name,
@@ -54,35 +96,77 @@ def localize(model, sweep, strategy, judge=None):
         scores={names[layer]: round(ranking.mean(layer), 4) for layer in selection.layers},
         source=f"localized, {strategy}, {len(judge.pairs)} pairs, seed {sweep.drawing.setting.seed}",
     )
-    calls = sum(d.model_calls for d in drawings) - calls
-    return Localization(strategy, chosen, ranking, selection, names, calls, time.perf_counter() - started)
+    found = Localization(
+        strategy, chosen, ranking, selection, names, sum(d.model_calls for d in drawings) - calls, time.perf_counter() - started
+    )
+    if not found.localized:
+        missing = gaps(judge, [selection.layers], CLOSE_PAIRS)[selection.layers]
+        return replace(found, curve=curve(judge, ranking), reached=1 - missing)
+    if proof == QUICK:
+        return found
+    first, calls = max(sweep.seen, judge.seen), judge.drawing.model_calls
+    test = confirm(judge, selection.layers, first)
+    evidence = weigh(judge, selection.layers, first) if proof == WEIGHED and first < len(judge.pairs) else None
+    return replace(found, test=test, evidence=evidence, proof_calls=judge.drawing.model_calls - calls)
 
 
 def report(found, sweep):
     """Several lines: the chosen layers, what supports them, what is doubtful, what it cost."""
     chosen = found.selection.layers
-    lines = [f"{len(chosen)} of {len(found.names)} text layers decide the drawn word:"]
-    for layer in chosen:
+    if found.localized:
+        lines = [f"{len(chosen)} of {len(found.names)} text layers decide the drawn word:"]
+    else:
+        lines = [found.says_not(), "The most decisive layers and what they carry of the effect on the first prediction:"]
+        lines += [f"  {size} of {len(found.names)}: {100 * share:.0f} %" for size, share in found.curve]
+    for layer in chosen if found.localized else ():
         mean, lower, upper = interval(found.ranking.scores[layer])
         lines.append(f"  {layer}: {found.names[layer]}   score {mean:.3f} (95 %: {lower:.3f} to {upper:.3f})")
-    lines.append(f"Best single layer, the paper's choice: {found.selection.best_single}.")
-    lines.append("Words read as the target, of those that are read with all layers patched:")
+    if found.ranking.note:
+        lines.append(found.ranking.note)
+    if found.ranking.papers is not None:
+        best = found.ranking.papers_choice()
+        lines.append(f"The paper's choice, the single layer with the highest F1: {best} (F1 {found.ranking.papers[best]:.3f}).")
+    lines.append("Words read as the target half-way, of those that are read with all layers patched:")
     for layers, verdict in found.selection.verdicts.items():
-        sure = "" if verdict.sure else ", undecided"
-        lines.append(f"  layers {_numbers(layers)}: {verdict.good} of {verdict.counted}{sure}")
+        lines.append(f"  layers {_numbers(layers)}: {verdict.good} of {verdict.counted}{'' if verdict.decided else ', undecided'}")
     if found.selection.close:
-        lines.append(f"Kept without asking OCR, for what each alone fills of the first prediction: {_numbers(found.selection.close)}.")
+        lines.append(f"Kept for what each alone fills of the first prediction: {_numbers(found.selection.close)}.")
     for kind, equal in (("equal", True), ("different", False)):
         counted = _by_length(found, sweep, equal)
         if counted[1]:
             lines.append(f"Pairs of {kind} length: {counted[0]} of {counted[1]} read as the target with the chosen layers.")
     lines += [f"In doubt: {doubt}." for doubt in found.selection.doubts]
-    lines.append(f"{found.strategy}: {found.model_calls} model calls, {found.seconds:.0f} s.")
+    lines += _proof(found, len(sweep.pairs))
+    cost = f" and {found.proof_calls} to test the answer" if found.proof_calls else ""
+    lines.append(f"{found.strategy}: {found.model_calls} model calls{cost}, {found.seconds:.0f} s for the search.")
     if sweep.drawing.rows < sweep.drawing.setting.rows:
         lines.append(f"Memory ran out with {sweep.drawing.setting.rows} pictures in a batch; {sweep.drawing.rows} fitted.")
     if sweep.store.problem:
         lines.append(sweep.store.problem)
     return "\n".join(lines)
+
+
+class _Both:
+    """First predictions, which no engine reads, of one sweep, and readings of another, on the same pairs from the top."""
+
+    def __init__(self, sweep, judge):
+        self.layers, self.pairs = judge.layers, judge.pairs
+        self.closeness, self.slopes, self.readings = sweep.closeness, sweep.slopes, judge.readings
+
+
+def _proof(found, pairs):
+    """Lines on what is proven."""
+    if not found.localized:
+        return
+    if found.test is None:
+        yield "Not tested: the search has read the words above to choose by them, which proves nothing. Let it test the answer to be sure."
+        return
+    yield found.test.says()
+    fresh, together = needed()
+    if not found.test.sure and pairs < together:
+        yield f"{fresh} words that the search has not seen, all read, make an answer sure: give {together} pairs; there were {pairs}."
+    if found.evidence:
+        yield from found.evidence.says()
 
 
 def _numbers(layers):
@@ -103,8 +187,8 @@ def chart(found):
     """[H, W, 3] uint8"""
     scores = [interval(found.ranking.scores[layer]) for layer in range(len(found.names))]
     title = f"Text layers {_numbers(found.selection.layers)} of {len(found.names)}"
-    what = "effect on the word read" if found.strategy == "exhaustive" else "share of the word lost without"
-    return charts.layer_chart(scores, found.selection.layers, title, what)
+    what = {"exhaustive": "effect on the word read", "gradients": "share of the effect"}
+    return charts.layer_chart(scores, found.selection.layers, title, what.get(found.strategy, "share of the word lost without"))
 
 
 def contact_sheet(found, sweep):

@@ -3,8 +3,9 @@
 select        grows a set from the most decisive layer until it does what all layers do, and leaves out what is not missed
 Selection     the set, the evidence for it, and what is doubtful
 
-Two questions decide. Does the set read as well as all layers? That is one about rare failures, so pairs are read a few at a time until
-Wald's sequential probability ratio test decides (A. Wald, Sequential Tests of Statistical Hypotheses, 1945) or the pairs run out.
+Two questions decide which set the search goes on with; what is stated as sure is tested afterwards, on other pairs (proof.py). Does the
+set read as well as all layers? That is one about rare failures, so pairs are read a few at a time until Wald's sequential probability
+ratio test decides (A. Wald, Sequential Tests of Statistical Hypotheses, 1945) or the pairs run out.
 
 And does a layer alone close a good part of the gap between what the set and what all layers do to the model's first prediction? Readings
 half-way are lenient: a layer without which the word is a little less sure is not missed there, but in one finished picture of twelve (the
@@ -23,29 +24,28 @@ GOOD, BAD = 0.98, 0.92  # rates that must be told apart; between them either ans
 ACCEPT, REJECT = 0.1, 0.2  # probability of taking a bad set, and of refusing a good one, which costs one layer more
 GAP, CLOSES = 0.01, 0.33  # of the way to all layers' first prediction that may be missing; share of it that one layer must close
 GAP_PAIRS, CLOSE_PAIRS = 24, 8  # that the gap is measured on, and what closes it: there are many layers
-CLOSERS = 16  # layers, the most decisive first, that are asked whether they close it
+CLOSERS = 16  # layers, the most decisive first, that are asked whether they close it, where slopes do not tell
 BLOCK = 4  # pairs that are read before the test is asked again
 _CLIMB = 6  # layers are added one at a time up to this size, then a quarter of the set at once
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """reaches: whether the set does as well as all layers; sure: whether the test decided; good of counted: pairs read exactly, of
+    """reaches: whether the search went on with the set; decided: whether its test came to an end; good of counted: pairs read exactly, of
     those that all layers read exactly."""
 
     reaches: bool
-    sure: bool
+    decided: bool
     good: int
     counted: int
 
 
 @dataclass(frozen=True)
 class Selection:
-    """layers: the chosen ones, in the model's order; verdicts: every set that was read; best_single: the paper's choice; close: layers
-    that were kept because they close a good part of the gap to all layers, without asking whether readings miss them."""
+    """layers: the chosen ones, in the model's order; verdicts: every set that was read; close: layers that were kept because they close a
+    good part of the gap to all layers, without asking whether readings miss them."""
 
     layers: tuple[int, ...]
-    best_single: int
     verdicts: dict[tuple[int, ...], Verdict]
     doubts: tuple[str, ...]
     close: tuple[int, ...] = ()
@@ -80,9 +80,7 @@ def select(sweep, ranking, steps=None):
         if not enough:
             break
         chosen = enough[0]  # without the least decisive layer
-    return Selection(
-        chosen, ranking.order[0], verdicts, tuple(_doubts(sweep, chosen, verdicts)), tuple(layer for layer in chosen if layer in close)
-    )
+    return Selection(chosen, verdicts, tuple(doubts(sweep, chosen, verdicts)), tuple(layer for layer in chosen if layer in close))
 
 
 def gaps(sweep, candidates, pairs):
@@ -130,24 +128,21 @@ def _test(sweep, candidates, steps):
             if not refuse < ratio[candidate] < accept:
                 verdicts[candidate] = Verdict(ratio[candidate] > 0, True, good[candidate], counted)
     if not counted:
-        raise ValueError(
-            "The word cannot be read in any picture, even with all layers patched: the model does not draw it. "
-            "Try other words, more steps, larger pictures or another prompt template."
-        )
+        raise illegible()
     return {c: verdicts.get(c, Verdict(good[c] >= REACH * counted, False, good[c], counted)) for c in candidates}
 
 
-def _doubts(sweep, chosen, verdicts):
+def illegible():
+    return ValueError(
+        "The word cannot be read in any picture, even with all layers patched: the model does not draw it. "
+        "Try other words, more steps, larger pictures or another prompt template."
+    )
+
+
+def doubts(sweep, chosen, verdicts):
     if len(chosen) == len(sweep.layers):
         yield "no smaller set does as well as all layers"
-    unsure = [candidate for candidate, verdict in verdicts.items() if not verdict.sure]
-    if unsure:
-        sets = "; ".join(", ".join(map(str, candidate)) for candidate in unsure)
-        yield f"{len(sweep.pairs)} pairs are too few to be sure about the layers {sets}: give more pairs"
-
-
-def interval(values, seed=0, rounds=2000):
-    """(mean, lower, upper) of the 95 % bootstrap interval over pairs."""
-    values = np.asarray(values, float)
-    means = np.random.default_rng(seed).choice(values, (rounds, len(values))).mean(1)
-    return float(values.mean()), *map(float, np.quantile(means, (0.025, 0.975)))
+    open_ones = [candidate for candidate, verdict in verdicts.items() if not verdict.decided]
+    if open_ones:
+        sets = "; ".join(", ".join(map(str, candidate)) for candidate in open_ones)
+        yield f"{len(sweep.pairs)} pairs are too few to decide about the layers {sets}: give more pairs"

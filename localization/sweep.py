@@ -1,23 +1,24 @@
 """One sweep for all strategies: what they ask of pictures is drawn in batches, kept on disk, and never drawn twice.
 
-Sweep      closeness and readings of any candidate layers, for any pairs
+Sweep      closeness and readings of any candidate layers, for any pairs, and the slopes of all layers at once
 Reading    what OCR read, and how near it is to the target's word
 """
 
 import hashlib
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import comfy.model_management
 import numpy as np
 import torch
 
+from ..patching.messages import NoGradient
 from ..scoring import text
 from ..scoring.compare import USUAL
 from ..scoring.ocr import enlargement
 from .cells import CellStore
-from .drawing import SOURCE, TARGET, Drawing, Picture
+from .drawing import SOURCE, TARGET, Drawing, Picture, first_prediction
 
 # What engines give; part of a search's identity, since other readings cannot be compared with these.
 READING = "as it stands, again where in doubt"
@@ -49,7 +50,8 @@ class Sweep:
     """drawing: of the model; ocr: an engine of scoring.ocr; folder: where cells are kept, below a name of their own for this model
     and these settings; tell(Progress) is called after each step of the sampler.
 
-    `computed` counts the cells that were not on disk.
+    `computed` counts the cells that were not on disk; `seen` is how many pairs, from the top, any question was about: those behind
+    them have told nothing about any set of layers.
     """
 
     drawing: Drawing
@@ -57,9 +59,12 @@ class Sweep:
     folder: object
     tell: Callable = lambda progress: None
     computed: int = 0
+    seen: int = 0
     _latents: dict = field(default_factory=dict)
+    _latest: dict = field(default_factory=dict)  # first predictions of the last question, which the next one often goes on from
     _seen: dict = field(default_factory=dict)
     _picture: np.ndarray | None = None
+    _no_gradient: NoGradient | None = None
 
     def __post_init__(self):
         # The model is known by what it draws: the first source picture depends on weights, LoRAs, other nodes' patches and sampler.
@@ -90,27 +95,63 @@ class Sweep:
     def closeness(self, candidates: Iterable[tuple[int, ...]], pairs: Iterable[int], steps=1):
         """{candidate: [for each pair 1 when the model's prediction is that of all layers patched, 0 when it is the source's]}.
 
-        The share of the way, by squared distance of latents, after `steps` steps; one is enough to see which word is meant.
+        The share of the way, by squared distance of latents, after `steps` steps; one is enough to see which word is meant, and does
+        without guidance.
         """
         candidates, pairs = list(candidates), list(pairs)
-        wanted = [Picture(pair, layers, steps) for pair in pairs for layers in candidates]
+        self._note(pairs)
+        wanted = [_looked_at(pair, layers, steps) for pair in pairs for layers in candidates]
         missing = [p for p in wanted if self.store.get(self._key(p, "closeness")) is None]
-        references = dict.fromkeys(Picture(p.pair, layers, steps) for p in missing for layers in (SOURCE, self.layers))
+        references = dict.fromkeys(replace(p, layers=layers) for p in missing for layers in (SOURCE, self.layers))
+
+        latest = {}
 
         def score(picture, latent):
-            source, everything = (self._latents[Picture(picture.pair, layers, steps)] for layers in (SOURCE, self.layers))
+            latest[picture] = latent
+            source, everything = (self._latents[replace(picture, layers=layers)] for layers in (SOURCE, self.layers))
             whole = (source - everything).square().sum()
             value = 1 - float((latent - everything).square().sum() / whole) if whole > 0 else 0.0
             self._see(picture.layers, value)
             self._keep(picture, "closeness", value)
 
         self._compute(references, missing, score)
-        return {layers: [self.store.get(self._key(Picture(pair, layers, steps), "closeness")) for pair in pairs] for layers in candidates}
+        if steps == 1:
+            self._latest = {picture: latent for picture, latent in self._latest.items() if picture.layers in candidates} | latest
+        cells = {layers: [self._key(_looked_at(pair, layers, steps), "closeness") for pair in pairs] for layers in candidates}
+        return {layers: [self.store.get(key) for key in keys] for layers, keys in cells.items()}
+
+    def slopes(self, base, weights, pairs):
+        """[pairs, weights, layers]: derivatives of how far the first prediction is on the way from that of `base` (0) to that of all
+        layers (1), by each layer's weight, where the layers of `base` take all of the target and the others as much as each of `weights`
+        says. One forward and one backward pass for each pair and weight.
+
+        Raises NoGradient where the model has none.
+        """
+        pairs, found = list(pairs), []
+        self._note(pairs)
+        references = [first_prediction(pair, layers) for pair in pairs for layers in (base, self.layers)]
+        kinds = {w: f"slope {w}" for w in weights}
+        missing = [p for p in pairs if any(self.store.get(self._key(first_prediction(p, base), kind)) is None for kind in kinds.values())]
+        self._compute(dict.fromkeys(p for p in references if p.pair in missing), {}, None)
+        for number, pair in enumerate(missing):
+            left = 4 * len(weights) * (len(missing) - number - 1)
+            source, everything = (self._latents[first_prediction(pair, layers)] for layers in (base, self.layers))
+            if source.equal(everything):
+                slopes = [(0.0, [0.0] * len(self.layers))] * len(weights)
+            else:
+                slopes = self._slope(pair, base, weights, source, everything, lambda left=left: self._tell(left))
+            for w, (_, by_layer) in zip(weights, slopes, strict=True):
+                self._keep(first_prediction(pair, base), kinds[w], by_layer)
+            self._tell(left)
+        for pair in pairs:
+            found.append([self.store.get(self._key(first_prediction(pair, base), kind)) for kind in kinds.values()])
+        return np.array(found)
 
     def readings(self, candidates, pairs, steps=None):
         """{candidate: [Reading of each pair]}. A candidate can be SOURCE or TARGET. steps: None for the finished picture."""
         steps = steps or self.drawing.setting.steps
         candidates, pairs = list(candidates), list(pairs)
+        self._note(pairs)
         wanted = [Picture(pair, layers, steps) for pair in pairs for layers in candidates]
         missing = [p for p in wanted if self.store.get(self._key(p, "readings")) is None]
 
@@ -129,7 +170,8 @@ class Sweep:
     def cells(self, kind, candidates, pairs, steps=None):
         """{key: result} of what is known of an answer. kind: "closeness" or "readings"."""
         steps = steps or self.drawing.setting.steps
-        keys = [self._key(Picture(pair, layers, steps), kind) for pair in pairs for layers in candidates]
+        picture = _looked_at if kind == "closeness" else Picture
+        keys = [self._key(picture(pair, layers, steps), kind) for pair in pairs for layers in candidates]
         return {key: self.store.get(key) for key in keys if self.store.get(key) is not None}
 
     def was_read(self, pair, candidate):
@@ -146,6 +188,19 @@ class Sweep:
         """Closes the file of cells; what is in it stays."""
         self.store.close()
 
+    def _slope(self, *asked):
+        """Once the model has said that it has none, it is not asked again."""
+        if self._no_gradient is not None:
+            raise self._no_gradient
+        try:
+            return self.drawing.slope(*asked)
+        except NoGradient as reason:
+            self._no_gradient = reason
+            raise
+
+    def _note(self, pairs):
+        self.seen = max([self.seen, *(pair + 1 for pair in pairs)])
+
     def _reading(self, picture):
         return self._judged(picture, self.store.get(self._key(picture, "readings"))["read"])
 
@@ -157,7 +212,9 @@ class Sweep:
         """Draws references (unless they are there) and missing pictures, pair by pair as far as they fit into batches, and scores the
         missing ones as soon as they are drawn."""
         for picture in references:
-            if picture not in self._latents:
+            if picture in self._latest:
+                self._latents[picture] = self._latest[picture]
+            elif picture not in self._latents:
                 kept = self.store.get_array(self._key(picture))
                 if kept is not None:
                     self._latents[picture] = torch.from_numpy(kept)
@@ -208,6 +265,11 @@ class Sweep:
         """What a cell depends on beside the sweep's identity."""
         layers = picture.layers if isinstance(picture.layers, str) else [self.drawing.names[i] for i in picture.layers]
         prompts = [self.drawing.fingerprint(self.drawing.prompt(picture.pair, target)) for target in (False, True)]
-        negative = self.drawing.fingerprint(self.drawing.setting.negative)
+        negative = self.drawing.fingerprint(self.drawing.setting.negative) if picture.guided else "before guidance"
         parts = (kind, picture.pair, layers, picture.steps, self.pairs[picture.pair].target, prompts, negative)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:40]
+
+
+def _looked_at(pair, layers, steps):
+    """What closeness compares."""
+    return Picture(pair, layers, steps, guided=steps > 1)

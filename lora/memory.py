@@ -16,12 +16,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map_only
 
+from ..patching.checkpointing import checkpointed
+from ..patching.frozen import unkept
+from ..patching.saved_tensors import changes_allowed, in_training
 from .adapters import adapters
-from .checkpointing import checkpointed
 from .examples import Example, mean_loss
-from .frozen import unkept
 from .precision import in_full
-from .saved_tensors import changes_allowed, in_training
 
 _NOWHERE = torch.device("meta")
 

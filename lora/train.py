@@ -14,17 +14,17 @@ import comfy.model_management
 import torch
 
 from ..patching import models
+from ..patching.checkpointing import checkpointed
+from ..patching.frozen import unkept
+from ..patching.saved_tensors import changes_allowed, forget_text, in_training, leave_inference_mode
 from . import preview
 from .adapters import adapters
-from .checkpointing import checkpointed
 from .examples import at_rest, encoded
-from .frozen import unkept
 from .metadata import LoraTensors, of_training, steps
 from .optimizer import OPTIMIZERS, SCHEDULES
 from .precision import in_full
 from .room import Room, made
 from .run import Diverged, Run
-from .saved_tensors import changes_allowed, in_training
 from .state import State
 
 
@@ -99,8 +99,8 @@ def train(
     # Autograd does not take what was made in inference mode, and ComfyUI's blocks add in place to what it has kept.
     with torch.inference_mode(False), torch.enable_grad(), in_training(), changes_allowed():
         comfy.model_management.load_models_gpu([model])
-        _leave_inference_mode(model.model.diffusion_model)
-        _forget_text(model)
+        leave_inference_mode(model.model.diffusion_model)
+        forget_text(model)
         device = model.load_device
         prompts = prompts if len(prompts) > 1 else prompts * len(latents)
         given = [latent[None].clone().float() for latent in latents]
@@ -118,7 +118,7 @@ def train(
         ):
             if start and not isinstance(start, State):
                 added.load(start.tensors)
-            run = Run(model, latents, conds, without, added, settings, about, accelerator, lambda: _forget_text(model), stop)
+            run = Run(model, latents, conds, without, added, settings, about, accelerator, lambda: forget_text(model), stop)
 
             def lora(step):
                 return LoraTensors(added.lora(), of_training(text_layers, settings, about["before"] + step))
@@ -231,12 +231,6 @@ def _changes(start, about, settings):
     return [f"It went on from step {start.step}, changed: {', '.join(found)}."] if found else [f"It went on from step {start.step}."]
 
 
-def _forget_text(model):
-    """HiDream-O1 keeps its text's keys and values from call to call, whatever has changed in between."""
-    if hasattr(model.model.diffusion_model, "clear_kv_cache"):
-        model.model.diffusion_model.clear_kv_cache()
-
-
 def _check(latents, prompts, settings, accelerator, empty):
     if not len(latents):
         raise ValueError("There are no pictures to train on.")
@@ -256,14 +250,3 @@ def _check(latents, prompts, settings, accelerator, empty):
                 f"The latents of picture {number} of {len(latents)} hold numbers that are none (NaN or infinite). A VAE in fp16 can give "
                 "such: start ComfyUI with --fp32-vae, or take another VAE."
             )
-
-
-def _leave_inference_mode(diffusion_model):
-    """Weights that were loaded in inference mode, as ComfyUI's nodes run, are replaced by equal ones, one after another."""
-    for module in diffusion_model.modules():
-        for name, p in module._parameters.items():
-            if p is not None and p.is_inference():
-                module._parameters[name] = torch.nn.Parameter(p.clone(), requires_grad=False)
-        for name, b in module._buffers.items():
-            if b is not None and b.is_inference():
-                module._buffers[name] = b.clone()

@@ -4,9 +4,10 @@ import comfy.model_management
 import comfy.samplers
 import torch
 from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..localization.drawing import SAMPLERS, Drawing, Setting
-from ..localization.localize import chart, contact_sheet, localize, report
+from ..localization.localize import PROOFS, before, chart, contact_sheet, localize, report
 from ..localization.pairs import DEFAULT, parse_pairs
 from ..localization.storage import folder
 from ..localization.strategies import STRATEGIES
@@ -17,7 +18,7 @@ from .checked import checked
 from .comfy_compat import ADVANCED, FIXED_SEED, aliases
 from .inputs import language_input, ocr_input
 from .layer_map import layer_map
-from .live import Live, number
+from .live import Live, number, say
 from .text_layers import CATEGORY, TextLayersSocket, show
 
 
@@ -52,8 +53,10 @@ class LocalizeTextLayers(io.ComfyNode):
                 io.Combo.Input(
                     "strategy",
                     options=list(STRATEGIES),
-                    tooltip="first_step: judges each layer by the model's first call, then reads. bisection: groups of layers, faster for "
-                    "models with many. halving: fewer pairs for layers that do little. exhaustive: reads pictures of every layer, slow.",
+                    tooltip="gradients: one backward pass judges all layers at once, by far the fewest calls; bisection where a model has "
+                    "no gradient. first_step: judges each layer by the model's first call, then reads. bisection: groups of layers, faster "
+                    "for models with many. halving: fewer pairs for layers that do little. exhaustive: reads pictures of every layer, "
+                    "slow.",
                 ),
                 ocr_input("What reads the pictures"),
                 io.Int.Input(
@@ -78,6 +81,14 @@ class LocalizeTextLayers(io.ComfyNode):
                     tooltip="The most pictures in one call of the model. Halved by itself when memory runs out.",
                 ),
                 language_input(),
+                io.Combo.Input(
+                    "proof",
+                    options=list(PROOFS),
+                    optional=True,
+                    tooltip="search: as few calls as can be, and the answer is called not tested. search and test: then it is tested on "
+                    "finished pictures of pairs that the search has not seen, and called sure if it draws 95 % of the words; give 85. "
+                    "search, test and weigh: also what is lost without each layer, and the set against its complement and random sets.",
+                ),
             ],
             outputs=[
                 TextLayersSocket.Output(display_name="text_layers", tooltip="The layers that were found."),
@@ -109,6 +120,7 @@ class LocalizeTextLayers(io.ComfyNode):
         negative,
         batch,
         language=BUILT_IN,
+        proof=PROOFS[0],
     ):
         pairs = parse_pairs(word_pairs, comfy.model_management.throw_exception_if_processing_interrupted)
         reader = engine(ocr, language or BUILT_IN)
@@ -118,13 +130,18 @@ class LocalizeTextLayers(io.ComfyNode):
         drawing = Drawing(model, clip, vae, pairs, setting)
         comfy.model_management.throw_exception_if_processing_interrupted()
         live = Live(number(cls), len(drawing.names))
+        notice = before(len(pairs), proof)
+        if notice:
+            say(number(cls), notice)
         sweep = Sweep(drawing, reader, folder(), live)
         try:
-            found = localize(model, sweep, strategy)
+            found = localize(model, sweep, strategy, proof=proof)
             sheet = contact_sheet(found, sweep)
+            text = "\n".join(filter(None, (notice, report(found, sweep))))
         finally:
             sweep.close()
-        text = report(found, sweep)
         pictures = [torch.from_numpy(picture).float()[None] / 255 for picture in (chart(found), sheet)]
         scores = {layer: round(found.ranking.mean(layer), 4) for layer in range(len(found.names))}
-        return io.NodeOutput(found.text_layers, *pictures, text, ui=show(text, layer_map(found.names, found.text_layers, scores)))
+        # What follows is told why it gets no layers, and the chart and the report are there all the same.
+        layers = found.text_layers if found.localized else ExecutionBlocker(found.says_not())
+        return io.NodeOutput(layers, *pictures, text, ui=show(text, layer_map(found.names, found.text_layers, scores)))

@@ -3,6 +3,7 @@
 add_wrappers            registers functions around parts of sampling, so that they stay with a model's options
 add_row_wrapper         registers the wrapper of one batch's rows
 add_counting_wrapper    tells how many rows each call of the model has
+add_telling_wrapper     tells what the model predicts for the positive prompts, before guidance
 to_conds                CONDITIONING -> the dicts that a sampling run works with
 encode                  gives those dicts what the model makes of them
 model_conds             those dicts -> what the model is given for them, batched
@@ -65,6 +66,17 @@ def add_counting_wrapper(model, count):
         return executor(x, *args, **kwargs)
 
     model.add_wrapper_with_key(_KINDS.APPLY_MODEL, _KEY + " count", around_call)
+
+
+def add_telling_wrapper(model, tell):
+    def around_call(executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options={}, **kwargs):
+        predicted = executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
+        sides = transformer_options["cond_or_uncond"]
+        if 0 in sides:
+            tell(predicted.chunk(len(sides))[sides.index(0)])
+        return predicted
+
+    model.add_wrapper_with_key(_KINDS.APPLY_MODEL, _KEY + " predictions", around_call)
 
 
 def batched(rows):

@@ -1,7 +1,8 @@
-"""What a user has written, in messages.
+"""Messages: what a user has written in them, and what a model cannot do.
 
 shortened    so that it can stand in one
 is_broken    whether it has half a character, which no file and no log of ComfyUI can take
+NoGradient   where autograd cannot go through a model
 """
 
 
@@ -13,3 +14,7 @@ def shortened(text, length=100):
 
 def is_broken(text):
     return any("\ud800" <= c <= "\udfff" for c in text)
+
+
+class NoGradient(Exception):
+    """A model's prediction has no gradient by the weights of its text layers; says why."""

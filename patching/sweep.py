@@ -1,6 +1,7 @@
 """Rows of one batch that take different layers: what localization tries, many candidates in one call of the model.
 
 swap_rows       MODEL -> MODEL for one batch, in which each row takes a target's keys and values in its own layers
+swapped         the same for one call of the model, as a function of ours around it sees it
 record_targets  MODEL -> MODEL whose batch of targets is kept for later batches, and the TargetRuns that keep it
 
 The target's own run is a row of the same batch, from the same noise: call n of the target goes into call n of the source without
@@ -10,7 +11,7 @@ be made from the target's embeddings (injection), these are enough.
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -44,11 +45,14 @@ class TargetRuns:
 class Swap:
     """What one row takes. names: module paths of its layers; target: the row of the target's own run in this batch, or the kept runs and
     the row in them, or the target's embeddings [1, tokens, channels] for families that inject; w: how much of it, as attention.mixed
-    takes it."""
+    takes it, or {name: w}."""
 
     names: tuple[str, ...]
     target: int | tuple[TargetRuns, int] | torch.Tensor
     w: Any = 1
+
+    def weight(self, name):
+        return self.w[name] if isinstance(self.w, dict) else self.w
 
 
 def takes_from_rows(model):
@@ -75,21 +79,32 @@ def swap_rows(model, rows: Sequence[Swap | None]):
 
     def around_call(executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options={}, **kwargs):
         comfy.model_management.throw_exception_if_processing_interrupted()
-        chunks = _chunks(transformer_options, x, len(rows))
-        diffusion_model = executor.class_obj.diffusion_model
-        with ExitStack() as stack:
-            options = transformer_options
-            if family.injects:
-                options, around = _from_embeddings(stack, modules, diffusion_model, rows, options, chunks)
-            else:
-                around = _from_rows(rows, chunks, called)
-            if around:
-                options = stack.enter_context(hook.attentions(modules, diffusion_model, options, around))
+        with swapped(modules, executor.class_obj.diffusion_model, rows, transformer_options, x, called) as options:
             return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
 
     swapping = model.clone()
     add_row_wrapper(swapping, around_call)
     return swapping
+
+
+@contextmanager
+def swapped(modules, diffusion_model, rows, options, x, called, seen=lambda name, out: out):
+    """Options for one call of the model. modules: hook.Modules; rows: as swap_rows takes them; x: what the model is called with; called:
+    Counter of the calls of each side so far; seen(name, out) -> out: of the attention of each layer that is mixed."""
+    chunks = _chunks(options, x, len(rows))
+    with ExitStack() as stack:
+        if modules.family.injects:
+            options, around = _from_embeddings(stack, modules, diffusion_model, rows, options, chunks)
+        else:
+            around = _from_rows(rows, chunks, called)
+        if around:
+            told = {name: partial(_told, name, function, seen) for name, function in around.items()}
+            options = stack.enter_context(hook.attentions(modules, diffusion_model, options, told))
+        yield options
+
+
+def _told(name, function, seen, attention):
+    return seen(name, function(attention))
 
 
 def record_targets(model, names):
@@ -137,10 +152,10 @@ def _from_rows(rows, chunks, called):
         for taker, row in enumerate(rows):
             for name in () if row is None else row.names:
                 if isinstance(row.target, int):
-                    given.setdefault(name, []).append((first + taker, first + row.target, row.w))
+                    given.setdefault(name, []).append((first + taker, first + row.target, row.weight(name)))
                 else:
                     runs, giver = row.target
-                    kept.setdefault(name, []).append(([first + taker], runs.get(side, number, name, giver), row.w))
+                    kept.setdefault(name, []).append(([first + taker], runs.get(side, number, name, giver), row.weight(name)))
     return {name: partial(_take, given.get(name, []), kept.get(name, [])) for name in {*given, *kept}}
 
 
@@ -161,7 +176,7 @@ def _from_embeddings(stack, modules, diffusion_model, rows, options, chunks):
         for taker, row in enumerate(rows):
             for name in row.names if row is not None and side == 0 else ():
                 targets.setdefault(name, []).append(([first + taker], row.target))
-                weights.setdefault(name, []).append(([first + taker], row.w))
+                weights.setdefault(name, []).append(([first + taker], row.weight(name)))
     if not targets:
         return options, {}
     mixtures = [name for name, own in weights.items() if any(torch.is_tensor(w) or w != 1 for _, w in own)]
@@ -170,7 +185,7 @@ def _from_embeddings(stack, modules, diffusion_model, rows, options, chunks):
     layers = modules.layers(diffusion_model, mixtures)
 
     def mix(name, attention):
-        k, v = hook.projected(layers[name], *beside.pop(name))
+        k, v = hook.projected(layers[name], *beside[name])  # a block that is computed again for its gradient asks again
         return with_rows(attention, [(taken, (k[taken], v[taken]), w) for taken, w in weights[name]])
 
     return options, {name: partial(mix, name) for name in mixtures}

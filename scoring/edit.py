@@ -15,17 +15,19 @@ from .lines import text_of
 from .ocr import check
 from .words import find_words
 
-_WORDS = ("f1", "precision", "recall", "accuracy", "similarity", "exact")
-_PICTURES = ("psnr", "ssim", "mse")
+_WORDS = ("f1", "precision", "recall", "paper_accuracy", "agreement", "similarity", "exact")
+_NAMES = {"paper_accuracy": "OCR accuracy (the paper's)", "agreement": "sorted letters in place", "paper_ssim": "SSIM (the paper's)"}
+_PICTURES = ("psnr", "ssim", "paper_ssim", "mse")
 
 
 @dataclass(frozen=True)
 class Edit:
     """read: {"source", "edited" and, where there is one, "target": text that OCR found, lines and all}.
-    words: {the same names: {"f1", "precision", "recall", "accuracy" (the paper's), "similarity", "exact": 0 to 1}}, against `wanted`,
-    both folded as `folding` says.
+    words: {the same names: {"f1", "precision", "recall", "paper_accuracy" (the paper's), "agreement", "similarity", "exact": 0 to 1}},
+    against `wanted`, both folded as `folding` says.
     boxes: of all words that were found, (left, top, right, bottom).
-    whole, background: {"edited" or "target": {"psnr" in dB, "ssim", "mse"}}, against the source; None for what the size does not allow.
+    whole, background: {"edited" or "target": {"psnr" in dB, "ssim", "paper_ssim", "mse"}}, against the source; None for what the size does
+    not allow.
     """
 
     wanted: str
@@ -39,7 +41,7 @@ class Edit:
     def report(self):
         lines = []
         for name, read in self.read.items():
-            numbers = ", ".join(f"{key} {value:.2f}" for key, value in self.words[name].items())
+            numbers = ", ".join(f"{_NAMES.get(key, key)} {value:.2f}" for key, value in self.words[name].items())
             said = " / ".join(read.splitlines())
             wanted = f', wanted is "{self.wanted}", {self.folding.says()}: {numbers}'
             lines.append(f'{name}: reads "{said}"' + (wanted if name != "source" else ""))
@@ -53,11 +55,12 @@ class Edit:
 
 
 def _number(key, value):
+    name = _NAMES.get(key, key.upper())
     if value is None:
-        return f"{key.upper()} not defined here"
+        return f"{name} not defined here"
     if key == "psnr":
         return "the same, PSNR infinite" if math.isinf(value) else f"PSNR {value:.2f} dB"
-    return f"{key.upper()} {value:.4f}"
+    return f"{name} {value:.4f}"
 
 
 def measure(source, edited, wanted, ocr, target=None, folding=USUAL):

@@ -4,7 +4,7 @@ check_size         refuses what nobody means to be looked at
 pixels             makes uint8 pictures of ComfyUI's
 on_grounds         the same, on each ground that may show something else
 inside             marks boxes
-mse, psnr, ssim    take two uint8 pictures [H, W, 3] and compute in float
+mse, psnr, ssim, paper_ssim   take two uint8 pictures [H, W, 3] and compute in float
                    outside: boxes (left, top, right, bottom) that do not count, right and bottom exclusive
 
 Raise ValueError for pictures of different size and when the boxes leave nothing to compare.
@@ -14,7 +14,7 @@ import numpy as np
 
 WHITE, BLACK = 1.0, 0.0
 _MOST = 2**26  # pixels of a picture, 8192 x 8192; a file of a few hundred kilobytes can hold thousands of millions
-_WINDOW = 7  # pixels; the window of scikit-image's structural similarity
+_WINDOW, _GAUSSIAN = 7, 11  # pixels; the windows of scikit-image's structural similarity, and of the published one
 
 
 def check_size(name, width, height):
@@ -69,17 +69,29 @@ def psnr(a, b, outside=()):
 def ssim(a, b, outside=()):
     """Mean structural similarity (Wang et al., 2004) over 7 x 7 windows of equal weight with sample covariance, mean of the channels,
     which is scikit-image's default. Only windows that lie whole within the picture and outside the boxes count."""
-    from scipy.ndimage import minimum_filter, uniform_filter
+    from scipy.ndimage import uniform_filter
+
+    return _similarity(a, b, outside, lambda x: uniform_filter(x, (_WINDOW, _WINDOW, 0)), _WINDOW, _WINDOW**2 / (_WINDOW**2 - 1))
+
+
+def paper_ssim(a, b, outside=()):
+    """The same over 11 x 11 windows with the weights of a Gaussian of 1.5 pixels, as published and as pytorch_msssim computes it, which is
+    the paper's."""
+    from scipy.ndimage import correlate1d
+
+    weights = np.exp(-(np.square(np.arange(_GAUSSIAN) - _GAUSSIAN // 2) / (2 * 1.5**2)))
+    weights /= weights.sum()
+    return _similarity(a, b, outside, lambda x: correlate1d(correlate1d(x, weights, 0), weights, 1), _GAUSSIAN, 1)
+
+
+def _similarity(a, b, outside, mean, window, sample):
+    """mean: of each window; sample: by which covariances are larger than in the window itself."""
+    from scipy.ndimage import minimum_filter
 
     a, b, counts = _prepare(a, b, outside)
-    counts = minimum_filter(counts, _WINDOW, mode="constant", cval=0)  # windows that reach over the edge or into a box do not count
+    counts = minimum_filter(counts, window, mode="constant", cval=0)  # windows that reach over the edge or into a box do not count
     if not counts.any():
-        raise ValueError(f"What is left to compare has no window of {_WINDOW} x {_WINDOW} pixels; structural similarity needs one.")
-
-    def mean(x):
-        return uniform_filter(x, (_WINDOW, _WINDOW, 0))
-
-    sample = _WINDOW**2 / (_WINDOW**2 - 1)
+        raise ValueError(f"What is left to compare has no window of {window} x {window} pixels; structural similarity needs one.")
     mean_a, mean_b = mean(a), mean(b)
     var_a, var_b = (sample * (mean(x * x) - m * m) for x, m in ((a, mean_a), (b, mean_b)))
     both = sample * (mean(a * b) - mean_a * mean_b)

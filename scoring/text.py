@@ -1,7 +1,8 @@
 """How near a reading is to the wanted word: the paper's measures over characters, and the usual ones over their order.
 
 precision, recall, f1    over multisets of characters (the paper's)
-accuracy                 share of places that agree once both texts' characters are sorted (the paper's)
+paper_accuracy           1 where both texts have the same characters, else 0 (the paper's OCR accuracy)
+agreement                share of places that agree once both texts' characters are sorted
 distance                 Levenshtein distance
 similarity               1 - distance / length of the longer text
 exact                    the same text
@@ -32,7 +33,12 @@ def f1(read, wanted):
     return 2 * p * r / (p + r) if p + r else 0.0
 
 
-def accuracy(read, wanted):
+def paper_accuracy(read, wanted):
+    """1.0 where the two sorted texts are equal, otherwise 0.0."""
+    return float(sorted(read) == sorted(wanted))
+
+
+def agreement(read, wanted):
     """Equal characters at equal places of the two sorted texts, over the length of the longer one."""
     longest = max(len(read), len(wanted))
     return sum(a == b for a, b in zip(sorted(read), sorted(wanted), strict=False)) / longest if longest else 1.0

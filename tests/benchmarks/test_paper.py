@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from text_layers.benchmarks.paper import cases, table
 from text_layers.benchmarks.paper.methods import METHODS, Bench
 from text_layers.benchmarks.paper.models import load
@@ -83,10 +84,10 @@ def test_prompt_to_prompt_shares_the_sources_maps(bench, batch):
 def test_intervals_are_those_of_the_mean():
     rng = np.random.default_rng(0)
     values = rng.normal(20, 3, 400)
-    words = dict.fromkeys(("f1", "accuracy", "similarity", "exact"), 0.5)
+    words = dict.fromkeys(("f1", "paper_accuracy", "agreement", "similarity", "exact"), 1.0)
     rows = [
-        {"method": "target", "words": words, "mse_in_8_bits": 1.0, "whole": {"mse": 0.1, "ssim": None, "psnr": float("inf")},
-         "background": {"psnr": value, "ssim": 0.5}}
+        {"method": "target", "words": words, "mse_in_8_bits": 1.0,
+         "whole": {"mse": 0.1, "ssim": None, "paper_ssim": None, "psnr": float("inf")}, "background": {"psnr": value, "ssim": 0.5}}
         for value in values
     ]  # fmt: skip
     rows[0] |= {"whole": rows[0]["whole"] | {"ssim": 0.25}}
@@ -96,6 +97,9 @@ def test_intervals_are_those_of_the_mean():
     assert found["background_psnr"]["mean"] == pytest.approx(values.mean())
     assert low == pytest.approx(values.mean() - error, abs=0.05) and high == pytest.approx(values.mean() + error, abs=0.05)
     assert found["whole_ssim"]["mean"] == 0.25 and found["whole_psnr"]["mean"] == 100
+    exact = binomtest(400, 400).proportion_ci(method="exact")
+    assert found["words_exact"]["interval"] == pytest.approx([exact.low, 1.0]) and exact.low < 0.992
+    assert "whole_paper_ssim" not in found and "OCR accuracy" in table.markdown({"target": found}, 400)
 
 
 def test_it_goes_on_where_it_stopped(tmp_path, monkeypatch):

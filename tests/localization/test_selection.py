@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap
 from text_layers.benchmarks.known_answer import KnownAnswer
-from text_layers.localization.selection import ACCEPT, BAD, GOOD, REJECT, interval, select
+from text_layers.localization.choice import choose, curve
+from text_layers.localization.selection import ACCEPT, BAD, GOOD, REJECT, select
 from text_layers.localization.strategies import Ranking
 from text_layers.localization.sweep import Reading
 
@@ -18,7 +18,7 @@ def ranked(layers, *first):
 
 def test_what_the_ranking_puts_first_is_left_out_again_when_nobody_misses_it():
     selection = select(KnownAnswer(8, [[2, 5]]), ranked(8, 3, 5, 1, 2))
-    assert selection.layers == (2, 5) and selection.best_single == 3
+    assert selection.layers == (2, 5)
 
 
 def test_a_ranking_that_is_all_wrong_costs_pictures_but_not_the_answer():
@@ -44,6 +44,22 @@ def test_a_model_that_does_not_draw_the_word():
 
     with pytest.raises(ValueError, match="even with all layers patched"):
         select(Illegible(8, [[2]]), ranked(8, 2))
+
+
+@pytest.mark.parametrize("how", [select, choose])
+def test_a_model_without_text_layers_says_how_many_it_needs(how):
+    class Spread(KnownAnswer):
+        """Every layer has the same part."""
+
+        def closeness(self, candidates, pairs, steps=1):
+            return {c: [1 - (1 - len(c) / len(self.layers)) ** 2 for _ in pairs] for c in candidates}
+
+    ranking = ranked(16)
+    sweep = Spread(16, [range(14)])
+    selection = how(sweep, ranking)
+    assert len(selection.layers) >= 14
+    shares = dict(curve(sweep, ranking))
+    assert shares[16] == 1 and shares[8] == pytest.approx(0.75) and list(shares) == [1, 2, 4, 8, 16]
 
 
 class Lenient(KnownAnswer):
@@ -85,12 +101,3 @@ def test_the_two_kinds_of_error_are_as_rare_as_promised(rate, reaches, error):
         sweep.rate = rate
         wrong += (select(sweep, ranked(2, 0)).verdicts[(0,)].reaches) != reaches
     assert wrong <= 300 * error + 3 * (300 * error * (1 - error)) ** 0.5
-
-
-def test_the_interval_is_scipys_bootstrap():
-    """Both are random: 0.02 is four times the standard error of such a quantile."""
-    values = np.random.default_rng(0).random(40)
-    mean, lower, upper = interval(values)
-    wanted = bootstrap((values,), np.mean, method="percentile", random_state=0).confidence_interval
-    assert mean == pytest.approx(values.mean())
-    assert (lower, upper) == pytest.approx((wanted.low, wanted.high), abs=0.02)

@@ -20,6 +20,7 @@ from text_layers.localization.cells import CellStore
 from text_layers.localization.drawing import SOURCE, TARGET, Drawing, Picture
 from text_layers.localization.localize import chart, contact_sheet, localize, report
 from text_layers.localization.pairs import DEFAULT, WordPair, parse_pairs
+from text_layers.localization.strategies import STRATEGIES
 from text_layers.localization.sweep import Sweep
 from text_layers.patching import models
 from text_layers.patching.patch import patch_prompt
@@ -106,7 +107,7 @@ def test_a_second_sweep_draws_nothing_again(demo, tmp_path):
     assert again.drawing.model_calls == calls and again.computed == 0
     assert all(r.exact and r.similarity == 1 for r in read[TARGET])
     again.closeness([(3,)], range(3))  # source and all layers are on disk; only the new rows are drawn
-    assert again.drawing.model_calls - calls == 3 * 2 * (2 if demo[0] == "mmdit" else 1)
+    assert again.drawing.model_calls - calls == 3 * (2 if demo[0] == "mmdit" else 1)
 
 
 @pytest.mark.any_comfyui
@@ -195,12 +196,58 @@ def test_the_node_s_answer_on_the_demo_models(demo, tmp_path):
     """With a few of the pairs that ship."""
     model = demo[1][0]
     sweep = Sweep(Drawing(*demo[1], parse_pairs(DEFAULT)[:24], setting(0, 16)), engine("RapidOCR"), tmp_path)
-    found = localize(model, sweep, "first_step")
+    found = localize(model, sweep, "gradients")
     assert found.selection.layers[:2] == KNOWN[demo[0]][:2]
     assert models.check(model, found.text_layers).names == tuple(found.names[layer] for layer in found.selection.layers)
     lines = report(found, sweep)
     assert f"{len(found.selection.layers)} of {len(found.names)} text layers" in lines and "model calls" in lines
     assert chart(found).shape[2] == 3 and contact_sheet(found, sweep).shape[2] == 3
+
+
+@pytest.mark.any_comfyui
+@torch.inference_mode()  # as nodes run
+def test_slopes_add_up_to_the_effect_and_are_kept(demo, tmp_path):
+    """An integral over the way, by thirteen points: what is left is the quadrature's error. The model draws the same afterwards."""
+    sweep = sweep_of(demo, tmp_path)
+    before = sweep.drawing.draw([Picture(1, KNOWN[demo[0]], 3)])
+    at = tuple(np.linspace(0, 1, 13).tolist())
+    slopes = sweep.slopes((), at, range(2))
+    attributed = (slopes[:, 1:] + slopes[:, :-1]).sum(1) / 24
+    assert attributed.sum(1) == pytest.approx(1, abs=0.1)
+    assert set(np.argsort(-attributed.mean(0))[:2]) & set(KNOWN[demo[0]][:2])
+    after = sweep.drawing.draw([Picture(1, KNOWN[demo[0]], 3)])
+    assert all(latent.equal(after[picture]) for picture, latent in before.items())
+    calls = sweep.drawing.model_calls
+    assert (sweep.slopes((), at, range(2)) == slopes).all() and sweep.drawing.model_calls == calls
+    again = sweep_of(demo, tmp_path)
+    calls = again.drawing.model_calls
+    assert (again.slopes((), at, range(2)) == slopes).all() and again.drawing.model_calls == calls
+
+
+@pytest.mark.any_comfyui
+def test_an_interrupted_slope_leaves_nothing_behind(demo, tmp_path):
+    sweep = sweep_of(demo, tmp_path)
+    before = sweep.drawing.draw([Picture(1, SOURCE, 3)])
+    sweep.tell = lambda progress: comfy.model_management.interrupt_current_processing() if sweep.computed else None
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        sweep.slopes((), (0.5,), range(3))
+    assert sweep.computed == 1
+    sweep.tell = lambda progress: None
+    after = sweep.drawing.draw([Picture(1, SOURCE, 3)])
+    assert all(latent.equal(after[picture]) for picture, latent in before.items())
+    sweep.slopes((), (0.5,), range(3))
+    assert sweep.computed == 3
+
+
+@pytest.mark.any_comfyui
+@pytest.mark.parametrize("demo", ["mmdit"], indirect=True)
+def test_a_block_without_a_backward_pass_is_noticed(demo, tmp_path, monkeypatch):
+    """Its own branch gives no gradient, and what goes around it does: autograd says nothing."""
+    mlp = demo[1][0].model.diffusion_model.joint_blocks[1].x_block.mlp
+    forward = mlp.forward
+    monkeypatch.setattr(mlp, "forward", lambda x: 3 * forward(x).detach() - 2 * forward(x))
+    ranking = STRATEGIES["gradients"](sweep_of(demo, tmp_path))
+    assert "no backward pass" in ranking.note and "bisection" in ranking.note and len(ranking.order) == 8
 
 
 # Forks for every search: what takes time, loading ComfyUI and the model, is done once.
@@ -215,6 +262,7 @@ from text_layers.demo import comfy_model
 from text_layers.localization.cells import CellStore
 from text_layers.localization.drawing import Drawing
 from text_layers.localization.pairs import WordPair
+from text_layers.localization.strategies import STRATEGIES
 from text_layers.localization.sweep import Sweep
 from text_layers.scoring.ocr import engine
 pairs = [WordPair("CAFE", "HOTEL"), WordPair("OPEN", "SHUT"), WordPair("NORTH", "SOUTH")]

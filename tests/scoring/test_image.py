@@ -24,6 +24,32 @@ def test_whole_pictures(size):
     assert image.ssim(a, b) == pytest.approx(structural_similarity(a, b, channel_axis=2))
 
 
+@pytest.mark.parametrize("size", [(32, 64), (11, 11), (101, 53)])
+def test_the_published_similarity(size):
+    """Weighted windows and covariances of the window itself, which are pytorch_msssim's, in scikit-image's own implementation."""
+    a, b = two_pictures(*size)
+    wanted = structural_similarity(a, b, channel_axis=2, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    assert image.paper_ssim(a, b) == pytest.approx(wanted) != pytest.approx(image.ssim(a, b))
+    assert image.paper_ssim(a, a) == pytest.approx(1)
+
+
+def test_the_published_similarity_is_a_convolution():
+    """As pytorch_msssim computes it: one convolution for each mean, without padding."""
+    a, b = two_pictures()
+    x, y = (torch.from_numpy(p).double().permute(2, 0, 1)[:, None] for p in (a, b))
+    g = torch.exp(-((torch.arange(11).double() - 5) ** 2) / (2 * 1.5**2))
+    kernel = (torch.outer(g, g) / g.sum() ** 2)[None, None]
+
+    def mean(values):
+        return torch.nn.functional.conv2d(values, kernel)
+
+    both, xx, yy = mean(x * y) - mean(x) * mean(y), mean(x * x) - mean(x) ** 2, mean(y * y) - mean(y) ** 2
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    cs = (2 * both + c2) / (xx + yy + c2)
+    wanted = ((2 * mean(x) * mean(y) + c1) / (mean(x) ** 2 + mean(y) ** 2 + c1) * cs).flatten(1).mean(-1).mean()
+    assert image.paper_ssim(a, b) == pytest.approx(float(wanted))
+
+
 def test_the_background_is_what_is_outside_the_boxes():
     a, b = two_pictures()
     boxes = [(10, 8, 30, 20), (25, -5, 40, 12)]
@@ -32,7 +58,7 @@ def test_the_background_is_what_is_outside_the_boxes():
     assert image.mse(a, b, boxes) == pytest.approx(mean_squared_error(a[outside] / 255, b[outside] / 255))
     changed = b.copy()
     changed[~outside] = 0
-    for measure in (image.mse, image.psnr, image.ssim):
+    for measure in (image.mse, image.psnr, image.ssim, image.paper_ssim):
         assert measure(a, changed, boxes) == pytest.approx(measure(a, b, boxes))
         assert measure(a, changed) != measure(a, b)
 
@@ -55,6 +81,8 @@ def test_errors_say_what_is_wrong():
         image.psnr(a, b, [(0, 0, 64, 32)])
     with pytest.raises(ValueError, match="7 x 7"):
         image.ssim(a[:5], b[:5])
+    with pytest.raises(ValueError, match="11 x 11"):
+        image.paper_ssim(a[:10], b[:10])
 
 
 def test_pixels_of_batches_and_videos():

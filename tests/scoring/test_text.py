@@ -28,11 +28,12 @@ def test_the_papers_measures_are_rapidfuzz_s_of_sorted_letters(read, wanted):
     assert text.precision(read, wanted) == pytest.approx(shared / len(a) if a else float(not b))
     assert text.recall(read, wanted) == pytest.approx(shared / len(b) if b else 1)
     assert text.f1(read, wanted) == pytest.approx(2 * shared / (len(a) + len(b)) if a and b else float(not b and not a))
-    assert text.accuracy(read, wanted) == pytest.approx(Hamming.normalized_similarity(a, b, pad=True))
+    assert text.agreement(read, wanted) == pytest.approx(Hamming.normalized_similarity(a, b, pad=True))
+    assert text.paper_accuracy(read, wanted) == (LCSseq.distance(a, b) == 0)
 
 
 @pytest.mark.parametrize(
-    "read, wanted, precision, recall, f1, accuracy",
+    "read, wanted, precision, recall, f1, agreement",
     [
         ("HOTEL", "HOTEL", 1, 1, 1, 1),
         ("LISTEN", "SILENT", 1, 1, 1, 1),  # the paper's measures do not see the order
@@ -43,9 +44,10 @@ def test_the_papers_measures_are_rapidfuzz_s_of_sorted_letters(read, wanted):
         ("", "", 1, 1, 1, 1),
     ],
 )
-def test_the_papers_measures_by_hand(read, wanted, precision, recall, f1, accuracy):
-    found = [measure(read, wanted) for measure in (text.precision, text.recall, text.f1, text.accuracy)]
-    assert found == pytest.approx([precision, recall, f1, accuracy])
+def test_the_papers_measures_by_hand(read, wanted, precision, recall, f1, agreement):
+    found = [measure(read, wanted) for measure in (text.precision, text.recall, text.f1, text.agreement)]
+    assert found == pytest.approx([precision, recall, f1, agreement])
+    assert text.paper_accuracy(read, wanted) == (agreement == 1)
 
 
 def test_exact_and_similarity_see_the_order():

@@ -124,7 +124,7 @@ def test_localize_finds_the_layers_and_an_interrupted_search_goes_on(server):
     assert all(f"  {layer}: " in text for layer in (0, 1)), text
     assert len(server.pictures(entry)) == 2
     (saved,) = (server.base / "models" / "text_layers").glob(f"{LOCALIZE.stem.split(' - ')[1]} layers.json")
-    assert json.loads(saved.read_text())["source"].startswith("localized, first_step")
+    assert json.loads(saved.read_text())["source"].startswith("localized, gradients")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Gradients where what autograd has kept is changed in place and freed."""
 
 import torch
-from text_layers.lora.saved_tensors import changes_allowed
+from text_layers.patching.saved_tensors import changes_allowed
 
 
 def gradient(weight, scales, context):

@@ -7,9 +7,9 @@ import torch
 from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.lora.adapters import adapters
 from text_layers.lora.examples import encoded, given, loss
-from text_layers.lora.frozen import unkept
-from text_layers.lora.saved_tensors import in_training
 from text_layers.patching import models
+from text_layers.patching.frozen import unkept
+from text_layers.patching.saved_tensors import in_training
 
 TINY = {tiny.kind: tiny for tiny in MODELS}
 

@@ -1,13 +1,16 @@
-"""What autograd has kept for the backward pass, where a model changes it in place.
+"""What has to be so that autograd can go through a model of ComfyUI's.
 
-changes_allowed   a context for forward and backward pass
-in_training       one in which ComfyUI takes operations that autograd knows
+changes_allowed        a context for forward and backward pass, where a model changes in place what is kept
+in_training            one in which ComfyUI takes operations that autograd knows
+leave_inference_mode   weights that autograd takes
+forget_text            without what a model remembers of an earlier call
 """
 
 from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
 import comfy.model_management
+import torch
 from torch.autograd.graph import allow_mutation_on_saved_tensors
 
 
@@ -38,3 +41,20 @@ def in_training():
         yield
     finally:
         comfy.model_management.in_training = before
+
+
+def leave_inference_mode(diffusion_model):
+    """Weights that were loaded in inference mode, as ComfyUI's nodes run, are replaced by equal ones, one after another."""
+    for module in diffusion_model.modules():
+        for name, p in module._parameters.items():
+            if p is not None and p.is_inference():
+                module._parameters[name] = torch.nn.Parameter(p.clone(), requires_grad=False)
+        for name, b in module._buffers.items():
+            if b is not None and b.is_inference():
+                module._buffers[name] = b.clone()
+
+
+def forget_text(model):
+    """HiDream-O1 keeps its text's keys and values from call to call, whatever has changed in between."""
+    if hasattr(model.model.diffusion_model, "clear_kv_cache"):
+        model.model.diffusion_model.clear_kv_cache()
