@@ -13,7 +13,7 @@ from .look import FoundFamily, look
 from .place import Unclear
 from .probe import Probe
 
-_CALLS = 120  # of the model, about
+_CALLS = 90  # of the model, about
 
 
 def look_at(model, conditioning):

@@ -150,13 +150,17 @@ def _plain_fields(probe, prompt, base, first):
 def _sample(probe, prompt, base, by_text, first, heights):
     here = base.seen[first]
     by = {"text": by_text, "picture": probe.draw(prompt, probe.noise(1, heights=heights))}
-    by["level"] = probe.draw(prompt, probe.noise(heights=heights), sigmas=probe.sigmas[1:])
     others = variants.beside(prompt)
     if others is not prompt:
         by["beside"] = probe.draw(others, probe.noise(heights=heights))
     by = {name: moved(here, seen.seen[first]) for name, seen in by.items()}
-    beside = by.get("beside", torch.zeros(here.keys, dtype=torch.bool))
-    where = piece(by["text"], by["picture"], beside, by["level"])
+    nothing = torch.zeros(here.keys, dtype=torch.bool)
+    beside = by.get("beside", nothing)
+    where = piece(by["text"], by["picture"], beside, nothing)
+    if where.stop - where.start > by["text"].sum():
+        # Some of them have not moved with the text: whether with the noise level, on which the model may have a token of its own.
+        level = moved(here, probe.draw(prompt, probe.noise(heights=heights), sigmas=probe.sigmas[1:]).seen[first])
+        where = piece(by["text"], by["picture"], beside, level)
     return Sample(here.keys, where.start, where.stop, _counts(base, first)), gap(by["text"], by["picture"] | beside, where)
 
 
