@@ -125,13 +125,15 @@ class Codec:
     def __init__(self, tiny, model):
         latents = model.get_model_object("latent_format")
         self.latent_channels, self._ratio = latents.latent_channels, int(latents.spacial_downscale_ratio)
-        self._frames = (1,) if len(tiny.latent) == 4 else ()
+        self._is_video = len(tiny.latent) == 4
 
     def encode(self, pixels):
         pixels = pixels if pixels.ndim == 4 else pixels[None]
         height, width = (max(2, side // self._ratio) for side in pixels.shape[1:3])
         seed = int(pixels.float().mean() * 1e6)
-        shape = len(pixels), self.latent_channels, *self._frames, height, width
+        frames = len(pixels)
+        shape = (1, self.latent_channels, (frames - 1) // 4 + 1) if self._is_video else (frames, self.latent_channels)
+        shape = *shape, height, width
         return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
     encode_tiled = encode

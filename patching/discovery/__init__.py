@@ -4,10 +4,12 @@ look_at   does so, unless the model is known
 said      a line about it, for people
 """
 
+import comfy.model_management
 import comfy.utils
 
 from .. import models
 from ..adapters import UNSERVABLE
+from ..comfy import is_out_of_memory
 from .checks import check
 from .look import FoundFamily, look
 from .place import Unclear
@@ -34,7 +36,8 @@ def look_at(model, conditioning):
         check(probe, found)
     except BaseException as error:
         models.FOUND.pop(diffusion_model, None)
-        if not isinstance(error, Exception):
+        interrupted = isinstance(error, comfy.model_management.InterruptProcessingException) or not isinstance(error, Exception)
+        if interrupted or is_out_of_memory(error):
             raise
         why = str(error) if isinstance(error, Unclear) else f"calling it failed ({error})"
         raise ValueError(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from ..attention import Attention
-from ..comfy import random_state
+from ..comfy import is_out_of_memory, random_state
 from ..family import ALL, Family
 from . import variants
 from .place import Sample, Unclear, fit, gap, moved, piece
@@ -99,6 +99,8 @@ def _longer(probe, prompt, base):
         try:
             long = probe.draw(text, probe.noise())
         except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
             raise Unclear(f"it takes no longer text ({error})") from None
         _check_alike(base, long)
         if any(b.keys > a.keys for a, b in zip(base.seen, long.seen, strict=True)):

@@ -15,7 +15,7 @@ import torch
 
 from .. import hook
 from ..attention import Attention
-from ..comfy import add_row_wrapper, uncompiled
+from ..comfy import add_row_wrapper, is_out_of_memory, uncompiled
 
 _SIZES = (64, 128, 256, 512, 1024)  # pixels of a picture's height: the first that the model takes
 _LEAST = 4  # latents
@@ -73,8 +73,8 @@ class Probe:
         for self._size in _SIZES:
             try:
                 return self.draw(positive, self.noise())
-            except Exception:
-                if self._size == _SIZES[-1]:
+            except Exception as error:
+                if self._size == _SIZES[-1] or _is_final(error):
                     raise
 
     def noise(self, seed=0, rows=1, heights=1):
@@ -148,6 +148,11 @@ class Probe:
             weights = torch.randn(size, _PRINTS, generator=torch.Generator().manual_seed(1)) / size**0.5
             self._prints[size, x.device] = weights.to(x.device)
         return (x @ self._prints[size, x.device]).cpu()
+
+
+def _is_final(error):
+    """An interruption (with ComfyUI 0.3 an Exception like others), or that there is no memory: a larger picture changes nothing."""
+    return isinstance(error, comfy.model_management.InterruptProcessingException) or is_out_of_memory(error)
 
 
 def _around(stack, recording, path, module, options, forward, *args, **kwargs):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import comfy.ldm.flux.model
+import comfy.model_management
 import pytest
 import torch
 from text_layers.benchmarks import discovery as benchmark
@@ -96,6 +97,13 @@ def test_a_model_that_text_does_not_reach_is_refused(monkeypatch):
     model = tiny.build()
     with pytest.raises(ValueError, match=r"no key moves|another text moves no keys"):
         look_at(model, [[torch.zeros(1, 10, 24), {}]])
+
+
+def test_an_interruption_leaves_nothing(nameless):
+    comfy.model_management.interrupt_current_processing()
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        look_at(nameless.model, nameless.encoded(0))
+    assert not models.is_known(nameless.model)
 
 
 def bits(text):
