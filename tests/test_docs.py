@@ -19,6 +19,7 @@ from text_layers.benchmarks import (
     screens,
     small_graphs,
 )
+from text_layers.benchmarks.templates import docs as templates_docs
 from text_layers.benchmarks.tiny_models import MODELS
 
 pytestmark = pytest.mark.any_comfyui
@@ -54,6 +55,11 @@ def test_the_compatibility_page_is_that_of_the_tests():
     for *_, test in compatibility_docs.PROMPTS + compatibility_docs.MODELS:
         file, name = test.split("::")
         assert f"def {name}(" in (ROOT / "tests" / "patching" / file).read_text("utf-8"), test
+
+
+def test_the_page_of_templates_is_that_of_what_was_measured():
+    renew = "renew it: python dev.py run benchmarks.templates.docs"
+    assert (ROOT / "docs" / "templates.md").read_text("utf-8") == templates_docs.text(), renew
 
 
 def test_every_class_was_checked():

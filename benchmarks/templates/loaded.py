@@ -64,6 +64,8 @@ OTHERS = {
     r"kandinsky5": "Kandinsky5",
 }
 
+_LARGEST = 96  # pixels of a picture's side
+
 
 def _by_name():
     found = {tiny.kind: tiny for tiny in reversed(MODELS)}
@@ -129,7 +131,8 @@ class Codec:
 
     def encode(self, pixels):
         pixels = pixels if pixels.ndim == 4 else pixels[None]
-        height, width = (max(2, side // self._ratio) for side in pixels.shape[1:3])
+        # Some nodes enlarge a reference to a million pixels before they encode it.
+        height, width = (max(2, min(side, _LARGEST) // self._ratio // 2 * 2) for side in pixels.shape[1:3])
         seed = int(pixels.float().mean() * 1e6)
         frames = len(pixels)
         shape = (1, self.latent_channels, (frames - 1) // 4 + 1) if self._is_video else (frames, self.latent_channels)
