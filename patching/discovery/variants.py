@@ -62,10 +62,10 @@ def _is_mask(name):
 
 
 def _exchanged(value, shift):
-    """Embeddings keep their size, and those that are zero stay so. Of token numbers the first and the last ones, which have meanings of
-    their own, are left."""
+    """Embeddings have other channels and another mean, and those that are zero stay so. Of token numbers the first and the last ones, which
+    have meanings of their own, are left."""
     if value.is_floating_point():
-        return value.roll(shift, -1)
+        return value.roll(shift, -1) * (1 - 0.1 * shift)
     tokens = value.shape[-1]
     places = torch.arange(tokens)
     middle = slice(1 + tokens // 8, tokens - 1 - tokens // 8)

@@ -47,7 +47,7 @@ def nameless(monkeypatch):
 def test_patching_a_model_that_was_looked_at(nameless, method):
     """From the nodes to the picture: an effect, identity with the source's own text, and the picture of the adapter's."""
     choice, layers = "written below", "0-2"
-    chosen = ChooseTextLayers.execute(nameless.model, choice, layers, prompt=nameless.encoded(5))
+    chosen = ChooseTextLayers.execute(nameless.model, choice, layers, prompt=nameless.tiny.encoded(5))
     assert "checked on this model" in str(chosen.ui)
 
     def draw(target, negative):
@@ -65,7 +65,7 @@ def test_patching_a_model_that_was_looked_at(nameless, method):
 
 
 def test_references_that_were_not_looked_at_are_refused(nameless):
-    look_at(nameless.model, nameless.encoded(5))
+    look_at(nameless.model, nameless.tiny.encoded(5))
     with_reference = replace(nameless, entries=1)
     with pytest.raises(ValueError, match=r"reference_latents.*Connect a prompt that has it"):
         with_reference.draw(with_reference.prompt(0), with_reference.edit(["transformer_blocks.0.attn"]))
