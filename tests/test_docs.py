@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import pytest
 from text_layers.benchmarks import (
     compatibility_docs,
+    discovery_docs,
     edit_docs,
     families,
     family_table,
@@ -19,7 +20,6 @@ from text_layers.benchmarks import (
     screens,
     small_graphs,
 )
-from text_layers.benchmarks.templates import docs as templates_docs
 from text_layers.benchmarks.tiny_models import MODELS
 
 pytestmark = pytest.mark.any_comfyui
@@ -57,9 +57,9 @@ def test_the_compatibility_page_is_that_of_the_tests():
         assert f"def {name}(" in (ROOT / "tests" / "patching" / file).read_text("utf-8"), test
 
 
-def test_the_page_of_templates_is_that_of_what_was_measured():
-    renew = "renew it: python dev.py run benchmarks.templates.docs"
-    assert (ROOT / "docs" / "templates.md").read_text("utf-8") == templates_docs.text(), renew
+def test_the_page_of_discovery_is_that_of_what_was_measured():
+    renew = "renew it: python dev.py run benchmarks.discovery_docs"
+    assert (ROOT / "docs" / "discovery.md").read_text("utf-8") == discovery_docs.text(), renew
 
 
 def test_every_class_was_checked():

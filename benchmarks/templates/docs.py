@@ -1,6 +1,6 @@
 """Writes docs/templates.md: `python dev.py run benchmarks.templates.docs`
 
-The figures are those of benchmarks/results/templates.json and discovery.json.
+The figures are those of benchmarks/results/templates.json.
 """
 
 import json
@@ -53,17 +53,10 @@ def unserved(rows):
     return [[kind, len(names)] for kind, names in sorted(found.items(), key=lambda one: -len(one[1]))]
 
 
-def looked(rows):
-    """[[class, models, layers, right, why not]]"""
-    return [[f"`{r['class']}`", r["models"], r["layers_found"] or "", r["layers_equal"] and r["text_equal"], r["refused"]] for r in rows]
-
-
 def text():
     rows = json.loads((RESULTS / "templates.json").read_text())
-    found = json.loads((RESULTS / "discovery.json").read_text())
     tried = len({row["template"] for row in rows if row["method"]})
-    right = sum(row["layers_equal"] and row["text_equal"] for row in found)
-    return f"""# Official templates, and models without a name
+    return f"""# Official templates
 
 Written by `benchmarks/templates/docs.py`.
 
@@ -84,17 +77,6 @@ What is not ok:
 Classes that are not served:
 
 {table(["class", "templates"], unserved(rows))}
-
-## A model that nobody has written an adapter for
-
-Its text layers are found by looking: a few calls of the model with another text, a longer text, a larger picture, another noise. An
-attention whose keys become more with the text and whose queries with the picture is a text layer; in the first one the keys that move
-with another text are the text's, and with text and picture kept apart in all layers the same is asked of each. Then the checks of the
-table of families run on that model, before anything is drawn with it. `python dev.py run benchmarks.discovery --out FILE.json` does so
-with {len(found)} tiny models as if there were no adapters: {right} are found as the adapters have them, layers and the text's place in
-every call that was compared.
-
-{table(["class", "models", "layers found", "as its adapter", "refused, why"], looked(found))}
 """
 
 
