@@ -18,6 +18,7 @@ import torch
 
 from ..patching import models
 from ..patching.comfy import add_counting_wrapper, add_telling_wrapper, batched, empty_latent, is_out_of_memory
+from ..patching.discovery import look_at
 from ..patching.gradient import with_slope
 from ..patching.messages import NoGradient
 from ..patching.sweep import Swap, record_targets, swap_rows, takes_from_rows
@@ -74,16 +75,17 @@ class Drawing:
 
     def __init__(self, model, clip, vae, pairs, setting):
         check_template(setting.template)
+        self.setting, self.pairs, self.vae = setting, pairs, vae
+        self._clip, self._conditioning = clip, {}
+        if not models.is_known(model):
+            look_at(model, [self.conditioning(self.prompt(0))])
         self.names = tuple(models.layer_names(model))
         self.everything = tuple(range(len(self.names)))
-        self.setting, self.pairs, self.vae = setting, pairs, vae
         self.model_calls = 0
         self._model = model.clone()
         add_counting_wrapper(self._model, self._count)
         self._takes_rows = takes_from_rows(model)
         self._latent = empty_latent(model, setting.latent)
-        self._clip = clip
-        self._conditioning = {}
         self._fingerprints = {}
         self._noise = {}
         self._compared = False  # the gradient with a finite difference

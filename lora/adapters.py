@@ -151,6 +151,11 @@ def adapters(model, text_layers, rank, alpha, seed):
     layers = family.modules(diffusion_model, family.layers)
     places = {f"{name}.{projection}": _parent(diffusion_model, f"{name}.{projection}") for name in text_layers.names
               for projection in family.projections(layers[name])}  # fmt: skip
+    if not places:
+        raise ValueError(
+            "The text layers of this model were found by looking, and which of their projections a LoRA should train is not known: it "
+            "needs a model that is supported by name."
+        )
     trained = {p: p.requires_grad for p in diffusion_model.parameters()}
     device, known = model.load_device, _names(model)
     before = {path: getattr(parent, name) for path, (parent, name) in places.items()}

@@ -4,6 +4,7 @@ from functools import partial
 
 from comfy_api.latest import io
 
+from ..patching.discovery import look_at, said
 from ..patching.patch import METHODS, OWN_RUN, patch_prompt
 from .checked import checked
 from .comfy_compat import ADVANCED, aliases
@@ -66,4 +67,6 @@ class PatchPromptIntoLayers(io.ComfyNode):
             return io.NodeOutput(model, ui=show("The target is empty: the model is not patched."))
         notice = partial(say, number(cls))
         kept = None if keep is None else keep["samples"]
-        return io.NodeOutput(patch_prompt(model, text_layers, target, target_negative, start_step, method, notice=notice, keep=kept))
+        look_at(model, target)
+        patched = patch_prompt(model, text_layers, target, target_negative, start_step, method, notice=notice, keep=kept)
+        return io.NodeOutput(patched, ui=show(said(model).strip()) if said(model) else None)

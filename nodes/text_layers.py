@@ -3,6 +3,7 @@
 from comfy_api.latest import io, ui
 
 from ..patching import models, storage
+from ..patching.discovery import look_at, said
 from ..patching.paths import shown
 from ..patching.text_layers import summary
 from .checked import checked
@@ -13,6 +14,10 @@ from .live import cut
 TextLayersSocket = io.Custom("TEXT_LAYERS")
 CATEGORY = "text layers"
 _PRESET, _BY_HAND = "published for this model", "written below"
+_PROMPT = (
+    "Only for models that the pack does not know by name: any prompt from the model's own CLIP. The model is looked at with it, which "
+    "takes about a hundred calls on a small picture."
+)
 
 
 def show(text, map_of_layers=None):
@@ -43,6 +48,7 @@ class ChooseTextLayers(io.ComfyNode):
                     tooltip="Only read when written below is chosen: indices (10), ranges (55-57) or module paths, separated by "
                     "commas. 10:0+3 means heads 0 and 3 of layer 10.",
                 ),
+                io.Conditioning.Input("prompt", optional=True, tooltip=_PROMPT),
             ],
             outputs=[TextLayersSocket.Output(display_name="text_layers", tooltip="The chosen layers.")],
             is_output_node=True,
@@ -50,13 +56,14 @@ class ChooseTextLayers(io.ComfyNode):
 
     @classmethod
     @checked
-    def execute(cls, model, choice, layers):
+    def execute(cls, model, choice, layers, prompt=None):
+        look_at(model, prompt)
         if choice == _PRESET:
             chosen = published = models.preset(model)
         else:
             chosen, published = models.written(model, layers), models.known(model)
         names = models.layer_names(model)
-        return io.NodeOutput(chosen, ui=show(summary(chosen, names), layer_map(names, chosen, published=published)))
+        return io.NodeOutput(chosen, ui=show(summary(chosen, names) + said(model), layer_map(names, chosen, published=published)))
 
 
 class SaveTextLayers(io.ComfyNode):
@@ -97,18 +104,20 @@ class LoadTextLayers(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="The model that the layers are for."),
                 io.Combo.Input("file", options=storage.names(), tooltip="A file in models/text_layers, written by Save Text Layers."),
+                io.Conditioning.Input("prompt", optional=True, tooltip=_PROMPT),
             ],
             outputs=[TextLayersSocket.Output(display_name="text_layers", tooltip="The layers of the file.")],
             is_output_node=True,
         )
 
     @classmethod
-    def fingerprint_inputs(cls, model, file):
+    def fingerprint_inputs(cls, model, file, prompt=None):
         return storage.version(file)
 
     @classmethod
     @checked
-    def execute(cls, model, file):
+    def execute(cls, model, file, prompt=None):
+        look_at(model, prompt)
         loaded = models.check(model, storage.load(file))
         names = models.layer_names(model)
-        return io.NodeOutput(loaded, ui=show(summary(loaded, names), layer_map(names, loaded)))
+        return io.NodeOutput(loaded, ui=show(summary(loaded, names) + said(model), layer_map(names, loaded)))

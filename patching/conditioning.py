@@ -18,7 +18,7 @@ from .family import TEXT_FIELDS
 
 _TEXT = TEXT_FIELDS | {"cross_attn"}
 # What would say where or when the target is at work, with the value that says nothing.
-_PLACES = {
+PLACES = {
     "area": (None, "an area"),
     "mask": (None, "a mask"),
     "strength": (1.0, "a strength"),
@@ -28,11 +28,14 @@ _PLACES = {
     "clip_end_percent": (1.0, "a time range"),
     "hooks": (None, "hooks (a LoRA)"),
 }
+# Nothing of these becomes tokens beside the text's.
+_KNOWN = {*_TEXT, *PLACES, "control", "mask_strength", "set_area_to_bounds", "uuid", "model_conds"}
+_NUMBERS = (type(None), bool, int, float, str)
 
 
 def place_of(entry):
     """In words; None for one that is at work everywhere and always. entry: as a sampling run has it."""
-    return next((words for name, (nothing, words) in _PLACES.items() if not _equal(entry.get(name, nothing), nothing)), None)
+    return next((words for name, (nothing, words) in PLACES.items() if not _equal(entry.get(name, nothing), nothing)), None)
 
 
 def check_target(family, diffusion_model, kind, conditioning):
@@ -63,7 +66,7 @@ def with_text(family, kind, source, target):
             "Give the target one entry, or one for each of the source's."
         )
     names = {"cross_attn"} if family.injects else _TEXT
-    return [_with_text(names, kind, own, target[number if len(target) > 1 else 0]) for number, own in enumerate(source)]
+    return [_with_text(family, names, kind, own, target[number if len(target) > 1 else 0]) for number, own in enumerate(source)]
 
 
 def same_text(source, texted):
@@ -82,8 +85,8 @@ def encoded(model, kind, source, texted, noise, device, **given):
     return [entry["model_conds"] for entry in encode(model, prepared, kind, noise, device, **given)]
 
 
-def _with_text(names, kind, source, target):
-    for name, (nothing, words) in _PLACES.items():
+def _with_text(family, names, kind, source, target):
+    for name, (nothing, words) in PLACES.items():
         brought = target.get(name, nothing)
         if not _equal(brought, nothing) and not _equal(brought, source.get(name, nothing)):
             raise ValueError(
@@ -92,6 +95,13 @@ def _with_text(names, kind, source, target):
                 "input start_step says when the target begins)."
             )
     _check_layout(names, kind, source, target)
+    held = [name for name, value in source.items() if name not in _KNOWN and not isinstance(value, _NUMBERS)]
+    if unseen := family.unseen(held):
+        raise ValueError(
+            f"The sampler's {kind} conditioning carries {', '.join(unseen)}. The text layers of this model were found by looking at a "
+            "prompt without, and where the text stands beside it is not known. Connect a prompt that has it to the input prompt of Text "
+            "Layers."
+        )
     text = {name: value for name, value in target.items() if name in names}
     beside = {name: value for name, value in source.items() if name not in names}
     return {**beside, **text, "model_conds": {**source["model_conds"], **target["model_conds"]}}

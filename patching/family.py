@@ -88,6 +88,10 @@ class Family:
     def head_counts(self, diffusion_model):
         return {name: self.heads(module) for name, module in self.modules(diffusion_model, self.layers).items()}
 
+    def unseen(self, names):
+        """Of what a prompt carries beside its text, what it is not known of where its tokens would stand."""
+        return []
+
     def projections(self, module):
         """Of `lora`, those that a layer's module has."""
         known = dict(module.named_modules())

@@ -5,9 +5,12 @@ contexts     the text of a U-Net's layers goes through a function before it is p
 is_replaced  whether another node has such a layer's attention
 projected    keys and values that such a layer makes of a text
 Modules      the modules of all text layers, and those whose argument tells where the text is
+lent         a module's forward goes through a function, in this thread
+passing      a forward whose attention is given the options of the call
+signature    names of the arguments of a module's forward
 
-Both give the options for one call of the model, which runs as it is written, not compiled. They belong to it and to its thread; nothing
-stays on the model.
+The first two give the options for one call of the model, which runs as it is written, not compiled. They belong to it and to its thread;
+nothing stays on the model.
 """
 
 import inspect
@@ -20,7 +23,7 @@ from types import FunctionType
 from .attention import Attention
 from .comfy import uncompiled
 
-_POSITIONAL = ("mask", "attn_precision", "skip_reshape", "skip_output_reshape")  # of ComfyUI's attention functions, after heads
+POSITIONAL = ("mask", "attn_precision", "skip_reshape", "skip_output_reshape")  # of ComfyUI's attention functions, after heads
 _ATTN2 = re.compile(r"(input|middle|output)_blocks?\.(?:(\d+)\.)?\d+\.transformer_blocks\.(\d+)\.attn2")
 
 
@@ -40,7 +43,7 @@ def attentions(modules, diffusion_model, options, around):
         name, now.layer = now.layer, None
         if name is None or None in now.counted:  # a call without text has nothing to swap
             return attend(q, k, v, heads, *rest, **more)
-        more.update(zip(_POSITIONAL, rest, strict=False))
+        more.update(zip(POSITIONAL, rest, strict=False))
         mask = more.pop("mask", None)
         keys = k.shape[2 if more.get("skip_reshape") else 1]
         return around[name](Attention(attend, q, k, v, heads, mask, more, family.text(*now.counted, keys)))
@@ -51,10 +54,10 @@ def attentions(modules, diffusion_model, options, around):
         stack.enter_context(uncompiled(options, modules.all(diffusion_model)))
         for name in around:
             given = None if family.passes_options else options
-            stack.enter_context(_lent(layers[name], _noting(now, name, layers[name], given, bare)))
+            stack.enter_context(lent(layers[name], _noting(now, name, layers[name], given, bare)))
         for kind, (argument, found) in enumerate(counted):
             for module in found:
-                stack.enter_context(_lent(module, _counting(now, kind, module, argument)))
+                stack.enter_context(lent(module, _counting(now, kind, module, argument)))
         yield options
 
 
@@ -170,7 +173,7 @@ class _Now:
 def _noting(now, name, module, options, bare):
     """options: for layers that do not pass them to the attention function themselves. bare: for those that are called without ours, as
     TeaCache and First Block Cache call Flux's."""
-    known = _parameters(type(module))
+    known = signature(type(module))
     place = known.index("transformer_options") if "transformer_options" in known else None
 
     def around(forward, *args, **kwargs):
@@ -179,21 +182,25 @@ def _noting(now, name, module, options, bare):
         if place is not None and len(args) <= place and "optimized_attention_override" not in given:
             kwargs = {**kwargs, "transformer_options": {**given, **bare}}
         try:
-            return (forward if options is None else _passing(forward, options))(*args, **kwargs)
+            return (forward if options is None else passing(forward, options))(*args, **kwargs)
         finally:
             now.layer = None
 
     return around
 
 
-def _passing(forward, options):
+def passing(forward, options, always=True):
     """A layer's own forward, with an attention function that is given the options: the function of its file, in a copy of the file's
-    names, so that no other call sees it."""
+    names, so that no other call sees it. always: also where the layer gives some itself."""
     function = getattr(forward, "__func__", None)
     attention = function and function.__globals__.get("optimized_attention")
     if attention is None:  # another node's forward: what it leaves out is noticed when the run ends
         return forward
-    names = {**function.__globals__, "optimized_attention": lambda *a, **more: attention(*a, **{**more, "transformer_options": options})}
+
+    def given(*args, **more):
+        return attention(*args, **(more if more.get("transformer_options") and not always else {**more, "transformer_options": options}))
+
+    names = {**function.__globals__, "optimized_attention": given}
     copy = FunctionType(function.__code__, names, function.__name__, function.__defaults__, function.__closure__)
     copy.__kwdefaults__ = function.__kwdefaults__
     return copy.__get__(forward.__self__)
@@ -210,11 +217,12 @@ def _counting(now, kind, module, argument):
 def _argument(kind, name, args, kwargs):
     if name in kwargs:
         return kwargs[name]
-    return args[int(name) if name.isdigit() else _parameters(kind).index(name)]
+    return args[int(name) if name.isdigit() else signature(kind).index(name)]
 
 
 @lru_cache(None)
-def _parameters(kind):
+def signature(kind):
+    """kind: a module's class."""
     return list(inspect.signature(kind.forward).parameters)[1:]
 
 
@@ -238,7 +246,7 @@ class _Lent:
 
 
 @contextmanager
-def _lent(module, around):
+def lent(module, around):
     """In this thread the module's forward goes through around(forward, *args, **kwargs)."""
     module = getattr(module, "_orig_mod", module)
     entry = threading.get_ident(), around

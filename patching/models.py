@@ -1,14 +1,17 @@
 """Which family a model belongs to, what its text layers are, and which are known.
 
+is_known        whether a model has a Family
 family_of       the Family of a model; an error names what is supported
 layer_names     all text layers of a model, in execution order
 architecture    a fingerprint: two models with the same one have the same text layers
 known           the text layers that are published for a model's architecture, if any are
 preset          the same, or an error
 check           that a TEXT_LAYERS value fits a model
+FOUND           families of models without an adapter, which were found by looking (discovery)
 """
 
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from .adapters import FAMILIES, UNSERVABLE
 from .messages import shortened
@@ -20,23 +23,34 @@ PRESETS = {
     "mmdit-24x1536": ("10", "Stable Diffusion 3 medium, Staniszewski et al., ICLR 2025"),
     "if-22x704": ("17", "DeepFloyd IF-I-XL, Staniszewski et al., ICLR 2025"),
 }
+FOUND = WeakKeyDictionary()  # diffusion model -> Family
 # Text layers that Localize Text Layers found, as Save Text Layers wrote them.
 _LOCALIZED = Path(__file__).parent / "localized"
+
+
+def is_known(model):
+    """Whether a MODEL's family is: by its adapter, or because it was looked at."""
+    return _family(model.get_model_object("diffusion_model")) is not None
 
 
 def family_of(model):
     """model: ComfyUI's MODEL. Raises ValueError for an architecture that is not supported or cannot be."""
     diffusion_model = model.get_model_object("diffusion_model")
-    for family in FAMILIES:
-        if family.owns(diffusion_model):
-            return family
+    family = _family(diffusion_model)
+    if family is not None:
+        return family
     kind = type(diffusion_model)
     if reason := UNSERVABLE.get(f"{kind.__module__}:{kind.__qualname__}"):
         raise ValueError(f"{type(model.model).__name__} models have no text layers: {reason}.")
     raise ValueError(
-        f"Text layers of {type(model.model).__name__} models ({kind.__name__}) are not supported. "
-        f"Supported are {'; '.join(f.description for f in FAMILIES)}."
+        f"Text layers of {type(model.model).__name__} models ({kind.__name__}) are not supported by name. "
+        "Connect a prompt of the model to the input prompt of Text Layers, and it is looked at for them. "
+        f"Supported by name are {'; '.join(f.description for f in FAMILIES)}."
     )
+
+
+def _family(diffusion_model):
+    return next((family for family in FAMILIES if family.owns(diffusion_model)), FOUND.get(diffusion_model))
 
 
 def layer_names(model):

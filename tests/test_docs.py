@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import pytest
 from text_layers.benchmarks import (
     compatibility_docs,
+    discovery_docs,
     edit_docs,
     families,
     family_table,
@@ -54,6 +55,11 @@ def test_the_compatibility_page_is_that_of_the_tests():
     for *_, test in compatibility_docs.PROMPTS + compatibility_docs.MODELS:
         file, name = test.split("::")
         assert f"def {name}(" in (ROOT / "tests" / "patching" / file).read_text("utf-8"), test
+
+
+def test_the_page_of_discovery_is_that_of_what_was_measured():
+    renew = "renew it: python dev.py run benchmarks.discovery_docs"
+    assert (ROOT / "docs" / "discovery.md").read_text("utf-8") == discovery_docs.text(), renew
 
 
 def test_every_class_was_checked():
