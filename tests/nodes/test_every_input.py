@@ -58,7 +58,7 @@ class DeadInputs(PatchPromptIntoLayers):
 
     @classmethod
     @checked
-    def execute(cls, model, target, text_layers, start_step, method, target_negative=None, new=0):
+    def execute(cls, model, target, text_layers, start_step, method, target_negative=None, keep=None, new=0):
         return PatchPromptIntoLayers.execute(model, target, text_layers, start_step, method)
 
 

@@ -31,11 +31,13 @@ def localize(world):
 
 def look_at_localize(world, node, inputs):
     """Up to the first picture that is read."""
-    with watched(inputs["model"]) as calls, world.fresh("user"), reading(world, stop=True):
+    told = []
+    with watched(inputs["model"]) as calls, world.fresh("user"), reading(world, stop=True), pytest.MonkeyPatch.context() as watch:
+        watch.setattr("text_layers.nodes.localize.say", lambda node, text: told.append(text))
         with pytest.raises(comfy.model_management.InterruptProcessingException):
             node.execute(**inputs)
     seen = {"noise": calls[0]["x"][:1], "end": calls[-1]["x"][:1], "levels": [float(call["level"][0]) for call in calls],
-            "rows": max(len(call["x"]) for call in calls), "text": [call["text"][:2] for call in calls]}  # fmt: skip
+            "rows": max(len(call["x"]) for call in calls), "text": [call["text"][:2] for call in calls], "told": told}  # fmt: skip
     return read_by(world, seen)
 
 

@@ -179,7 +179,7 @@ def reading(world, stop=False):
         for kind in ENGINES.values():
 
             def find(self, picture, enlarge=1, inner=kind.find):
-                world.read.append((self.name, torch.from_numpy(picture.copy())))
+                world.read.append((f"{self.name} {self.language}", torch.from_numpy(picture.copy())))
                 if stop:
                     raise comfy.model_management.InterruptProcessingException
                 return inner(self, picture, enlarge)
