@@ -66,6 +66,8 @@ def of_nodes(server):
     photo = _workflow(server, "Photo with another word - demo U-Net")
     trained = _workflow(server, "Train localized LoRA - demo U-Net")
     found = _workflow(server, "Localize text layers - demo U-Net")
+    kept = _workflow(server, "Change text and keep the picture - demo U-Net")
+    _change(kept, "KSampler", steps=2)
     _change(guarded, "KSampler", steps=2)
     _change(photo, "BasicScheduler", steps=3)
     _change(photo, "TextLayersInvert", refinements=1)
@@ -90,6 +92,8 @@ def of_nodes(server):
         "TextLayersLoadDemoModel": (_only(drawn, edited), loader),
         "TextLayersChoose": (_only(drawn, edited), layers),
         "TextLayersPatchPrompt": (_only(drawn, edited), _ids(drawn, "TextLayersPatchPrompt")[0]),
+        "TextLayersReplaceWords": (_only(kept, _ids(kept, "SaveImage")[1]), _ids(kept, "TextLayersReplaceWords")[0]),
+        "TextLayersComposite": (_only(kept, _ids(kept, "SaveImage")[1]), _ids(kept, "TextLayersComposite")[0]),
         "TextLayersGuard": (_only(guarded, cleaned, _ids(guarded, "SaveImage")[-1]), guard),
         "TextLayersCheck": (_only(guarded, checked), checked),
         "TextLayersLocalize": (_only(found, *_ids(found, "TextLayersSave"), *_ids(found, "PreviewImage")), localized),
