@@ -50,7 +50,8 @@ NOT_IMPORTED = {
 def test_nothing_runs_code_from_data_and_nothing_is_sent(path):
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            assert not NOT_IMPORTED & {name.name.split(".")[0] for name in node.names}, node.lineno
+            fetches = {"urllib"} if path.name == "downloads.py" else set()  # weights of OCR, against their published hash
+            assert not (NOT_IMPORTED - fetches) & {name.name.split(".")[0] for name in node.names}, node.lineno
         elif isinstance(node, ast.ImportFrom) and not node.level:
             assert node.module.split(".")[0] not in NOT_IMPORTED, node.lineno
         elif isinstance(node, ast.Call):

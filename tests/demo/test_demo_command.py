@@ -41,7 +41,8 @@ def test_both_models_draw_read_and_report(tmp_path):
             "exact",
             "exact_folded",
             "colours_kept",
-            "psnr_edit", "psnr_edit_without_keep",
+            "psnr_edit",
+            "psnr_edit_without_keep",
             "psnr_target",
         }
         assert set(pair) == keys and (pair["source"], pair["target"]) == ("CAFE", "HOTEL")
