@@ -82,6 +82,8 @@ def test_the_slope_is_a_finite_difference(bench):
 def test_blocks_that_are_computed_again_give_the_same_slope(bench, monkeypatch):
     if bench.tiny.kind in WITHOUT:
         pytest.skip("has none")
+    if OLD and bench.tiny.kind == "Chroma":
+        pytest.skip("its blocks keep what the first pass has made: NoGradient, and the search goes on by bisection")
     weights = dict.fromkeys(bench.names, 0.5)
     plain = bench.slope(weights)
     monkeypatch.setattr(gradient, "_LARGE", 0)
