@@ -27,7 +27,6 @@ from ..demo.edit import sheet, sign_pair
 from ..inversion.invert import invert
 from ..localization.pairs import parse_pairs
 from ..patching import drawn, models
-from ..patching.comfy import batched
 from ..patching.patch import SAME_LATENTS, patch_prompt
 from ..scoring.compare import USUAL
 from ..scoring.image import pixels, psnr
@@ -36,6 +35,7 @@ from ..scoring.ocr import engine
 from .inversion import Bench as Inversion
 from .localization import held_out_pairs
 from .record import environment
+from .word_boxes import widened
 
 COUNT, REFINEMENTS, STEPS = 36, 8, 6  # of 12
 MARGIN = 2  # pixels by which a turned sign's word may leave its box
@@ -63,7 +63,7 @@ class Bench:
         self.method = {"method": SAME_LATENTS} if models.family_of(self.model).evolves else {}
 
     def encode(self, prompts):
-        return batched([drawn.encode(self.clip, prompt)[0] for prompt in prompts])
+        return pictures.encode(self.clip, prompts)
 
     def latents(self, shown):
         return self.vae.encode(torch.from_numpy(shown).float() / 255)
@@ -91,16 +91,12 @@ class Bench:
 
 
 def _box(picture, source, target):
-    """Where OCR finds words, widened where the new one is longer; everywhere where it finds none."""
+    """Where OCR finds words; everywhere where it finds none."""
     mask = mask_words(picture, engine("RapidOCR"), 1)
-    columns = mask.any(0).nonzero()[0]
-    if not len(columns):
+    if not mask.any():
         return np.ones_like(mask)
-    lengths = [len(text) for prompt in (source, target) for text, _, _ in drawn.drawn_texts(prompt)]
-    spare = round(len(columns) * max(0, lengths[1] / lengths[0] - 1) / 2)
-    rows = mask.any(1)
-    mask[rows, max(0, columns[0] - spare) : columns[-1] + 1 + spare] = True
-    return mask
+    old, new = (drawn.drawn_texts(prompt)[0][0] for prompt in (source, target))
+    return widened(mask, old, new)
 
 
 def run(name, pairs, seed):

@@ -189,7 +189,7 @@ class SwappingRun(_Run):
                     rows = [row for rows, _ in targets for row in rows]
                     for name in names:
                         if name in patch.text_layers.heads or (see and not hook.is_replaced(call.options, name)):
-                            mixtures[name] = partial(_mix, w=patch.weights[name], see=see and partial(see, rows))
+                            mixtures[name] = partial(_mix, w=patch.weights[name], see=see, rows=rows)
             elif patch in self._own_runs:
                 own_run, groups = self._own_runs[patch], call.groups()
                 own_run.check(self.evaluation, self.level)
@@ -229,11 +229,10 @@ class SwappingRun(_Run):
         return with_texts(context, targets)
 
 
-def _mix(module, beside, name, attention, w, see):
-    """A U-Net's attention with both texts."""
+def _mix(module, beside, name, attention, w, see, rows):
+    """A U-Net's attention with both texts. rows: those that have a target, which `see`, where there is one, looks at."""
     k, v = hook.projected(module, *beside.pop(name))
     target = replace(attention, k=k, v=v)
     if see:
-        rows = see.args[-1]
-        see(attention.rows(rows), target.rows(rows))
+        see(rows, attention.rows(rows), target.rows(rows))
     return mixed(attention, target, w)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import comfy.sample
 import comfy.utils
+import numpy as np
 import torch
 
 from ...editing.replace import Replacement, replaced
@@ -19,6 +20,7 @@ from ...patching.text_layers import TextLayers
 from ...scoring.image import pixels
 from ...scoring.mask import mask_words
 from ...scoring.ocr import engine
+from ..word_boxes import widened
 from .prompt_to_prompt import share_attention
 
 
@@ -117,17 +119,12 @@ def _inpaint_erase(bench, batch, source):
 
 
 def _in_boxes(bench, batch, source, positive):
-    masks = []
-    for picture, (_, case) in zip(source, batch, strict=True):
-        mask = torch.from_numpy(mask_words(picture, engine("EasyOCR"), max(1, len(picture) // 32)))
-        columns = mask.any(0).nonzero().flatten()
-        if len(columns):
-            spare = round(len(columns) * max(0, len(case.target_word) / len(case.source_word) - 1) / 2)
-            rows = mask.any(1)
-            mask[rows, max(0, int(columns[0]) - spare) : int(columns[-1]) + 1 + spare] = True
-        masks.append(mask)
+    masks = [
+        widened(mask_words(picture, engine("EasyOCR"), max(1, len(picture) // 32)), case.source_word, case.target_word)
+        for picture, (_, case) in zip(source, batch, strict=True)
+    ]
     latent = bench.loaded.vae.encode(torch.from_numpy(source).float() / 255)
-    return bench.draw(batch, positive, latent=latent, noise_mask=torch.stack(masks)[:, None].float())
+    return bench.draw(batch, positive, latent=latent, noise_mask=torch.from_numpy(np.stack(masks))[:, None].float())
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from text_layers.demo import architecture, comfy_model, pictures, signs
+from text_layers.demo import comfy_model, pictures, signs
 from text_layers.demo.edit import sign_pair
 from text_layers.editing.composite import composite, mask
 from text_layers.editing.replace import Replacement, replaced
-from text_layers.patching import drawn, models
-from text_layers.patching.comfy import batched
+from text_layers.patching import models
 from text_layers.patching.patch import patch_prompt
 from text_layers.scoring.compare import capitals
 from text_layers.scoring.image import psnr
 
 COUNT, SEED = 12, 3
-
-
-@pytest.fixture(scope="module")
-def ocr():
-    from text_layers.scoring.ocr import EasyOcr
-
-    return EasyOcr()
 
 
 def words():
@@ -35,15 +27,10 @@ class Bench:
         self.layers = models.preset(self.model)
 
     def encode(self, prompts):
-        return batched([drawn.encode(self.clip, prompt)[0] for prompt in prompts])
+        return pictures.encode(self.clip, prompts)
 
     def sample(self, positive, model=None):
-        from nodes import common_ksampler
-
-        size = (signs.HEIGHT // architecture.FOLD, signs.WIDTH // architecture.FOLD)
-        empty = {"samples": torch.zeros(COUNT, architecture.LATENT_CHANNELS, *size)}
-        settings = pictures.STEPS, pictures.CFG, pictures.SAMPLER, pictures.SCHEDULER
-        return common_ksampler(model or self.model, SEED, *settings, positive, self.encode([""]), empty)[0]["samples"]
+        return pictures.latents(model or self.model, self.clip, positive, SEED, COUNT)
 
     def decode(self, latents):
         return self.vae.decode(latents)

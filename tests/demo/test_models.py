@@ -5,17 +5,11 @@ from functools import cache
 import pytest
 from text_layers.benchmarks import demo_edit, demo_quality
 from text_layers.demo.comfy_model import MODELS, WEIGHTS
-from text_layers.scoring.ocr import EasyOcr
 
 pytestmark = pytest.mark.any_comfyui
 
 
 WORDS, PAIRS = 60, 14  # a share of the full benchmarks' 200 words and 102 pairs: benchmarks/demo_quality.py, benchmarks/demo_edit.py
-
-
-@pytest.fixture(scope="module")
-def ocr():
-    return EasyOcr()
 
 
 @pytest.mark.parametrize("name", MODELS)
