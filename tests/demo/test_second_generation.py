@@ -61,12 +61,12 @@ def test_the_cells_of_a_text_hold_all_of_its_ink(text):
 def test_drawing_ahead_goes_on_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(draw_ahead, "CHUNK", 2)
     file = tmp_path / "pictures.npy"
-    draw_ahead.draw_ahead("all", 3, file, free=True, seed=1)
+    draw_ahead.draw_ahead("all", 3, file, freedom="much", seed=1)
     shown, drawn = draw_ahead.load(file)
     once = np.array(drawn)
     file.with_suffix(".json").write_text(json.dumps([vars(board) for board in shown[:2]]))
     np.lib.format.open_memmap(file, "r+")[2] = 0
-    draw_ahead.draw_ahead("all", 3, file, free=True, seed=1)
+    draw_ahead.draw_ahead("all", 3, file, freedom="much", seed=1)
     again, drawn = draw_ahead.load(file)
     assert again == shown
     assert np.array_equal(drawn, once)

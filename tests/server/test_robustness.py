@@ -60,7 +60,9 @@ def test_hostile_prompts_are_refused_in_words_or_run(robust, of_nodes):
     faults = [f"{case.node}.{case.where}, {case.what}: {one}" for case, one in found if fuzz.is_finding(one)]
     assert not faults, "\n".join(faults)
     counted = Counter(one.kind for _, one in found)
-    assert counted[fuzz.FAILED] > CASES / 5 and counted[fuzz.SUCCESS] > CASES / 50, f"too few cases reach the nodes: {counted}"
+    # What the nodes themselves see, refused by them or run; which of the two a hostile value is, differs from node to node.
+    reached = counted[fuzz.FAILED] + counted[fuzz.SUCCESS]
+    assert reached > CASES / 4 and counted[fuzz.SUCCESS] > 0, f"too few cases reach the nodes: {counted}"
     assert len(cases) == CASES
 
 
