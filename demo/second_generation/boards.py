@@ -1,6 +1,6 @@
 """The second generation's pictures: a painted board with a few words on a wall, 256 x 128.
 
-Board           what one picture shows; `prompt()` is its prompt
+Board           what one picture shows; `prompt()` is its prompt, in one of FORMS
 Freedom         how much of place, turn and size is left to chance
 random_board    draws one at random
 draw            Boards -> pictures [B, 128, 256, 3] uint8 (the training data; numpy and a seed decide what the prompt leaves open)
@@ -41,6 +41,7 @@ PAINTS = {
 DARK_INK, LIGHT_INK = (34, 30, 32), (246, 240, 226)
 LIGHT_PAINTS = ("orange", "yellow", "white")
 LIGHT_WALLS, DARK_WALLS = ("yellow", "white"), ("red", "green", "blue", "purple", "black")
+FORMS = ("sign first", "wall first", "text first")  # of prompts
 SHAPES = ("square", "round", "oval")
 KINDS = ("metal", "wooden", "chalk", "neon", "stencil")
 BOARDS = KINDS[:3]  # the other two are written on the wall itself and have no shape
@@ -59,13 +60,16 @@ class Board:
     wall: str | None
     material: str | None
 
-    def prompt(self):
-        words = ["a", self.paint, self.kind, self.shape, "sign"]
-        if self.wall or self.material:
-            words += ["on", "a", self.wall, self.material, "wall"]
-        if self.text is not None:
-            words += ["that", "says", '"' + self.text.replace("\n", " / ") + '"']
-        return " ".join(w for w in words if w)
+    def prompt(self, form="sign first"):
+        sign = " ".join(w for w in ("a", self.paint, self.kind, self.shape, "sign") if w)
+        wall = " ".join(w for w in ("a", self.wall, self.material, "wall") if w) if self.wall or self.material else None
+        says = None if self.text is None else '"' + self.text.replace("\n", " / ") + '"'
+        order = {
+            "sign first": (sign, wall and f"on {wall}", says and f"that says {says}"),
+            "wall first": (wall, f"with {sign}" if wall else sign, says and f"that says {says}"),
+            "text first": (says, f"on {sign}" if says else sign, wall and f"on {wall}"),
+        }
+        return " ".join(part for part in order[form] if part)
 
 
 @dataclass(frozen=True)

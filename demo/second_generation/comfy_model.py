@@ -16,7 +16,7 @@ import comfy.utils
 import torch
 
 from ...patching.comfy import refuse_small
-from . import boards, codec, models, prompts
+from . import boards, codec, models
 
 
 class _Latents(comfy.latent_formats.LatentFormat):
@@ -43,37 +43,39 @@ class _MMDiTConfig(comfy.supported_models.SD3):
     sampling_settings = {"shift": models.SHIFT}
 
 
-class _TextEncoder(prompts.TextModel):
-    """TextModel behind the interface that comfy.sd.CLIP expects."""
+def _text_side(text):
+    """(tokenizer, text encoder) classes of one of models.TEXT behind the interfaces that comfy.sd.CLIP expects."""
 
-    dtypes = {torch.float32}
+    class Encoder(text):
+        dtypes = {torch.float32}
 
-    def __init__(self, device=None, dtype=None, model_options={}):
-        super().__init__()
+        def __init__(self, device=None, dtype=None, model_options={}):
+            super().__init__()
 
-    def encode_token_weights(self, tokens):
-        ids = torch.tensor([[token for token, _weight in row] for row in tokens["demo"]])
-        return self(ids.to(self.position.device))
+        def encode_token_weights(self, tokens):
+            ids = torch.tensor([[token for token, _weight in row] for row in tokens["demo"]])
+            return self(ids.to(self.position.device))
 
-    def set_clip_options(self, options):
-        pass
+        def set_clip_options(self, options):
+            pass
 
-    def reset_clip_options(self):
-        pass
+        def reset_clip_options(self):
+            pass
 
-    def load_sd(self, sd):
-        return self.load_state_dict(sd)
+        def load_sd(self, sd):
+            return self.load_state_dict(sd)
 
+    class Tokenizer:
+        def __init__(self, embedding_directory=None, tokenizer_data={}):
+            pass
 
-class _Tokenizer:
-    def __init__(self, embedding_directory=None, tokenizer_data={}):
-        pass
+        def tokenize_with_weights(self, written, return_word_ids=False, **kwargs):
+            return {"demo": [[(token, 1.0) for token in text.tokenize(written)]]}
 
-    def tokenize_with_weights(self, text, return_word_ids=False, **kwargs):
-        return {"demo": [[(token, 1.0) for token in prompts.tokenize(text)]]}
+        def state_dict(self):
+            return {}
 
-    def state_dict(self):
-        return {}
+    return Tokenizer, Encoder
 
 
 def load(name, model_file, codec_file):
@@ -81,7 +83,7 @@ def load(name, model_file, codec_file):
     weights = {key: value.float() for key, value in comfy.utils.load_torch_file(str(model_file), safe_load=True).items()}
     parts = {part: {k[len(part) :]: v for k, v in weights.items() if k.startswith(part)} for part in ("diffusion_model.", "text_model.")}
     latents = _Latents(weights["latents.mean"], weights["latents.deviation"])
-    return _model(name, parts["diffusion_model."], latents), _clip(parts["text_model."]), _vae(codec_file)
+    return _model(name, parts["diffusion_model."], latents), _clip(models.TEXT[name], parts["text_model."]), _vae(codec_file)
 
 
 def _model(name, weights, latents):
@@ -100,8 +102,8 @@ def _model(name, weights, latents):
     return patcher
 
 
-def _clip(weights):
-    target = comfy.supported_models_base.ClipTarget(_Tokenizer, _TextEncoder)
+def _clip(text, weights):
+    target = comfy.supported_models_base.ClipTarget(*_text_side(text))
     settings = {"parameters": sum(w.numel() for w in weights.values()), "model_options": {"dtype": torch.float32}}
     if "state_dict" in inspect.signature(comfy.sd.CLIP).parameters:
         return comfy.sd.CLIP(target, state_dict=[weights], **settings)

@@ -1,6 +1,7 @@
 """What the two models of the second generation are: configurations for ComfyUI's own MMDiT and UNetModel, with their text model.
 
 TextToImage    both as one module to train: velocity = model(noisy latents, time in 0..1, token ids)
+TEXT           which text side each has
 sample         latents by Euler, with the schedule that the KSampler uses for them
 
 Both work on the codec's latents, 16 channels of 16 x 32, made unit by the mean and deviation that the weights bring.
@@ -13,7 +14,7 @@ from torch import nn
 
 from .. import architecture
 from .codec import CHANNELS
-from .prompts import WIDTH, TextModel, tokenize
+from .prompts import WIDTH, OrderedText, SlotText
 
 UNET = {**architecture.UNET, "in_channels": CHANNELS, "out_channels": CHANNELS, "context_dim": WIDTH}
 MMDIT = {
@@ -25,6 +26,7 @@ MMDIT = {
 }
 SHIFT = architecture.SHIFT
 STEPS, CFG = 12, 3.0
+TEXT = {"unet": OrderedText, "mmdit": SlotText}  # two ways of reading a prompt, as models that people use differ, too
 
 
 class TextToImage(nn.Module):
@@ -37,7 +39,7 @@ class TextToImage(nn.Module):
         kind, settings = (UNetModel, UNET) if name == "unet" else (OpenAISignatureMMDITWrapper, MMDIT)
         self.diffusion_model = kind(**settings, operations=comfy.ops.disable_weight_init)
         architecture.initialize(self.diffusion_model)
-        self.text_model = TextModel()
+        self.text_model = TEXT[name]()
         self.pooled = name == "mmdit"
 
     def forward(self, x, t, ids):
@@ -54,7 +56,7 @@ def sigmas(steps=STEPS):
 @torch.no_grad()
 def sample(model, ids, noise):
     """Unit latents of token ids [B, LENGTH] from noise [B, 16, 16, 32]."""
-    empty = torch.tensor([tokenize("")] * len(ids), device=ids.device)
+    empty = torch.tensor([model.text_model.tokenize("")] * len(ids), device=ids.device)
     x = noise
     for now, after in pairwise(sigmas()):
         times = now.expand(len(x) * 2).to(x.device)

@@ -1,11 +1,13 @@
 """The second generation's text side: an ordinary English prompt with the drawn text in quotes, as tokens, and a small transformer.
 
 read_prompt    prompt -> Prompt
-tokenize       prompt -> LENGTH token ids
-TextModel      token ids [B, LENGTH] -> (embeddings [B, LENGTH, WIDTH], pooled [B, WIDTH])
+SlotText       the MMDiT's: the drawn text is one token a slot of each line (see boards.slots), so that the model sees which character
+               stands where
+OrderedText    the U-Net's: words and characters one after the other as they are written, as in the text models that people use; where a
+               character will stand, follows from how many there are, and is the text model's to find out
 
-Words that the models do not know are left out, and said once in the log. The drawn text is one token a slot of each line (see
-boards.slots), so that the model sees which character stands where.
+Both have LENGTH, `tokenize(prompt)` -> LENGTH token ids, and as modules make of ids [B, LENGTH] embeddings [B, LENGTH, WIDTH] and their
+mean [B, WIDTH]. Words that the models do not know are left out, and said once in the log.
 """
 
 import logging
@@ -18,7 +20,6 @@ from torch import nn
 from .boards import CHARACTERS, KINDS, PAINTS, SHAPES, SLOTS, slots
 from .walls import MATERIALS
 
-LENGTH = 32  # tokens of every prompt, padding included
 WIDTH = 128
 _WORDS = ["<pad>", "<start>", "<end>", "sign", "wall", *PAINTS, *KINDS, *SHAPES, *MATERIALS]
 _IDS = {word: i for i, word in enumerate(_WORDS)}
@@ -26,7 +27,7 @@ _GRAMMAR = {"a", "an", "the", "on", "of", "in", "with", "that", "which", "says",
 _EMPTY = "_"
 _SYMBOLS = CHARACTERS.replace(" ", _EMPTY)
 _PLACES = 3 * SLOTS
-_FIRST = len(_WORDS)  # ids of characters: _FIRST + place * len(_SYMBOLS) + symbol
+_FIRST = len(_WORDS)  # the first id of a character
 _QUOTED = re.compile(r'["“”„«]([^"“”„«»]*)["“”»]')
 
 
@@ -40,47 +41,106 @@ class Prompt:
 
 
 def read_prompt(prompt):
-    quoted = [re.sub(r"\s*(?:/|\n)\s*", "\n", part.strip()) for part in _QUOTED.findall(prompt)]
-    words = re.findall(r"[^\W\d_]+", _QUOTED.sub(" ", prompt).lower())
-    known = tuple(w for w in words if w in _IDS)
-    return Prompt(known, "\n".join(quoted) if quoted else None, tuple(w for w in words if w not in _IDS and w not in _GRAMMAR))
-
-
-def tokenize(prompt):
     """Raises ValueError for a text that does not fit on a board."""
+    parts = tuple(_parts(prompt))
+    quoted = [text for text, is_quoted in parts if is_quoted]
+    words = [word for text, is_quoted in parts if not is_quoted for word in _words(text)]
+    unknown = tuple(w for w in words if w not in _IDS and w not in _GRAMMAR)
+    read = Prompt(tuple(w for w in words if w in _IDS), "\n".join(quoted) if quoted else None, unknown)
+    slots(read.text)
+    return read
+
+
+def _parts(prompt):
+    """(text, whether it stood in quotes), in order; lines of a quoted one below each other."""
+    for number, part in enumerate(_QUOTED.split(prompt)):
+        is_quoted = number % 2 == 1
+        yield (re.sub(r"\s*(?:/|\n)\s*", "\n", part.strip()), True) if is_quoted else (part, False)
+
+
+def _words(text):
+    return re.findall(r"[^\W\d_]+", text.lower())
+
+
+def _known(prompt):
     read = read_prompt(prompt)
     if read.unknown:
         logging.warning("The demo models do not know these words of the prompt and leave them out: %s", ", ".join(read.unknown))
-    letters = [] if read.text is None else _letters(read.text)
-    room = LENGTH - 2 - len(letters)
-    ids = [_IDS["<start>"], *(_IDS[w] for w in read.words[:room]), *letters, _IDS["<end>"]]
-    return ids + [_IDS["<pad>"]] * (LENGTH - len(ids))
+    return read
 
 
-def _letters(text):
-    found = {(line, slot): character for line, slot, character in slots(text)}
-    lines = (0,) if "\n" not in text else (1, 2)
-    places = [(line, slot) for line in lines for slot in range(SLOTS)]
-    return [_FIRST + (line * SLOTS + slot) * len(_SYMBOLS) + _SYMBOLS.index(found.get((line, slot), _EMPTY)) for line, slot in places]
+def _filled(ids, length):
+    """With a start, an end and padding."""
+    return [_IDS["<start>"], *ids[: length - 2], _IDS["<end>"]] + [_IDS["<pad>"]] * (length - 2 - len(ids))
 
 
-class TextModel(nn.Module):
-    def __init__(self):
+class _Transformer(nn.Module):
+    def __init__(self, length, blocks):
         super().__init__()
-        self.word = nn.Embedding(_FIRST, WIDTH)
-        self.symbol = nn.Embedding(len(_SYMBOLS), WIDTH)
-        self.place = nn.Embedding(_PLACES, WIDTH)
-        self.position = nn.Parameter(torch.randn(LENGTH, WIDTH) * 0.02)
+        self.position = nn.Parameter(torch.randn(length, WIDTH) * 0.02)
         self.blocks = nn.ModuleList(
-            nn.TransformerEncoderLayer(WIDTH, 4, 4 * WIDTH, 0.0, "gelu", batch_first=True, norm_first=True) for _ in range(2)
+            nn.TransformerEncoderLayer(WIDTH, 4, 4 * WIDTH, 0.0, "gelu", batch_first=True, norm_first=True) for _ in range(blocks)
         )
         self.norm = nn.LayerNorm(WIDTH)
 
-    def forward(self, ids):
-        letter = (ids - _FIRST).clamp(min=0)
-        written = self.symbol(letter % len(_SYMBOLS)) + self.place(letter // len(_SYMBOLS))
-        x = torch.where((ids >= _FIRST)[..., None], written, self.word(ids.clamp(max=_FIRST - 1))) + self.position
+    def run(self, x):
+        x = x + self.position
         for block in self.blocks:
             x = block(x)
         x = self.norm(x)
         return x, x.mean(1)
+
+
+class SlotText(_Transformer):
+    LENGTH = 32
+
+    def __init__(self):
+        super().__init__(self.LENGTH, 2)
+        self.word = nn.Embedding(_FIRST, WIDTH)
+        self.symbol = nn.Embedding(len(_SYMBOLS), WIDTH)
+        self.place = nn.Embedding(_PLACES, WIDTH)
+
+    @classmethod
+    def tokenize(cls, prompt):
+        """Raises ValueError for a text that does not fit on a board."""
+        read = _known(prompt)
+        letters = [] if read.text is None else cls._letters(read.text)
+        return _filled([*(_IDS[w] for w in read.words[: cls.LENGTH - 2 - len(letters)]), *letters], cls.LENGTH)
+
+    @staticmethod
+    def _letters(text):
+        """_FIRST + place * len(_SYMBOLS) + symbol, for each slot of the text's lines."""
+        found = {(line, slot): character for line, slot, character in slots(text)}
+        lines = (0,) if "\n" not in text else (1, 2)
+        places = [(line, slot) for line in lines for slot in range(SLOTS)]
+        return [_FIRST + (line * SLOTS + slot) * len(_SYMBOLS) + _SYMBOLS.index(found.get((line, slot), _EMPTY)) for line, slot in places]
+
+    def forward(self, ids):
+        letter = (ids - _FIRST).clamp(min=0)
+        written = self.symbol(letter % len(_SYMBOLS)) + self.place(letter // len(_SYMBOLS))
+        return self.run(torch.where((ids >= _FIRST)[..., None], written, self.word(ids.clamp(max=_FIRST - 1))))
+
+
+class OrderedText(_Transformer):
+    LENGTH = 40
+    _QUOTE, _LINE, _CHARACTERS = _FIRST, _FIRST + 1, _FIRST + 2
+
+    def __init__(self):
+        super().__init__(self.LENGTH, 3)
+        self.token = nn.Embedding(self._CHARACTERS + len(_SYMBOLS), WIDTH)
+
+    @classmethod
+    def tokenize(cls, prompt):
+        """Raises ValueError for a text that does not fit on a board."""
+        _known(prompt)
+        ids = []
+        for text, is_quoted in _parts(prompt):
+            if is_quoted:
+                written = [cls._LINE if c == "\n" else cls._CHARACTERS + CHARACTERS.index(c) for c in text]
+                ids += [cls._QUOTE, *written, cls._QUOTE]
+            else:
+                ids += [_IDS[w] for w in _words(text) if w in _IDS]
+        return _filled(ids, cls.LENGTH)
+
+    def forward(self, ids):
+        return self.run(self.token(ids))

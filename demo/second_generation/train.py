@@ -23,10 +23,10 @@ from torch import nn
 from ..precision import autocast
 from ..train import optimizers
 from . import models
-from .boards import Board
-from .prompts import tokenize
+from .boards import FORMS, Board
 
 EMPTY_PROMPT = 0.1  # share of pictures trained without a prompt, for classifier-free guidance
+SHARES = (0.6, 0.2, 0.2)  # of prompts in each of FORMS
 UNSAID = 0.06  # share of colours, kinds, shapes and materials that the prompt does not say
 STATISTICS = ("latents.mean", "latents.deviation")
 
@@ -34,12 +34,12 @@ STATISTICS = ("latents.mean", "latents.deviation")
 class Data:
     """Batches of (unit latents [B, 16, 16, 32], token ids [B, LENGTH], cells of the text [B, 1, 16, 32]) by step."""
 
-    def __init__(self, paths, batch, seed):
+    def __init__(self, paths, tokenize, batch, seed):
         files = [np.load(path) for path in paths]
         self.latents = np.concatenate([file["latents"] for file in files])
         self.cells = np.concatenate([file["cells"] for file in files])
         self.boards = [Board(**board) for file in files for board in json.loads(str(file["boards"]))]
-        self.batch, self.seed = batch, seed
+        self.tokenize, self.batch, self.seed = tokenize, batch, seed
 
     def prompt(self, board, rng):
         if rng.random() < EMPTY_PROMPT:
@@ -47,12 +47,12 @@ class Data:
         said = {name: value for name, value in vars(board).items() if name == "text" or rng.random() >= UNSAID}
         if board.text == "" and rng.random() < 0.5:
             said["text"] = None
-        return Board(**{name: said.get(name) for name in vars(board)}).prompt()
+        return Board(**{name: said.get(name) for name in vars(board)}).prompt(str(rng.choice(FORMS, p=SHARES)))
 
     def __getitem__(self, step):
         rng = np.random.default_rng((self.seed, step))
         chosen = rng.integers(len(self.boards), size=self.batch)
-        ids = [tokenize(self.prompt(self.boards[n], rng)) for n in chosen]
+        ids = [self.tokenize(self.prompt(self.boards[n], rng)) for n in chosen]
         latents = torch.from_numpy(self.latents[chosen].astype(np.float32))
         return latents, torch.tensor(ids), torch.from_numpy(self.cells[chosen])[:, None]
 
@@ -102,7 +102,7 @@ def train(name, paths, codec, out, steps, batch, lr, decay, text_weight, seed, s
         log = saved["log"]
         print(f"going on at step {log[-1]['step']}", flush=True)
     first = log[-1]["step"]
-    data = Data(paths, batch, seed)
+    data = Data(paths, model.text_model.tokenize, batch, seed)
     run = torch.compile(model) if compile_model else model
     parameters = list(model.parameters())
     print(f"{name}: {sum(p.numel() for p in parameters) / 1e6:.2f} M parameters, {len(data.boards)} pictures", flush=True)

@@ -88,15 +88,26 @@ def test_prompts_are_ordinary_english():
 
 def test_a_prompt_tells_places_case_and_empty_boards_apart():
     said = ["Open", "open", "Open!", "O pen", "Open\nopen", "", None]
-    tokens = {tuple(prompts.tokenize(boards.Board(text, "blue", None, None, None, None).prompt())) for text in said}
-    assert len(tokens) == len(said)
-    assert {len(ids) for ids in tokens} == {prompts.LENGTH}
+    for text_side in models.TEXT.values():
+        tokens = {tuple(text_side.tokenize(boards.Board(text, "blue", None, None, None, None).prompt())) for text in said}
+        assert len(tokens) == len(said)
+        assert {len(ids) for ids in tokens} == {text_side.LENGTH}
+
+
+@pytest.mark.parametrize("text_side", models.TEXT.values())
+def test_the_longest_prompt_fits(text_side):
+    longest = boards.Board("ABCDEFGHIJ\nKLMNOPQRST", "blue", "wooden", "oval", "white", "brick")
+    for form in boards.FORMS:
+        read = prompts.read_prompt(longest.prompt(form))
+        assert (read.text, len(read.words)) == (longest.text, 7)
+        ids = text_side.tokenize(longest.prompt(form))
+        assert len(ids) == text_side.LENGTH and text_side.tokenize("")[1] in ids  # its end is there
 
 
 @pytest.mark.parametrize("text", ("Supermarkets", "a/b/c", "café"))
 def test_a_text_that_does_not_fit_is_refused(text):
     with pytest.raises(ValueError, match="demo models"):
-        prompts.tokenize(f'a sign that says "{text}"')
+        prompts.read_prompt(f'a sign that says "{text}"')
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +139,7 @@ def test_comfyui_draws_what_the_training_samples(files, name, layers):
     weights = load_file(files / f"{name}.safetensors")
     model.load_state_dict({key: value for key, value in weights.items() if key not in train.STATISTICS})
     noise = torch.randn(2, 16, 16, 32, generator=torch.manual_seed(7))
-    unit = models.sample(model, torch.tensor([prompts.tokenize(b.prompt()) for b in shown]), noise)
+    unit = models.sample(model, torch.tensor([model.text_model.tokenize(b.prompt()) for b in shown]), noise)
     decoder, mean, deviation = codec.load(files / "codec.safetensors")
     latents = unit * deviation[:, None, None] + mean[:, None, None]
     by_training = codec.to_pixels(decoder.decode(latents)).numpy()
