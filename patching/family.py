@@ -6,7 +6,6 @@ TEXT_FIELDS                 what a text encoder puts into a conditioning beside 
 parameters                  how many a module has
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -108,14 +107,14 @@ class Family:
 
     def found(self, diffusion_model, patterns):
         """[(names from the model down to it, module path, module as it stands there)] of the same."""
-        # torch.compile puts a module of its own around a model or a block, with the same name as the one inside once this is left out.
-        known = {name.replace("_orig_mod.", ""): (name, module) for name, module in diffusion_model.named_modules()}
         found = {}
         for pattern in patterns:
-            number = re.compile(re.escape(pattern).replace(r"\*", r"(\d+)"))
-            fits = [(tuple(map(int, m.groups())), name) for name in known if (m := number.fullmatch(name))]
-            found.update((name, known[name]) for _, name in sorted(fits))
-        return [(tuple(place.split(".")), name, module) for name, (place, module) in found.items()]
+            fits = [((), (), (), diffusion_model)]
+            for part in pattern.split("."):
+                fits = [more for fit in fits for more in _below(*fit, part)]
+            for _numbers, place, names, module in sorted(fits, key=lambda fit: fit[0]):
+                found.setdefault(".".join(names), (place, module))
+        return [(place, name, module) for name, (place, module) in found.items()]
 
     def own(self, module):
         """The model's module inside of one that another node has put there (Layer Diffusion), which stays while the model is loaded."""
@@ -123,3 +122,15 @@ class Family:
             return module
         parts = [part for value in vars(module).values() for part in (value if isinstance(value, (list, tuple)) else [value])]
         return next((part for part in parts if hasattr(part, self.known_by)), module)
+
+
+def _below(numbers, place, names, module, part):
+    """Children of a module whose name is `part`, or a number where it is *; with the numbers, the names that lead there, and those of them
+    that are the model's own."""
+    # torch.compile puts a module of its own around a model or a block, with the same name as the one inside once this is left out.
+    while "_orig_mod" in module._modules:
+        place, module = (*place, "_orig_mod"), module._modules["_orig_mod"]
+    chosen = [name for name in module._modules if name.isdecimal()] if part == "*" else [part]
+    for name in chosen:
+        if (child := module._modules.get(name)) is not None:
+            yield (*numbers, int(name)) if part == "*" else numbers, (*place, name), (*names, name), child
