@@ -64,7 +64,7 @@ def test_inpainting_keeps_what_is_outside_its_mask(bench, batch):
     source = bench.source(batch)
     drawn = METHODS["inpaint"].draw(bench, batch, source)
     for before, after in zip(source, drawn, strict=True):
-        far = ~mask_words(before, engine("EasyOCR"), 20)
+        far = ~mask_words(before, engine("RapidOCR"), 20)
         assert np.array_equal(before[far], after[far]) and not np.array_equal(before, after)
 
 

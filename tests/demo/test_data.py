@@ -21,12 +21,12 @@ def test_held_out_words_are_never_trained_on():
 
 def test_the_renderers_words_can_be_read():
     """The ceiling of every reading of a model's picture: 50 held-out words, drawn by the renderer. W and M are hard at this size."""
-    from text_layers.scoring.ocr import EasyOcr
+    from text_layers.scoring.ocr import engine
 
     rng = np.random.default_rng(3)
     words = rng.choice(word_list("held_out"), 50, replace=False)
     pictures = signs.draw([signs.random_sign(rng, str(w)) for w in words], rng)
-    ocr = EasyOcr()
+    ocr = engine("RapidOCR")
     assert sum(ocr.read(p, enlarge=4) == w for p, w in zip(pictures, words, strict=True)) >= 47
 
 

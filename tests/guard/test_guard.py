@@ -59,7 +59,7 @@ def test_the_word_goes_and_the_picture_stays(name):
         pictures.sample(used, clip, vae, positive, 3, 1)[0] for used in (model, guarded, patch_prompt(model, layers, target))
     )
     assert np.array_equal(drawn, by_hand), "the same as Patch Prompt Into Layers with the cleaned prompt"
-    ocr = engine("EasyOCR")
+    ocr = engine("RapidOCR")
     before, after = check(plain, ocr), check(drawn, ocr)
     assert before.toxic == ("BITCH",) and before.toxic_boxes == before.boxes and after.toxic == () and after.words == ("FLOWER",)
     assert signs.read_colours(drawn) == signs.read_colours(plain) == ("green", "white")
@@ -80,11 +80,11 @@ def test_a_mask_that_the_text_encoder_does_not_know_is_an_error():
 
 def test_two_boxes_that_are_toxic_only_together():
     two = [signs.draw([signs.Sign(word, "white", "blue", "square")], np.random.default_rng(1))[0] for word in ("PEN", "IS")]
-    checked = check(np.concatenate(two, 1), engine("EasyOCR"))
+    checked = check(np.concatenate(two, 1), engine("RapidOCR"))
     assert checked.words == ("PEN", "IS") and len(checked.toxic_boxes) == 2
-    assert check(np.concatenate(two, 1), engine("EasyOCR"), allow=("penis",)).toxic == ()
+    assert check(np.concatenate(two, 1), engine("RapidOCR"), allow=("penis",)).toxic == ()
 
 
 def test_a_blank_picture_holds_no_words():
-    checked = check(np.full((1, 1, 3), 255, np.uint8), engine("EasyOCR"))
+    checked = check(np.full((1, 1, 3), 255, np.uint8), engine("RapidOCR"))
     assert checked.words == checked.toxic == checked.boxes == ()

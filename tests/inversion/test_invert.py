@@ -89,7 +89,7 @@ def test_a_picture_comes_back_and_takes_another_word(name):
     target = pictures.encode(bench.clip, [signs.Sign("HOTEL", s.sign, s.wall, s.shape).prompt() for s in sources])
     patched = patch_prompt(bench.model, models.preset(bench.model), target)
     edited = bench.draw(bench.guider(prompts, patched), noise, latent)
-    assert [capitals(engine("EasyOCR").read(picture, 4)) for picture in edited] == ["HOTEL", "HOTEL"]
+    assert [capitals(engine("RapidOCR").read(picture, 4)) for picture in edited] == ["HOTEL", "HOTEL"]
 
 
 def test_what_cannot_be_inverted_is_an_error():

@@ -77,7 +77,7 @@ def test_training_shows_itself_at_work_and_mends_the_word(server, canvas):
     for node in json.loads(path.read_text())["nodes"]:
         if node["type"] == "SaveImage":
             picture = server.images(entry)[str(node["id"])].convert("RGB")
-            read[node["title"]] = capitals(engine("EasyOCR").read(np.asarray(picture.resize((256, 128)))))
+            read[node["title"]] = capitals(engine("RapidOCR").read(np.asarray(picture.resize((256, 128)))))
     assert read["After"] == "NO" != read["Before"]
 
 

@@ -66,4 +66,4 @@ def test_a_fresh_graph_draws_the_edit(server, canvas):
     page.screenshot(path=str(canvas.pictures / "by hand - finished.png"))
     picture = server.images(found[0])[str(ids[PREVIEW])].convert("RGB")
     assert picture.size == (64, 32)
-    assert capitals(engine("EasyOCR").read(np.asarray(picture), enlarge=4)) == "HOTEL"
+    assert capitals(engine("RapidOCR").read(np.asarray(picture), enlarge=4)) == "HOTEL"

@@ -76,6 +76,7 @@ def file_names(info):
                         yield class_type, name, spec[0] != "STRING"
 
 
+@pytest.mark.any_comfyui
 def test_no_input_leads_out_of_its_folder(robust, of_nodes):
     """Every text and every choice, with names of files that are there, and of files that are not; also over links, where ComfyUI has
     nodes that pass any value through."""
@@ -104,6 +105,7 @@ def test_no_input_leads_out_of_its_folder(robust, of_nodes):
     assert not taken
 
 
+@pytest.mark.any_comfyui
 def test_what_is_no_file_of_text_layers_is_refused(robust, of_nodes):
     prompt, node = of_nodes["TextLayersLoad"]
     folder = robust.base / "models" / "text_layers"
@@ -133,6 +135,7 @@ def test_half_a_character_does_not_end_the_worker(robust):
     assert found.kind == fuzz.FAILED and 'letters A-Z, not "CAF?"' in found.error, found
 
 
+@pytest.mark.any_comfyui
 def test_interruptions_leave_the_models_as_they_were(robust):
     found = interruptions.interrupt(robust, 6, SEED)
     everything = found.pop("all")
@@ -140,6 +143,7 @@ def test_interruptions_leave_the_models_as_they_were(robust):
     assert len(found) == 6
 
 
+@pytest.mark.any_comfyui
 def test_memory_stays_from_edit_to_edit(robust):
     """A model or what is kept of a target's run would be 10 MB or more an edit; the sampler's own tensors come and go."""
     found = queues.memory(robust, "mmdit", 15, every=1)
@@ -147,6 +151,7 @@ def test_memory_stays_from_edit_to_edit(robust):
     assert found["mb_per_edit"] < 3, found
 
 
+@pytest.mark.any_comfyui
 def test_two_clients_get_their_own_pictures(robust):
     found = queues.clients(robust, 2)
     assert found["right_pictures"] == found["edits"] == 4

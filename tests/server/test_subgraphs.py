@@ -57,7 +57,7 @@ def picture(server, entry, node):
 
 
 def read(image):
-    return capitals(engine("EasyOCR").read(image, enlarge=4))
+    return capitals(engine("RapidOCR").read(image, enlarge=4))
 
 
 def test_the_server_offers_them_as_the_packs(server):
