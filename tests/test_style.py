@@ -47,9 +47,9 @@ def test_types_are_looked_at_across_files(tmp_path):
     package = tmp_path / "text_layers"
     shutil.copytree(ROOT / "patching", package / "patching")
     (package / "__init__.py").touch()
-    (package / "wrong.py").write_text("from .patching.place import Steps\n\nSteps([1.0, 0.0]).to_come.upper()\n")
+    (package / "wrong.py").write_text("from .patching.place import Steps\n\nSteps([1.0, 0.0]).to_went\n")
     passes, said = types(tmp_path, "wrong.py")
-    assert not passes and "upper" in said and "Found 1 diagnostic" in said
+    assert not passes and "to_went" in said and "Found 1 diagnostic" in said
 
 
 def test_javascript():

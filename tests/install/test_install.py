@@ -8,6 +8,7 @@ import json
 import re
 import sys
 import zipfile
+from collections import Counter
 from urllib.parse import quote
 
 import pytest
@@ -24,8 +25,14 @@ OPTIONAL = {"bitsandbytes", "diffusers", "rapidocr", "ray", "easyocr_en_models"}
 OF_COMFYUI = re.compile(r"server\.log|input(/3d)?|output|temp|user(/(comfyui[^/]*|__manager.*|default))?")
 
 
-def test_comfy_cli_finds_nothing_to_blame(comfy_node):
-    assert "All validation checks passed" in comfy_node("validate")
+def test_the_dry_run_of_a_release_says_what_is_missing_and_what_is_packed(dry_run):
+    said, archive = dry_run
+    assert said.startswith("MISSING:\nThe tag is v0.0.1, and pyproject.toml says") and "comfy node validate: all checks passed" in said
+    with zipfile.ZipFile(archive) as packed:
+        names = [info.filename for info in packed.infolist()]
+    assert f"comfy node pack: {len(names)} files, " in said
+    told = re.findall(r"^(\S+) +(\d+) files", said, re.M)
+    assert {top: int(count) for top, count in told} == Counter(name.split("/")[0] for name in names)
 
 
 def test_the_zip_has_all_that_runs_and_nothing_of_development(archive):
