@@ -244,9 +244,9 @@ def write_shim():
 
 
 def serve_command(python, comfyui, arguments):
+    where = where_the_pack_is(comfyui)
     gpu = subprocess.run([str(python), "-c", "import torch; raise SystemExit(not torch.cuda.is_available())"], capture_output=True)
-    without = [] if gpu.returncode == 0 else ["--cpu"]
-    return [str(python), str(comfyui / "main.py"), *without, *where_the_pack_is(comfyui), *arguments]
+    return [str(python), str(comfyui / "main.py"), *([] if gpu.returncode == 0 else ["--cpu"]), *where, *arguments]
 
 
 def where_the_pack_is(comfyui):

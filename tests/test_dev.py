@@ -168,7 +168,7 @@ def test_checkouts_that_share_a_dev_folder_serve_themselves(two, comfyui_path, t
     before = set((comfyui_path / "custom_nodes").iterdir())
     for folder in two:
         base = tmp_path / folder.name
-        base.mkdir()
+        (base / "custom_nodes").mkdir(parents=True)
         database = f"sqlite:///{base / 'comfyui.db'}"
         arguments = ("--quick-test-for-ci", "--base-directory", str(base), "--database-url", database)
         done = run(folder, "serve", *arguments, COMFYUI_PATH=str(comfyui_path))
