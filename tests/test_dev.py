@@ -166,14 +166,14 @@ def test_checkouts_that_share_a_dev_folder_import_themselves(two, comfyui_path):
 def test_checkouts_that_share_a_dev_folder_serve_themselves(two, comfyui_path, tmp_path):
     """And nothing of it is put into the ComfyUI."""
     before = set((comfyui_path / "custom_nodes").iterdir())
-    for folder in two:
-        base = tmp_path / folder.name
-        (base / "custom_nodes").mkdir(parents=True)
-        database = f"sqlite:///{base / 'comfyui.db'}"
-        arguments = ("--quick-test-for-ci", "--base-directory", str(base), "--database-url", database)
-        done = run(folder, "serve", *arguments, COMFYUI_PATH=str(comfyui_path))
-        assert done.returncode == 0, done.stderr[-3000:]
-        assert re.findall(r"the pack in (.+)", done.stdout) == [str(folder)]
+    first, second = two
+    assert "usage:" in run(first, "serve", "--help", COMFYUI_PATH=str(comfyui_path)).stdout  # ComfyUI's, and all is prepared
+    (tmp_path / "base" / "custom_nodes").mkdir(parents=True)
+    database = f"sqlite:///{tmp_path / 'base' / 'comfyui.db'}"
+    arguments = ("--quick-test-for-ci", "--base-directory", str(tmp_path / "base"), "--database-url", database)
+    done = run(second, "serve", *arguments, COMFYUI_PATH=str(comfyui_path))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.findall(r"the pack in (.+)", done.stdout) == [str(second)]
     assert set((comfyui_path / "custom_nodes").iterdir()) == before
 
 

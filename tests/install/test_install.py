@@ -12,6 +12,7 @@ from collections import Counter
 from urllib.parse import quote
 
 import pytest
+from packaging.requirements import Requirement
 from text_layers.benchmarks.comfy_server import started
 
 from .environment import ROOT
@@ -65,7 +66,8 @@ def imported(file):
 def test_manager_installs_and_uninstalls(source, fresh, archive, repository, tmp_path, monkeypatch):
     before = fresh.files()
     if source == "registry":
-        wanted = {line for line in (ROOT / "requirements.txt").read_text().split("\n") if line and not line.startswith("#")}
+        lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+        wanted = {Requirement(line).name for line in lines if line and not line.startswith("#")}
         assert {"easyocr", "peft"} <= wanted and not fresh.has_modules(wanted), "this ComfyUI is not fresh"
         name, version = (re.search(rf'^{key} = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)[1] for key in ("name", "version"))
         with registry(name, version, archive) as address:
