@@ -11,6 +11,7 @@ pytestmark = pytest.mark.skipif(not comfyui_version.__version__.startswith("0.3.
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 EDIT = WORKFLOWS / "Edit drawn word - demo U-Net.json"
+PATIENT = 120_000  # milliseconds: this front end shows all of ComfyUI's own templates first, which takes long without a GPU
 # As the help page says: this ComfyUI divides a latent's sides by eight whatever the model, and the demo models' latents are two pixels.
 FOUR_TIMES = """() => {
   for (const node of window.app.graph.nodes.filter(n => n.type === "EmptyLatentImage"))
@@ -57,11 +58,11 @@ def test_the_map_is_there_and_takes_clicks_and_keys(canvas):
 def test_templates_are_offered_and_open(canvas):
     page = canvas.page
     page.evaluate("window.app.extensionManager.command.execute('Comfy.BrowseTemplates')")
-    page.get_by_text("renamed-by-manager", exact=True).first.click()
+    page.get_by_text("renamed-by-manager", exact=True).first.click(timeout=PATIENT)
     path = next(w for w in sorted(WORKFLOWS.glob("*.json")) if w.name.startswith("Explore") and "U-Net" in w.name)
     card = page.get_by_role("dialog").get_by_text(path.stem, exact=True).first  # a tab may have that name, too
-    card.scroll_into_view_if_needed()
+    card.scroll_into_view_if_needed(timeout=PATIENT)
     page.screenshot(path=str(canvas.pictures / "oldest front end - templates.png"))
-    card.click()
+    card.click(timeout=PATIENT)
     page.wait_for_function("n => window.app.graph.nodes.length === n", arg=len(json.loads(path.read_text("utf-8"))["nodes"]))
     page.locator(".text-layers-map [role='option']").first.wait_for()
