@@ -37,6 +37,7 @@ def test_ruff(command):
     assert passes, said
 
 
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="dev.lock has other numpy and matplotlib, and so other types, for each Python")
 def test_types(tmp_path):
     (tmp_path / "text_layers").symlink_to(ROOT, target_is_directory=True)
     passes, said = types(tmp_path, *TYPED)
