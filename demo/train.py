@@ -31,7 +31,7 @@ SAMPLE_STEPS, SAMPLE_CFG = 12, 3.0
 
 def word_list(name):
     """Words of demo/words: "train" or "held_out"."""
-    return (WORDS / f"{name}.txt").read_text().split()
+    return (WORDS / f"{name}.txt").read_text("utf-8").split()
 
 
 class Data:

@@ -58,7 +58,7 @@ def parse_pairs(text, tell=lambda: None):
 def _separator(lines):
     """What parts most lines in two. Raises ValueError where two do so in all of them."""
     parted = {mark: sum(len(_split(line, mark)) == 2 for line in lines) for mark in ",;\t"}
-    best = max(parted, key=parted.get)  # the first of equals
+    best = max(parted, key=lambda mark: parted[mark])  # the first of equals
     others = [mark for mark in parted if mark != best and parted[mark] == len(lines) > 0]
     if others:
         raise ValueError(

@@ -6,6 +6,7 @@ Every worker loads the model once. One that dies is started again and loses only
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from .sweep import Sweep
 from .worker import Worker
@@ -39,7 +40,7 @@ class RaySweep(Sweep):
         setting = {**vars(self.drawing.setting)}
         actor = ray.remote(num_cpus=0, num_gpus=self.gpus, max_restarts=_RESTARTS, max_task_retries=_RESTARTS)(Worker)
         given = (self.load, self.arguments, pairs, setting, (self.ocr.name, self.ocr.language), str(self.folder))
-        self.pool = [actor.remote(*given) for _ in range(self.workers)]
+        self.pool: list[Any] = [actor.remote(*given) for _ in range(self.workers)]
 
     def closeness(self, candidates, pairs, steps=1):
         candidates, pairs = list(candidates), list(pairs)

@@ -44,7 +44,7 @@ class Ranking:
 
     def papers_choice(self):
         """The layer with the highest F1 by itself [Staniszewski et al., section 4]; None where nobody has asked."""
-        return None if self.papers is None else max(self.papers, key=self.papers.get)
+        return None if self.papers is None else max(self.papers.items(), key=lambda one: one[1])[0]
 
     def mean(self, layer):
         return float(self.scores[layer].mean())

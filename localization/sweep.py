@@ -8,6 +8,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import comfy.model_management
 import numpy as np
@@ -17,6 +18,7 @@ from ..patching.messages import NoGradient
 from ..scoring import text
 from ..scoring.compare import USUAL
 from ..scoring.ocr import enlargement
+from ..scoring.ocr_engine import Engine
 from .cells import CellStore
 from .drawing import SOURCE, TARGET, Drawing, Picture, first_prediction
 
@@ -55,8 +57,8 @@ class Sweep:
     """
 
     drawing: Drawing
-    ocr: object
-    folder: object
+    ocr: Engine
+    folder: Path
     tell: Callable = lambda progress: None
     computed: int = 0
     seen: int = 0

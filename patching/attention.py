@@ -114,6 +114,7 @@ def mixed(source, target, w=1):
             part = _mixed_heads(source, target, heads, value)
             out = part.new_empty(part.shape[0], source.heads, *part.shape[2:]) if out is None else out
             out[:, heads] = part
+        assert out is not None  # an attention has heads
     return out if source.more.get("skip_output_reshape") else out.transpose(1, 2).flatten(2)
 
 

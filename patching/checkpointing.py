@@ -101,5 +101,6 @@ class _Block(torch.autograd.Function):
             made, _ = ctx.run(tensors)
         followed = [(tensor, gradient) for tensor, gradient in zip(made, gradients, strict=True) if tensor.requires_grad]
         if followed:
-            torch.autograd.backward(*zip(*followed, strict=True))
+            outputs, of_outputs = zip(*followed, strict=True)
+            torch.autograd.backward(outputs, of_outputs)
         return None, None, None, *(tensor.grad for tensor in tensors)

@@ -144,8 +144,8 @@ def _equal_hooks(a, b):
     if a == b:
         return True
     frames = [[(frame.strength, frame.start_percent) for frame in hook.hook_keyframe.keyframes] for hook in (a, b)]
-    weights = [getattr(hook, "weights", None) for hook in (a, b)]
-    if type(a) is not type(b) or frames[0] != frames[1] or None in weights:
+    one, other = (getattr(hook, "weights", None) for hook in (a, b))
+    if type(a) is not type(b) or frames[0] != frames[1] or one is None or other is None:
         return False
     strengths = [(hook._strength_model, hook._strength_clip) for hook in (a, b)]
-    return strengths[0] == strengths[1] and weights[0].keys() == weights[1].keys() and all(map(equal, *(w.values() for w in weights)))
+    return strengths[0] == strengths[1] and one.keys() == other.keys() and all(map(equal, one.values(), other.values()))

@@ -94,7 +94,7 @@ class Family:
     def projections(self, module):
         """Of `lora`, those that a layer's module has."""
         known = dict(module.named_modules())
-        return [name for name in (self.lora(module) if callable(self.lora) else self.lora) if name in known]
+        return [name for name in (self.lora if isinstance(self.lora, tuple) else self.lora(module)) if name in known]
 
     def architecture(self, diffusion_model):
         """A fingerprint: two models with the same one have the same text layers."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
+from torch.nn.grad import conv2d_input
 from torch.overrides import TorchFunctionMode
 
 # Whose forward is one product and nothing else; classes that inherit it, as those for GGUF files do, are meant too.
@@ -92,7 +93,7 @@ class _PulledBack(TorchFunctionMode):
 
     def _conv2d(self, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
         weight = self._plain(weight)
-        self.found.append(torch.nn.grad.conv2d_input(input.shape, weight, self._gradient, stride, padding, dilation, groups))
+        self.found.append(conv2d_input(input.shape, weight, self._gradient, stride, padding, dilation, groups))
         return torch.empty_like(self._gradient)
 
     def _plain(self, weight):

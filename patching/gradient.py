@@ -7,6 +7,7 @@ Both passes lie inside one call of the model, where our functions stand in its a
 pass goes through them once more. Nothing stays on the model.
 """
 
+import math
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -81,9 +82,8 @@ def with_slope(model, weights, target, measure):
                 raise
             except Exception as error:  # of autograd, of a kernel or of the memory, each in its own way
                 raise NoGradient(f"autograd cannot go through it ({str(error).splitlines()[0][:200]})") from error
-            _check(by_layer, once, passes, again)
+            slope.by_layer = _checked(by_layer, once, passes, again)
             slope.value = float(value)
-            slope.by_layer = {name: float(w.grad) for name, w in by_layer.items()}
             slope.cost = 3 if again else 2
             return predicted.detach()
 
@@ -93,13 +93,15 @@ def with_slope(model, weights, target, measure):
     return differentiated, slope
 
 
-def _check(by_layer, once, passes, again):
-    """A block that was computed again without our functions would give a wrong gradient without a word."""
+def _checked(by_layer, once, passes, again):
+    """The layers' slopes. A block that was computed again without our functions would give a wrong gradient without a word."""
     if missing := [name for name in by_layer if name not in once]:
         raise NoGradient(f"its call does not go through the text layer {missing[0]}")
     if again and any(passes[name] not in (count, 2 * count) for name, count in once.items()):
         raise NoGradient("its blocks cannot be computed again for the backward pass")
-    if missing := [name for name, w in by_layer.items() if w.grad is None]:
+    slopes = {name: float(w.grad) for name, w in by_layer.items() if w.grad is not None}
+    if missing := [name for name in by_layer if name not in slopes]:
         raise NoGradient(f"autograd does not reach the text layer {missing[0]}")
-    if not all(w.grad.isfinite() for w in by_layer.values()):
+    if not all(map(math.isfinite, slopes.values())):
         raise NoGradient("it holds numbers that are none (NaN)")
+    return slopes

@@ -158,7 +158,10 @@ def _at(module, path):
 
 def _place(name):
     """Module path -> (block, number of its transformer block), as ComfyUI tells a patch where it is."""
-    kind, number, index = _ATTN2.fullmatch(name).groups()
+    place = _ATTN2.fullmatch(name)
+    if place is None:
+        raise ValueError(f"{name} is no text layer of a U-Net of ComfyUI's.")
+    kind, number, index = place.groups()
     return (kind, int(number or 0)), int(index)
 
 
@@ -193,8 +196,8 @@ def passing(forward, options, always=True):
     """A layer's own forward, with an attention function that is given the options: the function of its file, in a copy of the file's
     names, so that no other call sees it. always: also where the layer gives some itself."""
     function = getattr(forward, "__func__", None)
-    attention = function and function.__globals__.get("optimized_attention")
-    if attention is None:  # another node's forward: what it leaves out is noticed when the run ends
+    attention = None if function is None else function.__globals__.get("optimized_attention")
+    if function is None or attention is None:  # another node's forward: what it leaves out is noticed when the run ends
         return forward
 
     def given(*args, **more):

@@ -76,13 +76,14 @@ class Keep:
 
     def out(self, denoised):
         """What the model has made of them, likewise: with the source where it is not the text's place, or as good as the source."""
-        if self._place is None:
+        place = self._place
+        if place is None:
             return denoised
         source = self._source.to(denoised)
         if self._match:
-            denoised = self._matched(denoised, source)
-        changed = _rising(self._difference(denoised, source) * self._place, *CHANGE)
-        self.mask = self._shaped(self._place * changed)
+            denoised = self._matched(denoised, source, place)
+        changed = _rising(self._difference(denoised, source) * place, *CHANGE)
+        self.mask = self._shaped(place * changed)
         mask = self.mask.to(denoised)
         return denoised * mask + source * (1 - mask)
 
@@ -110,10 +111,10 @@ class Keep:
         difference = (a - b).float().abs().mean(1).view(len(a), self._frames, *self.shape[-2:])
         return functional.avg_pool2d(difference, 3, 1, 1, count_include_pad=False)
 
-    def _matched(self, denoised, source):
+    def _matched(self, denoised, source, place):
         out = denoised.clone()
-        for picture, place in enumerate(self._place.to(denoised)):
-            for frame, at in enumerate(place):
+        for picture, frames_place in enumerate(place.to(denoised)):
+            for frame, at in enumerate(frames_place):
                 frames = [x[picture].reshape(x.shape[1], self._frames, *at.shape)[:, frame] for x in (out, source)]
                 inside = at > 0.5
                 if inside.any():

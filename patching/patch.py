@@ -130,7 +130,7 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
     patcher = guider.model_patcher
     state = foreign_state(options, list(patcher.model.diffusion_model.named_modules()), patcher.object_patches)
     own_runs = {patch: OwnRun() for patch in at_work if patch.own_run or (state and not patch.family.evolves and not patch.family.injects)}
-    runs = [CapturingRun(patch, own_run) for patch, own_run in own_runs.items()]
+    runs: list[CapturingRun | SwappingRun] = [CapturingRun(patch, own_run) for patch, own_run in own_runs.items()]
     runs.append(SwappingRun(at_work, own_runs, texted))
 
     def sample(number, run, conds, start_noise):

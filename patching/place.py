@@ -31,8 +31,8 @@ class Steps:
     def __init__(self, sigmas):
         self._levels = [float(sigma) for sigma in sigmas]
         self._last = len(self._levels) - 2
-        self._at = None  # the step of the last evaluation, as a place in the schedule
-        self._told = None  # the place of which the sampler's callback told last
+        self._at = -1  # the step of the last evaluation, as a place in the schedule; before the first, -1
+        self._told = -1  # the place of which the sampler's callback told last
         self._padding = 0
 
     @property
@@ -47,7 +47,7 @@ class Steps:
     def move(self, level):
         """The sampler evaluates the model at this level; until it does again, all calls belong to the same step."""
         fits = self._fitting(level)
-        if self._at is None:
+        if self._at < 0:
             self._padding = self._zeros_left_out(level)
             fits = [place for place in fits if place >= self._padding] or fits
             places = fits[:1] if self._padding in fits else fits
@@ -89,7 +89,7 @@ class Steps:
         here, following = self._at, self._at + 1
         begins = following in fits and _same(level, self._levels[following])
         if begins and here in fits and _same(level, self._levels[here]):  # two levels that are equal
-            if self._told is None:
+            if self._told < 0:
                 return [here, following]
             return [following] if self._told == here else [here]
         if begins:

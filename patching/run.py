@@ -26,7 +26,8 @@ class _Run:
     def __init__(self, patches):
         self.patches = patches
         self.modules = hook.Modules(patches[0].family) if patches else None
-        self.steps, self.evaluation, self.level, self.entries = None, -1, None, []
+        self.steps = Steps(())  # the sampler's, from begin on
+        self.evaluation, self.level, self.entries = -1, None, []
         self.counts, self.given = {}, {}
         self._asked, self._done = ({patch: set() for patch in patches} for _ in range(2))  # layers that should be, and were, reached
         self._expected, self._met = set(), set()  # patches that were at work, and those that had a prompt to work on
@@ -210,6 +211,7 @@ class SwappingRun(_Run):
         with ExitStack() as stack:
             if contexts:
                 options, beside = stack.enter_context(hook.contexts(self.modules, call.diffusion_model, options, contexts, mixtures))
+                assert self.modules is not None  # there are patches, so there is their family
                 layers = self.modules.layers(call.diffusion_model, mixtures)
                 around.update((name, partial(mix, layers[name], beside, name)) for name, mix in mixtures.items())
             if around:

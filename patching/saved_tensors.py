@@ -23,12 +23,17 @@ def changes_allowed():
     no id comes again, this one lets go of none before the backward pass has.
     """
     with allow_mutation_on_saved_tensors() as saved:
+        if not isinstance(getattr(saved, "original", None), WeakKeyDictionary):
+            raise RuntimeError(
+                f"torch {torch.__version__} keeps what the backward pass needs in another way than this pack knows, and its gradients "
+                "could be wrong without a word. Take an older torch (2.13 is known to be right), or a newer version of the pack."
+            )
         saved.original = _Held()
         yield
 
 
 class _Held(WeakKeyDictionary):
-    def __delitem__(self, handle):
+    def __delitem__(self, key):
         """torch calls it when it has made a copy; entries still go with their handles."""
 
 
@@ -36,11 +41,11 @@ class _Held(WeakKeyDictionary):
 def in_training():
     """ComfyUI 0.3 has no others."""
     before = getattr(comfy.model_management, "in_training", False)
-    comfy.model_management.in_training = True
+    comfy.model_management.in_training = True  # ty: ignore[invalid-assignment]  # it takes False for the only value
     try:
         yield
     finally:
-        comfy.model_management.in_training = before
+        comfy.model_management.in_training = before  # ty: ignore[invalid-assignment]
 
 
 def leave_inference_mode(diffusion_model):

@@ -33,7 +33,7 @@ def layer_chart(scores, chosen, title, label):
     axes.set_xticks([place for place in places if place % every == 0 or place in chosen])
     for tick in axes.get_xticklabels():
         tick.set_color(_CHOSEN if int(tick.get_text()) in chosen else _INK)
-        tick.set_weight("bold" if int(tick.get_text()) in chosen else "normal")
+        tick.set_fontweight("bold" if int(tick.get_text()) in chosen else "normal")
         tick.set_rotation(90 if len(mean) > 24 else 0)
     axes.set_xlabel("text layer", size=14, color=_INK)
     axes.set_ylabel(label, size=14, color=_INK)
@@ -85,7 +85,7 @@ def contact_sheet(headings, rows, width=256):
     for y, row in enumerate(rows):
         for x, (picture, caption) in enumerate(row):
             at = (gap + x * (width + gap), line + gap + y * (height + line + gap))
-            sheet.paste(Image.fromarray(picture).resize((width, height), Image.BICUBIC), at)
+            sheet.paste(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC), at)
             pen.text((at[0], at[1] + height + 2), caption, _INK, font)
     return np.asarray(sheet)
 
@@ -109,7 +109,7 @@ def _above(chart, picture):
     if picture is None:
         return np.asarray(chart)
     shown = Image.fromarray(picture)
-    shown = shown.resize((chart.width, round(chart.width * shown.height / shown.width)), Image.BICUBIC)
+    shown = shown.resize((chart.width, round(chart.width * shown.height / shown.width)), Image.Resampling.BICUBIC)
     both = Image.new("RGB", (chart.width, chart.height + shown.height), _PAPER)
     both.paste(chart, (0, 0))
     both.paste(shown, (0, chart.height))

@@ -30,8 +30,19 @@ class Found:
 
 
 class Engine:
-    """What differs: `name`, read_whole(picture), unknown(text) and, for pictures with a side longer than `tile`, what tiles.find_in_tiles
-    asks for."""
+    """What differs: what is declared here and, for pictures with a side longer than `tile`, what else tiles.find_in_tiles asks for."""
+
+    name: str
+    language: str
+    tile: int
+
+    def read_whole(self, picture):
+        """[(corners, text, confidence)] of a picture [H, W, 3] that is not larger than `tile`."""
+        raise NotImplementedError
+
+    def unknown(self, text):
+        """The characters of a text that it cannot read."""
+        raise NotImplementedError
 
     def find(self, picture, enlarge=1):
         """picture: [H, W, 3] uint8; enlarge: small pictures are read this much larger. In reading order."""
@@ -39,7 +50,7 @@ class Engine:
         enlarge = max(1, min(enlarge, _LONGEST // max(height, width)))
         margin = [(0, max(0, math.ceil(longer / _SLIM) - side)) for side, longer in ((height, width), (width, height))]
         image = Image.fromarray(np.pad(picture, (*margin, (0, 0)), "edge"))
-        image = image.resize((image.width * enlarge, image.height * enlarge), Image.BICUBIC)
+        image = image.resize((image.width * enlarge, image.height * enlarge), Image.Resampling.BICUBIC)
         found = [_found(text, np.asarray(corners, float) / enlarge, sure) for corners, text, sure in self._find(np.asarray(image))]
         return in_order([f for f in found if _is_text(f.text)])
 

@@ -81,13 +81,15 @@ class RapidOcr(Engine):
         return np.roll(corners, -turn, 0), text if sure >= self.sure else "", sure
 
     def unknown(self, text):
-        if self._reader.text_rec is None:  # it is loaded with the first text
-            self._read(np.full((48, 48, 3), 255, np.uint8), boxes=False)
         return unread(text, self._characters())
 
     @lru_cache(None)  # noqa: B019
     def _characters(self):
-        return frozenset(self._reader.text_rec.postprocess_op.character)
+        if self._reader.text_rec is None:
+            self._read(np.full((48, 48, 3), 255, np.uint8), boxes=False)
+        recognizer = self._reader.text_rec
+        assert recognizer is not None  # it is loaded with the first text
+        return frozenset(recognizer.postprocess_op.character)
 
     def _say(self, cut):
         """(text, confidence)"""

@@ -31,18 +31,24 @@ def checkout(tmp_path):
     return tmp_path
 
 
-def run(checkout, *arguments, **environment):
-    """dev.py without a network: pip is told to use no index."""
+def offline(remote="/none", **environment):
+    """An environment in which pip has no index and uv no network, and GitHub's repositories are looked for below the folder remote."""
     clean = {k: v for k, v in os.environ.items() if k not in ("COMFYUI_PATH", "PYTHONPATH", "PIP_FIND_LINKS", "PIP_INDEX_URL")}
-    environment = {**clean, "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, **environment}
-    return subprocess.run([sys.executable, "dev.py", *arguments], cwd=checkout, env=environment, capture_output=True, text=True)
+    github = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.file://{remote}/.insteadOf", "GIT_CONFIG_VALUE_0": "https://github.com/"}
+    return {**clean, **github, "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, "UV_OFFLINE": "1", **environment}
+
+
+def run(checkout, *arguments, **environment):
+    """dev.py without a network."""
+    command = [sys.executable, "dev.py", *arguments]
+    return subprocess.run(command, cwd=checkout, env=offline(**environment), capture_output=True, encoding="utf-8")
 
 
 @versions
 def test_a_failed_download_says_which_file_and_what_to_do(checkout, version, file):
     done = run(checkout, *version, "run", "benchmarks.oracle")
     assert done.returncode == 1
-    assert file in done.stderr and "--comfyui PATH" in done.stderr
+    assert file in done.stderr and "comfyanonymous/ComfyUI.git" in done.stderr and "--comfyui PATH" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list((checkout / ".dev").glob("ComfyUI*"))
 
@@ -77,6 +83,115 @@ def test_a_half_unpacked_comfyui_is_made_anew(checkout, version, file):
     assert not (checkout / ".dev" / "ComfyUI-unfinished").exists()
 
 
+def git(*arguments, cwd):
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false", "-c", "core.autocrlf=false"]
+    subprocess.run(["git", *who, *arguments], cwd=cwd, check=True, capture_output=True)
+
+
+@pytest.fixture
+def remote(tmp_path, comfyui_path):
+    """A folder with a bare ComfyUI repository whose tag v0.30.0 has the code of this ComfyUI, and newer ones that have more."""
+    work, bare = tmp_path / "work", tmp_path / "github" / "comfyanonymous" / "ComfyUI.git"
+    shutil.copytree(comfyui_path / "comfy", work / "comfy", ignore=shutil.ignore_patterns("__pycache__"))
+    for file in comfyui_path.glob("*.py"):
+        shutil.copy(file, work)
+    git("init", "--quiet", "--initial-branch", "master", cwd=work)
+    for tag in ("v0.30.0", "v9.9.9"):
+        git("add", "--all", cwd=work)
+        git("commit", "--quiet", "--no-verify", "--message", tag, cwd=work)
+        git("tag", tag, cwd=work)
+        (work / "nodes.py").write_text("# newer\n")
+    git("clone", "--quiet", "--bare", str(work), str(bare), cwd=tmp_path)
+    return bare.parents[1]
+
+
+def test_where_the_package_is_gone_git_brings_the_tag(checkout, remote, comfyui_path):
+    done = run(checkout, "run", "no.such.module", remote=remote)
+    assert "No module named 'text_layers.no'" in done.stderr, done.stderr
+    folder = checkout / ".dev" / "ComfyUI-0.30.0"
+    assert (folder / "nodes.py").read_bytes() == (comfyui_path / "nodes.py").read_bytes()
+    assert not (checkout / ".dev" / "ComfyUI-unfinished").exists()
+
+
+def test_other_code_under_the_tag_is_refused(checkout, remote):
+    git("tag", "--force", "v0.30.0", "v9.9.9", cwd=remote / "comfyanonymous" / "ComfyUI.git")
+    done = run(checkout, "run", "no.such.module", remote=remote)
+    assert done.returncode == 1 and "v0.30.0 of https://github.com/comfyanonymous/ComfyUI.git is not the code" in done.stderr
+    assert not (checkout / ".dev" / "ComfyUI-0.30.0").exists()
+
+
+def test_without_the_package_and_without_git(checkout, tmp_path):
+    (tmp_path / "bin").mkdir()
+    done = run(checkout, "run", "benchmarks.oracle", PATH=str(tmp_path / "bin"))
+    assert done.returncode == 1 and "--comfyui PATH" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_oldest_has_its_own_front_end():
+    """As its requirements.txt has it, so that what runs with it is what its users have."""
+    oldest = ROOT / ".dev" / "ComfyUI-0.3.75"
+    if not oldest.is_dir():
+        pytest.skip("this version was not set up: the suite runs with a ComfyUI of its user, or for the first time")
+    (asked,) = re.findall(r"^comfyui-frontend-package==.+$", (oldest / "requirements.txt").read_text("utf-8"), re.M)
+    assert asked in (ROOT / "requirements" / "comfyui-0.3.75.lock").read_text("utf-8")
+    assert list(oldest.glob(f"{asked.replace('-', '_').replace('==', '-')}.dist-info"))
+
+
+@pytest.fixture
+def two(checkout, tmp_path_factory):
+    """Two checkouts with one .dev. Each is a pack that says where it is."""
+    other = tmp_path_factory.mktemp("other")
+    shutil.copy(ROOT / "dev.py", other)
+    shutil.copytree(ROOT / "requirements", other / "requirements")
+    (other / ".dev").symlink_to(checkout / ".dev", target_is_directory=True)
+    for folder in (checkout, other):
+        (folder / "__init__.py").write_text("NODE_CLASS_MAPPINGS = {}\nimport os\nprint('the pack in', os.path.realpath(__path__[0]))\n")
+        (folder / "late.py").write_text("")
+        (folder / "module.py").write_text("print('begun', flush=True)\ninput()\nfrom text_layers import late\nprint(late.__file__)\n")
+    return checkout, other
+
+
+def test_checkouts_that_share_a_dev_folder_import_themselves(two, comfyui_path):
+    """Also when the other one is started in between."""
+    running = []
+    for folder in two:
+        command = [sys.executable, "dev.py", "run", "module"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        running.append(subprocess.Popen(command, cwd=folder, env=offline(COMFYUI_PATH=str(comfyui_path)), **pipes))
+        assert running[-1].stdout.readline() == "begun\n"
+    for folder, process in zip(two, running, strict=True):
+        said, _ = process.communicate("\n", timeout=60)
+        assert Path(said.strip()) == folder / "late.py"
+
+
+def test_checkouts_that_share_a_dev_folder_serve_themselves(two, comfyui_path, tmp_path):
+    """And nothing of it is put into the ComfyUI."""
+    before = set((comfyui_path / "custom_nodes").iterdir())
+    first, second = two
+    assert "usage:" in run(first, "serve", "--help", COMFYUI_PATH=str(comfyui_path)).stdout  # ComfyUI's, and all is prepared
+    (tmp_path / "base" / "custom_nodes").mkdir(parents=True)
+    database = f"sqlite:///{tmp_path / 'base' / 'comfyui.db'}"
+    arguments = ("--quick-test-for-ci", "--base-directory", str(tmp_path / "base"), "--database-url", database)
+    done = run(second, "serve", *arguments, COMFYUI_PATH=str(comfyui_path))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.findall(r"the pack in (.+)", done.stdout) == [str(second)]
+    assert set((comfyui_path / "custom_nodes").iterdir()) == before
+
+
+def test_serve_loads_no_second_copy(checkout, tmp_path):
+    comfyui = tmp_path / "ComfyUI"
+    for folder in ("comfy", "custom_nodes"):
+        (comfyui / folder).mkdir(parents=True)
+    (comfyui / "main.py").write_text("import sys\nprint(sys.argv[1:])\n")
+    installed = comfyui / "custom_nodes" / "text-layers"
+    installed.symlink_to(checkout, target_is_directory=True)
+    here = run(checkout, "--comfyui", str(comfyui), "serve", "--port", "1")
+    assert here.returncode == 0 and "--port" in here.stdout and "--extra-model-paths-config" not in here.stdout
+    installed.unlink()
+    installed.mkdir()
+    done = run(checkout, "--comfyui", str(comfyui), "serve")
+    assert done.returncode == 1 and f"{installed} is another copy of the pack" in done.stderr
+
+
 def test_a_half_made_environment_is_made_anew(checkout):
     venv = checkout / ".dev" / "venv"
     venv.unlink()
@@ -109,10 +224,16 @@ def github(name):
     return workflow[True], workflow["jobs"]  # "on" is a boolean in YAML
 
 
+def commands(job):
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
 def test_github_runs_what_ci_runs_for_both_comfyuis():
     events, jobs = github("tests")
-    assert set(events) == {"push", "pull_request", "workflow_call"} and "if" not in jobs["tests"]
-    assert [step["run"] for step in jobs["tests"]["steps"] if "run" in step] == [".ci/run"]
+    assert set(events) == {"push", "pull_request", "workflow_call"} and not any("if" in job for job in jobs.values())
+    assert commands(jobs["tests"]) == [".ci/run"] and jobs["tests"]["strategy"]["matrix"] == {"python": ["3.10", "3.11", "3.13"]}
+    assert commands(jobs["quick"]) == ["python dev.py test --quick"]
+    assert jobs["quick"]["strategy"]["matrix"] == {"system": ["windows-latest", "macos-latest"]}
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     *_, command = (ROOT / ".ci" / "run").read_text().splitlines()
     assert command == "exec python3 dev.py test"  # without arguments: on the newest and on the oldest ComfyUI
@@ -122,9 +243,51 @@ def test_github_publishes_a_tag_whose_tests_passed():
     events, jobs = github("publish")
     assert events == {"push": {"tags": ["v*"]}} and jobs["tests"]["uses"] == "./.github/workflows/tests.yml"
     assert jobs["publish"]["needs"] == "tests"
-    check, install, publish = (step for step in jobs["publish"]["steps"] if "run" in step)
+    check, install, dry_run, publish = (step for step in jobs["publish"]["steps"] if "run" in step)
     assert check["run"].startswith('.ci/release "$GITHUB_REF_NAME" ') and "--require-hashes" in install["run"]
+    assert dry_run["run"] == '.ci/dry-run "$GITHUB_REF_NAME"'
     assert [step for step in jobs["publish"]["steps"] if "TOKEN" in str(step)] == [publish], "nothing else sees the token"
+
+
+def test_github_tries_the_newest_comfyui_every_week_and_says_when_it_fails():
+    events, jobs = github("newest")
+    assert set(events) == {"schedule", "workflow_dispatch"} and commands(jobs["tests"]) == [".ci/newest"]
+    report = jobs["report"]
+    assert report["needs"] == "tests" and "needs.tests.result != 'success'" in report["if"] and "always()" in report["if"]
+    assert report["permissions"]["issues"] == "write" and commands(report) == ['.ci/report-newest "$RUN"']
+
+
+@pytest.mark.parametrize(("there", "done"), [("", "issue create"), ("17", "issue comment 17")], ids=["none yet", "one is open"])
+def test_one_issue_says_that_the_newest_comfyui_fails(tmp_path, there, done):
+    """GitHub's own command stands here for GitHub: what it is asked is looked at."""
+    gh = tmp_path / "gh"
+    gh.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n[ "$2" = list ] && echo {there} || true\n')
+    gh.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run([ROOT / ".ci" / "report-newest", "https://example.org/run"], env={**os.environ, "PATH": path}, check=True)
+    looked, said = (tmp_path / "asked").read_text().splitlines()
+    assert looked.startswith("issue list --state open") and said.startswith(done) and said.endswith("https://example.org/run")
+
+
+def test_the_newest_comfyui_is_master_with_what_it_asks_for(checkout, remote):
+    """Up to where it would be installed: there is no network here."""
+    shutil.copytree(ROOT / ".ci", checkout / ".ci")
+    environment = offline(remote) | {"PYTHONDONTWRITEBYTECODE": "1"}
+    (checkout / ".dev" / "venv").unlink()  # the script may change it
+    (checkout / ".dev" / "venv" / "bin").mkdir(parents=True)
+    python = checkout / ".dev" / "venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\necho "$@" >> {checkout}/asked\n[ "$3" != list ]\n')
+    python.chmod(0o755)
+    stamp = checkout / ".dev" / "venv" / "finished"
+    shutil.copy(ROOT / ".dev" / "venv" / "finished", stamp)
+    done = subprocess.run([checkout / ".ci" / "newest", "-k", "some"], env=environment, capture_output=True, encoding="utf-8")
+    assert re.match(r"ComfyUI [0-9a-f]{7,}, \d{4}-\d\d-\d\d\n", done.stdout), done.stderr
+    asked = (checkout / "asked").read_text().splitlines()
+    assert [line.split(" ")[-1] for line in asked if "uv pip install" in line] == [
+        ".dev/ComfyUI-master/requirements.txt",
+        "comfyui-frontend-package",
+    ]
+    assert re.fullmatch(r"-m pytest .* -k some", asked[-1]) and not stamp.exists()
 
 
 def test_a_release_has_its_version_and_its_changes(tmp_path):

@@ -3,7 +3,7 @@ picture's own. diffusers registers the middle last, but it runs between down and
 
 from ..family import FIRST, Family, parameters
 
-_PACK = __package__.rsplit(".", 2)[0]
+_PACK = __name__.rsplit(".", 3)[0]
 
 FAMILY = Family(
     name="if",

@@ -5,7 +5,7 @@ keys become more with the picture as well it is a joint attention, else a cross-
 that move with another text are the text's. In the others it is looked at with text and picture kept apart in all of them.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -24,7 +24,7 @@ class FoundFamily(Family):
     """head_numbers: {layer: how many heads}; prompt_fields: what the prompt carried that was looked at. Which projections make its keys,
     and which a LoRA should train, is not known."""
 
-    head_numbers: dict | None = None
+    head_numbers: dict[str, int] = field(default_factory=dict)
     prompt_fields: frozenset = frozenset()
 
     def head_counts(self, diffusion_model):
@@ -86,7 +86,8 @@ def _look(probe, prompt):
     probe.narrow(base)
     evolves = _evolves(probe, prompt, base, places, (samples[0].start, samples[0].stop))
     family = _family(probe, prompt, base, places, counted, text, evolves)
-    return Found(layers, joint, family, prompt, longer, tuple(slice(sample.start, sample.stop) for sample in samples[:2]))
+    where, where_longer = (slice(sample.start, sample.stop) for sample in samples[:2])
+    return Found(layers, joint, family, prompt, longer, (where, where_longer))
 
 
 def _longer(probe, prompt, base):
@@ -217,6 +218,10 @@ def _part(attention, queries, keys):
     return replace(attention, q=q, k=attention.k.index_select(axis, keys), v=attention.v.index_select(axis, keys), mask=mask)
 
 
+def _not_known(module):
+    raise ValueError(f"What a {type(module).__name__} makes of its text was found by looking: its projections are not known.")
+
+
 def _evolves(probe, prompt, base, places, where):
     other = probe.draw(prompt, probe.noise(1), sigmas=probe.sigmas[1:])
     return any(moved(base.seen[n], other.seen[n])[slice(*where)].any() for n in places)
@@ -234,8 +239,8 @@ def _family(probe, prompt, base, places, counted, text, evolves):
         text=text,
         counted=counted,
         text_width=lambda model: width,
-        heads=None,
-        kv=None,
+        heads=_not_known,
+        kv=_not_known,
         lora=(),
         evolves=evolves,
         passes_options=all(base.seen[n].passes for n in places),

@@ -25,20 +25,21 @@ def repository(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def comfy_node(tmp_path_factory, repository):
-    """`comfy node ...` in the repository."""
+def dry_run(tmp_path_factory, repository):
+    """(what the dry run of a release says, the zip that would be uploaded)"""
     folder = tmp_path_factory.mktemp("comfy-cli")
     python = new_environment(folder / "environment")
     install(python, "comfy-cli.lock")
     environment = {**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "DO_NOT_TRACK": "1", "NO_COLOR": "1"}
-    return lambda *command: run(python.with_name("comfy"), "--skip-prompt", "node", *command, cwd=repository, env=environment)
+    environment["PATH"] = f"{python.parent}{os.pathsep}{environment['PATH']}"
+    file = repository.with_suffix(".zip")
+    return run(repository / ".ci" / "dry-run", "v0.0.1", file, cwd=folder, env=environment), file
 
 
 @pytest.fixture(scope="session")
-def archive(comfy_node, repository) -> Path:
+def archive(dry_run) -> Path:
     """The zip that would be uploaded."""
-    comfy_node("pack")
-    return (repository / "node.zip").rename(repository.with_suffix(".zip"))
+    return dry_run[1]
 
 
 @pytest.fixture(scope="session")

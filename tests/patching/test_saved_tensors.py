@@ -1,6 +1,11 @@
 """Gradients where what autograd has kept is changed in place and freed."""
 
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
 import torch
+from text_layers.patching import saved_tensors
 from text_layers.patching.saved_tensors import changes_allowed
 
 
@@ -43,3 +48,10 @@ def test_nothing_is_held_after_the_backward_pass():
         gc.collect()
         assert kept() is None
     torch.testing.assert_close(weight.grad, torch.full((3,), 8.0))
+
+
+def test_a_torch_that_keeps_them_in_another_way_is_refused(monkeypatch):
+    """What would be put into it would do nothing there, and gradients would be wrong without a word."""
+    monkeypatch.setattr(saved_tensors, "allow_mutation_on_saved_tensors", contextmanager(lambda: (yield SimpleNamespace(kept={}))))
+    with pytest.raises(RuntimeError, match=r"^torch \d\S+ keeps what the backward pass needs in another way"), changes_allowed():
+        pass

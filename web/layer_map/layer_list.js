@@ -43,5 +43,5 @@ export function write(chosen, heads = new Map()) {
     else if (before && before.last === layer - 1 && !before.heads) before.last = layer
     else items.push({ first: layer, last: layer })
   }
-  return items.map(({ first, last, heads }) => (first === last ? `${first}${heads ? `:${heads}` : ""}` : `${first}-${last}`)).join(", ")
+  return items.map(({ first, last, heads: own }) => (first === last ? `${first}${own ? `:${own}` : ""}` : `${first}-${last}`)).join(", ")
 }

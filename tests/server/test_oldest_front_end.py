@@ -1,0 +1,68 @@
+"""The oldest supported ComfyUI with the front end that it asks for, in a real browser."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import comfyui_version
+import pytest
+
+pytestmark = pytest.mark.skipif(not comfyui_version.__version__.startswith("0.3."), reason="the newest has all others")
+
+WORKFLOWS = Path(__file__).parents[2] / "workflows"
+EDIT = WORKFLOWS / "Edit drawn word - demo U-Net.json"
+PATIENT = 120_000  # milliseconds: this front end shows all of ComfyUI's own templates first, which takes long without a GPU
+# As the help page says: this ComfyUI divides a latent's sides by eight whatever the model, and the demo models' latents are two pixels.
+FOUR_TIMES = """() => {
+  for (const node of window.app.graph.nodes.filter(n => n.type === "EmptyLatentImage"))
+    for (const widget of node.widgets.filter(w => ["width", "height"].includes(w.name))) widget.value *= 4
+}"""
+
+
+def test_it_is_that_front_end(canvas):
+    lines = (Path(comfyui_version.__file__).parent / "requirements.txt").read_text("utf-8").splitlines()
+    assert f"comfyui-frontend-package=={version('comfyui-frontend-package')}" in lines
+    assert canvas.page.evaluate("window.__COMFYUI_FRONTEND_VERSION__") == version("comfyui-frontend-package")
+
+
+def test_a_dropped_workflow_draws_its_edit_and_says_which_layers_it_took(server, canvas):
+    workflow = canvas.drop(EDIT)
+    canvas.page.evaluate(FOUR_TIMES)
+    entry = canvas.run()
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    canvas.wait_for_widgets("TextLayersChoose", r"\d of \d text layers .*\n\d: ", 20)
+    canvas.screenshot("oldest front end.png")
+    server.post("/free", {"unload_models": True, "free_memory": True})  # so that the API's pictures are drawn, not remembered
+    assert server.pixels(entry) == server.pixels(server.run(server.api_prompt(workflow)))
+
+
+def test_the_map_is_there_and_takes_clicks_and_keys(canvas):
+    canvas.drop(EDIT)
+    canvas.fit()
+    layers = canvas.page.locator(".text-layers-map")
+    assert layers.locator("[role='option']").count() == 9
+
+    def written():
+        widgets = canvas.widgets("TextLayersChoose")
+        return widgets["choice"], widgets["layers"]
+
+    assert written() == ("published for this model", "")
+    layers.locator("[data-layer='7']").click()
+    assert written() == ("written below", "4-5")
+    canvas.page.keyboard.press("Home")
+    canvas.page.keyboard.press("Space")
+    assert written() == ("written below", "0, 4-5")
+    canvas.page.screenshot(path=str(canvas.pictures / "oldest front end - map.png"))
+
+
+def test_templates_are_offered_and_open(canvas):
+    page = canvas.page
+    page.evaluate("window.app.extensionManager.command.execute('Comfy.BrowseTemplates')")
+    page.get_by_text("renamed-by-manager", exact=True).first.click(timeout=PATIENT)
+    path = next(w for w in sorted(WORKFLOWS.glob("*.json")) if w.name.startswith("Explore") and "U-Net" in w.name)
+    card = page.get_by_role("dialog").get_by_text(path.stem, exact=True).first  # a tab may have that name, too
+    card.scroll_into_view_if_needed(timeout=PATIENT)
+    page.screenshot(path=str(canvas.pictures / "oldest front end - templates.png"))
+    card.click(timeout=PATIENT)
+    page.wait_for_function("n => window.app.graph.nodes.length === n", arg=len(json.loads(path.read_text("utf-8"))["nodes"]))
+    page.locator(".text-layers-map [role='option']").first.wait_for()
