@@ -19,6 +19,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,8 +82,13 @@ def main():
     options = parser.parse_args()
     if not (3, 10) <= sys.version_info < (3, 14):
         fail(f"Python {sys.version.split()[0]} is not supported; use 3.10 to 3.13.")
+    if options.command == "test":
+        browser = threading.Thread(target=set_up_browser)  # beside the packages, which take minutes
+        browser.start()
     python = set_up_venv()
     write_shim()
+    if options.command == "test":
+        browser.join()
     if options.command == "test" and not (options.version or options.comfyui or options.arguments):
         comfyuis = [set_up_comfyui(version, python) for version in (NEWEST, OLDEST)]
         sys.exit(max([test(python, comfyui, []) for comfyui in comfyuis]))  # the second also when the first fails
@@ -103,7 +109,6 @@ def main():
 
 def test(python, comfyui, arguments):
     """pytest's exit status. One process a core, each with one thread: several threads in each would wait for each other."""
-    set_up_browser()
     workers = ["-n", str(min(4, os.cpu_count())), "--dist", "loadfile", "--no-loadscope-reorder"]
     return run_with(comfyui, [str(python), "-m", "pytest", *workers, *arguments], cwd=ROOT, OMP_NUM_THREADS="1")
 
