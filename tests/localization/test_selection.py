@@ -7,6 +7,7 @@ from text_layers.localization.choice import choose, curve
 from text_layers.localization.selection import ACCEPT, BAD, GOOD, REJECT, select
 from text_layers.localization.strategies import Ranking
 from text_layers.localization.sweep import Reading
+from text_layers.patching.messages import NoGradient
 
 pytestmark = pytest.mark.any_comfyui
 
@@ -101,3 +102,32 @@ def test_the_two_kinds_of_error_are_as_rare_as_promised(rate, reaches, error):
         sweep.rate = rate
         wrong += (select(sweep, ranked(2, 0)).verdicts[(0,)].reaches) != reaches
     assert wrong <= 300 * error + 3 * (300 * error * (1 - error)) ** 0.5
+
+
+@pytest.mark.parametrize("how", [select, choose])
+def test_one_pair_without_a_gap_does_not_hide_that_of_the_others(how):
+    """Nor does it choose what is taken in: on the first pair every layer closes all of it."""
+
+    class FirstIsEasy(Lenient):
+        def closeness(self, candidates, pairs, steps=1):
+            pairs, found = list(pairs), super().closeness(candidates, pairs, steps)
+            return {c: [1.0 if pair == 0 else v for pair, v in zip(pairs, values, strict=True)] for c, values in found.items()}
+
+        def slopes(self, base, weights, pairs):
+            raise NoGradient("not asked here")
+
+    sweep = FirstIsEasy(8, [[1, 3]])
+    sweep.closes = 0.013
+    assert how(sweep, ranked(8, 1, 3)).layers == (1, 3, 5)
+
+
+@pytest.mark.parametrize(("right", "reaches"), [(10, True), (9, False)])
+def test_pairs_that_run_out_decide_by_the_rate_that_is_wanted(right, reaches):
+    """10 of 10 are not enough for the test to end, 9 of 10 are fewer than are wanted."""
+
+    class Counted(KnownAnswer):
+        def readings(self, candidates, pairs, steps=None):
+            return {c: [Reading(c == self.layers or pair < right, 1.0, "") for pair in pairs] for c in candidates}
+
+    verdict = select(Counted(2, [[0]], pairs=10), ranked(2, 0)).verdicts[(0,)]
+    assert (verdict.reaches, verdict.decided, verdict.good, verdict.counted) == (reaches, False, right, 10)

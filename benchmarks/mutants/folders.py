@@ -1,0 +1,47 @@
+"""Where mistakes are made, and the tests that should notice: those of each folder, without servers, and of those that read many pictures or
+train for long a part."""
+
+
+def _in(folder, *names):
+    return [f"tests/{folder}/test_{name}" if "::" in name else f"tests/{folder}/test_{name}.py" for name in names]
+
+
+_PICTURE = _in("guard", "picture.py::test_spelt_out_words_are_found_where_ocr_misses_some_of_the_spaces")
+
+# {folder: (modules, test files or tests)}
+FOLDERS = {
+    "editing": (("composite", "replace"), _in("editing", "composite", "replace")),
+    "guard": (
+        ("drawn_text", "guard", "picture", "prompt", "reading"),
+        [
+            *_in("guard", "drawn_text", "reading"),
+            *_PICTURE,
+            *_in("guard", "guard.py::test_a_prompt_is_cleaned_in_what_is_drawn_alone", "guard.py::test_a_clean_prompt_gives_the_same_model"),
+            *_in("guard", "guard.py::test_a_replacement_that_would_not_help_is_refused"),
+        ],
+    ),
+    "scoring": (
+        ("compare", "disguise", "edit", "image", "intervals", "lexicon", "lines", "spans", "text", "tiles", "toxicity", "words"),
+        [
+            *_in("scoring", "compare", "image", "intervals", "lines", "text", "toxicity", "edit", "mask"),
+            *_in("scoring", "tiles.py::test_every_word_is_read_once_and_whole"),
+            *_PICTURE,
+        ],
+    ),
+    "localization": (
+        ("cells", "choice", "localize", "pairs", "proof", "selection", "strategies", "sweep"),
+        _in("localization", "selection", "strategies", "proof", "pairs", "cells", "sweep"),
+    ),
+    "lora": (
+        ("adapters", "cache", "dataset", "examples", "fit", "keeping", "load", "metadata", "optimizer", "run", "state", "storage", "train",
+         "validation"),
+        _in("lora", "load", "lora_files", "numbers", "storage", "dataset", "kept", "cache", "fused_blocks", "train"),
+    ),
+    "patching": (
+        ("attention", "call", "conditioning", "drawn", "frozen", "gradient", "hook", "keep", "patch", "paths", "place", "run", "storage",
+         "store", "sweep", "target", "text_layers", "watch"),
+        _in("patching", "attention", "swap", "keep", "drawn", "gradient", "steps", "sweep", "text_layers", "storage", "paths", "frozen",
+            "rows_of_a_call", "state_in_a_call", "beside_the_text", "beside_conditioning", "oracle"),
+    ),
+    "inversion": (("euler", "invert", "pictures"), _in("inversion", "invert", "pictures")),
+}  # fmt: skip
