@@ -39,13 +39,16 @@ def test_what_is_not_read_as_drawn_stays(prompt):
 def test_the_text_is_what_comfyui_encodes():
     rng = random.Random(3)
     pieces = ["(", ")", ":1.2", ":", "1", "a", "b c", r"\(", r"\)", '"', "\n", ".", "(x:0.5)"]
+    compared = 0
     for _ in range(2000):
         prompt = "".join(rng.choice(pieces) for _ in range(rng.randint(1, 12)))
         encoded = "".join(unescape_important(text) for text, _ in token_weights(escape_important(prompt), 1.0))
         for reading, expected in zip(readings(prompt), (encoded.translate(dict.fromkeys(map(ord, "()\\"))), prompt), strict=False):
             if len(readings(prompt)) == 2:
                 assert reading.text == expected, prompt
+                compared += 1
             assert all(prompt[place] == letter for letter, place in zip(reading.text, reading.places, strict=True) if place >= 0), prompt
+    assert compared > 1000
 
 
 def test_many_choices_are_still_all_read():

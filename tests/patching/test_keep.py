@@ -66,7 +66,7 @@ def test_nothing_is_kept_where_nothing_is_connected(case):
     tiny, method = case
     source = told(tiny.prompts[0], "SOURCE", TOKENS[0])
     bare = tiny.draw(tiny.edit(method=method))
-    assert torch.equal(tiny.draw(edit(tiny, method, None), positive=source), bare)
+    assert torch.equal(tiny.draw(edit(tiny, method, None), positive=source), bare) and not torch.equal(bare, tiny.draw())
 
 
 @pytest.mark.parametrize(("kind", "method"), CASES[:3])
@@ -94,7 +94,7 @@ def test_where_tokens_stand_otherwise_than_in_the_embedding_the_prediction_tells
     source = told(tiny.prompts[0], "SOURCE", TOKENS[0])
     plain = tiny.draw(positive=source)
     drawn = [tiny.draw(edit(tiny, OWN_RUN, plain, known), positive=source) for known in (True, False)]
-    assert torch.equal(*drawn)
+    assert torch.equal(*drawn) and not torch.equal(drawn[0], plain)
 
 
 @pytest.mark.parametrize("sampler", ["euler", "heun", "dpmpp_2m", "euler_ancestral", "dpmpp_sde", "lcm", "uni_pc"])
@@ -104,7 +104,7 @@ def test_samplers(sampler, narrow, masks):
     plain = tiny.draw(positive=source, sampler=sampler, steps=4)
     drawn = tiny.draw(edit(tiny, OWN_RUN, plain), positive=source, sampler=sampler, steps=4)
     outside = (masks[-1] == 0).expand_as(plain)
-    assert outside.any() and torch.equal(drawn[outside], plain[outside])
+    assert outside.any() and torch.equal(drawn[outside], plain[outside]) and not torch.equal(drawn, plain)
 
 
 @pytest.mark.parametrize("kind", ["sdxl", "sd3"])
@@ -117,6 +117,7 @@ def test_a_batch_is_its_pictures(kind, narrow):
     plain = tiny.draw(positive=source, negative=negative, noise=noise)
     both = tiny.draw(tiny.edit(target, keep=plain), source, negative, noise)
     for n in range(2):
+        assert not torch.equal(both[n], plain[n])
         one = tiny.draw(tiny.edit(target, keep=plain[n : n + 1]), source, negative, noise[n : n + 1])
         # A batch of another size is another order of float operations, and the mask's borders are steep.
         assert (both[n] - one[0]).abs().max() <= 0.02 * (both[n] - plain[n]).abs().max()
@@ -144,6 +145,7 @@ def test_two_samplers_one_after_the_other(kind, narrow, masks):
     outside = (masks[-1] == 0).expand_as(plain)
     assert outside.any() and torch.equal(drawn[outside], plain[outside])
     late = tiny.draw(edit(tiny, METHODS[1], plain, start=2), positive=source, steps=4)
+    assert not torch.equal(late, plain)
     assert (drawn - late).abs().max() <= 0.02 * (late - plain).abs().max()
 
 
@@ -165,7 +167,7 @@ def test_beside_a_noise_mask_of_the_sampler(narrow, masks):
     left[..., : plain.shape[3] // 2] = 1
     drawn = tiny.draw(edit(tiny, OWN_RUN, plain), positive=source, noise_mask=left)
     outside = (masks[-1] == 0).expand_as(plain)
-    assert torch.equal(drawn[outside], plain[outside])
+    assert outside.any() and torch.equal(drawn[outside], plain[outside]) and not torch.equal(drawn, plain)
 
 
 def test_it_begins_where_the_patch_begins(case, narrow):
@@ -173,6 +175,7 @@ def test_it_begins_where_the_patch_begins(case, narrow):
     source = told(tiny.prompts[0], "SOURCE", TOKENS[0])
     plain = tiny.draw(positive=source)
     assert torch.equal(tiny.draw(edit(tiny, method, plain, start=2), positive=source), plain)
+    assert not torch.equal(tiny.draw(edit(tiny, method, plain, start=1), positive=source), plain)
 
 
 @pytest.mark.parametrize(
