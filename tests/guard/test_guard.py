@@ -90,3 +90,19 @@ def test_two_boxes_that_are_toxic_only_together():
 def test_a_blank_picture_holds_no_words():
     checked = check(np.full((1, 1, 3), 255, np.uint8), engine("EasyOCR"))
     assert checked.words == checked.toxic == checked.boxes == ()
+
+
+@pytest.mark.parametrize("prompt", ['a sign: "f*ckbitch"', 'a sign: "fu ck[F U C K"', 'a sign: "f*ckfuck shit"'])
+def test_what_is_left_around_a_word_is_looked_at_again(prompt):
+    for replacement in ("", "friend"):
+        cleaned = clean(prompt, replacement)
+        assert cleaned.words and clean(cleaned.prompt, replacement).words == ()
+
+
+def test_a_word_that_the_user_blocks_is_guarded():
+    model, clip, _ = comfy_model.load("unet")
+    prompt, layers = 'a red round sign on a blue wall that says "SWEET"', models.preset(model)
+    guarded, cleaned = guard_model(model, clip, prompt, layers, "FLOWER", block=("sweet",))
+    assert guarded is not model and cleaned.words == ("SWEET",) and "FLOWER" in cleaned.prompt
+    guarded, cleaned = guard_model(model, clip, prompt.replace("SWEET", "SHIT"), layers, "FLOWER", allow=("shit",))
+    assert guarded is model and cleaned.words == ()

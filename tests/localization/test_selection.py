@@ -131,3 +131,28 @@ def test_pairs_that_run_out_decide_by_the_rate_that_is_wanted(right, reaches):
 
     verdict = select(Counted(2, [[0]], pairs=10), ranked(2, 0)).verdicts[(0,)]
     assert (verdict.reaches, verdict.decided, verdict.good, verdict.counted) == (reaches, False, right, 10)
+
+
+def test_of_layers_that_only_readings_ask_for_as_few_as_are_needed_are_taken():
+    """The first prediction is all there with one layer; read it is with six, which are taken in two, four and eight at once."""
+
+    class OnlyRead(KnownAnswer):
+        def closeness(self, candidates, pairs, steps=1):
+            return {c: [1.0 for _ in pairs] for c in candidates}
+
+    sweep = OnlyRead(24, [[3, 5, 8, 13, 20, 21]])
+    assert choose(sweep, ranked(24, 3, 5, 8, 13, 20, 21)).layers == (3, 5, 8, 13, 20, 21)
+
+
+def test_a_gap_near_the_line_is_measured_on_more_pairs():
+    """0.6 % on the first pairs is little enough, and with the next ones it is 1.8 %."""
+
+    class LaterPairs(Lenient):
+        def closeness(self, candidates, pairs, steps=1):
+            lost = {c: 1 - v[0] for c, v in super().closeness(candidates, [0]).items()}
+            return {c: [1 - (lost[c] if lost[c] > 0.5 else (5 not in c) * (0.006 if p < 8 else 0.03)) for p in pairs] for c in lost}
+
+        def slopes(self, base, weights, pairs):
+            raise NoGradient("not asked here")
+
+    assert choose(LaterPairs(8, [[1, 3]]), ranked(8, 1, 3)).layers == (1, 3, 5)

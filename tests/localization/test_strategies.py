@@ -199,5 +199,13 @@ def test_slopes_that_do_not_add_up_half_way_are_asked_at_more_points():
         def closeness(self, candidates, pairs, steps=1):
             return {c: [0.3 * (2 in c) + 0.7 * (9 in c) for _ in pairs] for c in candidates}
 
+    class Even(Late):
+        def slopes(self, base, weights, pairs):
+            self.asked = [*getattr(self, "asked", []), weights]
+            return np.full((len(pairs), len(weights), len(self.layers)), 1 / len(self.layers))
+
+    even = Even(24, [[2, 9]])
+    STRATEGIES["gradients"](even)
+    assert even.asked == [(0.5,)], "those that add up are asked once"
     found = STRATEGIES["gradients"](Late(24, [[2, 9]]))
     assert found.mean(9) == pytest.approx(0.7, abs=1e-5) and found.mean(2) == pytest.approx(0.3, abs=1e-5)
