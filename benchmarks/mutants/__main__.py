@@ -65,8 +65,10 @@ def _tests(files, work):
         kept, stamp = work / f"{file.replace('/', '-')}.json", (ROOT / file.split("::")[0]).stat().st_mtime_ns
         known = json.loads(kept.read_text()) if kept.is_file() else {}
         if known.get("stamp") != stamp:
-            known = {"stamp": stamp, "tests": trial.known([file])}
+            tests, modules = trial.known([file])
+            known = {"stamp": stamp, "tests": tests, "modules": modules}
             kept.write_text(json.dumps(known))
+        trial.prepare(known["modules"])
         found |= known["tests"]
     return found
 

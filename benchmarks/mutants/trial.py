@@ -1,10 +1,12 @@
 """Test files in a process that has torch and ComfyUI already, and of our modules none: each is a fork of this one.
 
+prepare    loads what takes long, once
 known      which tests there are, how long each takes and which of our functions it calls
 judged     what the tests say of a change
 """
 
 import gc
+import importlib
 import importlib.machinery
 import json
 import os
@@ -20,38 +22,31 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Processor seconds, which hardly depend on what else the machine does.
-_LONGEST = 15  # of a file's tests that are looked at
-_MOST = 20  # of tests that a change has to survive, as they took before it
+_LONGEST = 5  # of a file's tests that are looked at
+_MOST = 10  # of tests that a change has to survive, as they took before it
 # Seconds on the wall
 _SPARE = 60  # that a process may take beside its tests
 _SLOWER = 12  # than its tests' processor seconds a process may be
 
 
-def prepare():
-    """Loads what takes long, once."""
-    import comfy.sample
-    import comfy.samplers
-    import comfy.sd
-    import diffusers
-    import peft
-    import scipy.stats
-    import torch
-    import transformers
-
-    torch.set_num_threads(1)
-    del comfy, diffusers, peft, scipy, transformers
+def prepare(modules=("torch", "comfy.sd", "comfy.sample")):
+    """Imports modules that none of ours is among."""
+    for name in modules:
+        with suppress(Exception):
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()
 
 
 def known(files):
-    """{test: {"seconds", "calls": [[file, first line], ...]}} of the tests that pass."""
-    found = {}
+    """({test: {"seconds", "calls": [[file, first line], ...]}} of the tests that pass, names of modules that they load)."""
+    found, modules = {}, []
     for file in files:
         out, _ = _forked(lambda file=file: _run([file], _Watch()), _SLOWER * _LONGEST + _SPARE)
-        found |= out or {}
-        print(f"{file}: {len(out or {})} tests, {sum(t['seconds'] for t in (out or {}).values()):.0f} s", flush=True)
-    return found
+        tests, loaded = out or ({}, [])
+        found, modules = found | tests, modules + loaded
+        print(f"{file}: {len(tests)} tests, {sum(t['seconds'] for t in tests.values()):.0f} s", flush=True)
+    return found, modules
 
 
 def judged(path, change, tests):
@@ -194,7 +189,14 @@ class _Watch:
     def said(self):
         for test in self._tests.values():
             test["calls"] = sorted((file.removeprefix(self._ours), line) for file, line in test["calls"] | self._shared)
-        return self._tests
+        others = [name for name, module in list(sys.modules.items()) if _is_anothers(module)]
+        return self._tests, others
+
+
+def _is_anothers(module):
+    """Whether a module is of a package or of ComfyUI."""
+    file = getattr(module, "__file__", None) or ""
+    return "/.dev/" in file and not module.__name__.startswith(("_pytest", "pytest"))
 
 
 class _Noted:

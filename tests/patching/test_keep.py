@@ -263,3 +263,46 @@ def test_frames_of_a_video_have_places_of_their_own():
     keep.out(denoised)
     assert keep.mask.shape == (1, 1, 3, 4, 8)
     assert keep.mask[0, 0, 1].any() and not keep.mask[0, 0, 0].any() and not keep.mask[0, 0, 2].any()
+
+
+class Plain:
+    process_latent_in = staticmethod(lambda latents: latents)
+    scale_latent_inpaint = None
+
+
+def in_columns(*values):
+    """[1, 1, 4, 12]: four columns of each value."""
+    return torch.tensor(values).repeat_interleave(4).expand(1, 1, 4, 12).clone()
+
+
+def test_the_place_begins_at_15_percent_of_the_largest_attention_and_is_whole_at_40():
+    """Evenly between, and one latent more on each side."""
+    keep = Keep(torch.zeros(1, 1, 4, 12), Plain)
+    shares = torch.zeros(4, 12)
+    shares[0, 0], shares[0, 4], shares[3, 8], shares[3, 11] = 2.0, 2 * 0.275, 2 * 0.42, 2 * 0.14
+    assert keep.see(0, shares.flatten())
+    keep.look()
+    keep.out(torch.ones(1, 1, 4, 12))  # nothing is like the source
+    wanted = torch.zeros(4, 12)
+    wanted[:2, :2], wanted[:2, 3:6], wanted[2:, 7:10] = 1.0, 0.5, 1.0
+    assert torch.allclose(keep.mask[0, 0], wanted, atol=1e-5)
+
+
+def test_the_place_of_a_prediction_begins_at_5_percent_of_the_largest_difference_and_is_whole_at_20():
+    keep = Keep(torch.zeros(1, 1, 4, 12), Plain)
+    keep.compare(in_columns(3.0, 3.0, 3.0), in_columns(5.0, 3.0 - 0.25, 3.08))
+    assert keep.placed
+    keep.out(torch.ones(1, 1, 4, 12))
+    # Differences are means with their neighbours, so that the columns in the middle are told.
+    assert [round(float(keep.mask[0, 0, 2, column]), 4) for column in (0, 1, 6, 10, 11)] == [1, 1, 0.5, 0, 0]
+
+
+def test_what_is_predicted_like_the_source_is_the_source_s():
+    """From 10 percent of the largest change on, all of it from 40."""
+    keep = Keep(in_columns(7.0, 7.0, 7.0), Plain)
+    keep.see(0, torch.ones(48))
+    keep.look()
+    out = keep.out(in_columns(8.0, 7.25, 7.08))
+    assert [round(float(out[0, 0, 1, column]), 4) for column in (0, 1, 6, 10, 11)] == [8, 8, 7.125, 7, 7]
+    ended = keep.end(in_columns(1.0, 2.0, 3.0))
+    assert (ended[..., 10:] == 7).all() and (ended[..., :2] == 1).all() and (ended[..., 6] == 2).all()
