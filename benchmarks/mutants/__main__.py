@@ -88,16 +88,13 @@ def _judge(options, how, name, change, tests):
 
 
 def _chosen(name, line, tests):
-    """{test: seconds}: those that call what was changed, and behind them the others of their files (what is kept for the next test is
-    called by the first alone)."""
+    """{test: seconds}, the short ones first: those that call what was changed, and behind them the others of their files (what is kept for
+    the next test is called by the first alone)."""
     users = set(_users(name, line))
-    direct = [test for test, about in tests.items() if any((file, first) in users for file, first in about["calls"])]
-    files = {}
-    for test in direct:
-        files[test.split("::")[0]] = files.get(test.split("::")[0], 0) + tests[test]["seconds"]
-    order = [test for file in sorted(files, key=files.get) for test in direct if test.split("::")[0] == file]
-    order += [test for file in sorted(files, key=files.get) for test in tests if test.split("::")[0] == file and test not in order]
-    return {test: tests[test]["seconds"] for test in order}
+    direct = {test for test, about in tests.items() if any((file, first) in users for file, first in about["calls"])}
+    files = {test.split("::")[0] for test in direct}
+    near = [test for test in tests if test.split("::")[0] in files]
+    return {test: tests[test]["seconds"] for test in sorted(near, key=lambda test: (test not in direct, tests[test]["seconds"]))}
 
 
 def _users(name, line):

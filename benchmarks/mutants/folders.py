@@ -41,7 +41,8 @@ FOLDERS = {
     "lora": (
         ("adapters", "cache", "dataset", "examples", "fit", "keeping", "load", "metadata", "optimizer", "run", "state", "storage", "train",
          "validation"),
-        _in("lora", "load", "lora_files", "numbers", "storage", "dataset", "kept", "cache", "fused_blocks", "train"),
+        _in("lora", "load", "lora_files.py::test_a_text_encoder_that_is_not_there", "numbers", "storage", "dataset", "kept", "cache",
+            "fused_blocks"),
     ),
     "patching": (
         ("attention", "call", "conditioning", "drawn", "frozen", "gradient", "hook", "keep", "patch", "paths", "place", "run", "storage",

@@ -22,8 +22,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Processor seconds, which hardly depend on what else the machine does.
-_LONGEST = 5  # of a file's tests that are looked at
-_MOST = 10  # of tests that a change has to survive, as they took before it
+_LONGEST = 3  # of a file's tests that are looked at
+_MOST = 3  # of tests that a change has to survive, as they took before it
 # Seconds on the wall
 _SPARE = 60  # that a process may take beside its tests
 _SLOWER = 12  # than its tests' processor seconds a process may be
@@ -51,14 +51,17 @@ def known(files):
 
 def judged(path, change, tests):
     """(name of the test that noticed or None, seconds, number of tests). tests: {name: seconds}, the likeliest first."""
-    chosen, seconds = [], 0.0
+    chosen, seconds = {}, 0.0
     for name, took in tests.items():
-        if chosen and seconds + took > _MOST:
-            continue
-        chosen.append(name)
-        seconds += took
+        if not chosen or seconds + took <= _MOST:
+            chosen[name] = took
+            seconds += took
     begun = time.time()
-    files = list(dict.fromkeys(name.split("::")[0] for name in chosen))
+    files = {}
+    for name, took in chosen.items():
+        files[name.split("::")[0]] = files.get(name.split("::")[0], 0.0) + took
+    files = sorted(files, key=files.get)
+    chosen = sorted(chosen, key=lambda name: files.index(name.split("::")[0]))
 
     def run():
         _put(path, change)
