@@ -24,17 +24,19 @@ def main():
     parser.add_argument("--count", type=int, default=180, help="changes in all folders together, as many in each as it has places for them")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--again", action="store_true", help="also what has survived before")
-    parser.add_argument("--only", default="", help="files whose path holds this")
+    parser.add_argument("--only", default="", help="changes whose FILE:LINE holds this")
+    parser.add_argument("--tests", nargs="+", help="test files instead of the folder's")
+    parser.add_argument("--longest", type=float, default=3, help="processor seconds of tests, of a file and against a change")
     parser.add_argument("--work", type=Path, required=True, help="folder for what is known of the tests")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     trial.prepare()
     sampled = _sample(options.count, options.seed)
     for folder in options.folders:
-        tests = _tests(FOLDERS[folder][1], options.work)
+        tests = _tests(options.tests or FOLDERS[folder][1], options)
         written = [("by hand", name, changes.by_hand(_source(name), old, new)) for name, old, new in by_hand.CHANGES if _of(name, folder)]
         for how, name, change in written + [("at random", *one) for one in sampled if _of(one[0], folder)]:
-            if options.only in name:
+            if options.only in f"{name}:{change.line}":
                 _judge(options, how, name, change, tests)
 
 
@@ -57,15 +59,16 @@ def _sample(count, seed):
     return random.Random(seed).sample(every, count)
 
 
-def _tests(files, work):
-    """trial.known of the files; what stands in `work` is not found out again."""
-    work.mkdir(parents=True, exist_ok=True)
+def _tests(files, options):
+    """trial.known of the files; what stands in options.work is not found out again."""
+    options.work.mkdir(parents=True, exist_ok=True)
     found = {}
     for file in files:
-        kept, stamp = work / f"{file.replace('/', '-')}.json", (ROOT / file.split("::")[0]).stat().st_mtime_ns
+        kept = options.work / f"{file.replace('/', '-')}.json"
+        stamp = [(ROOT / file.split("::")[0]).stat().st_mtime_ns, options.longest]
         known = json.loads(kept.read_text()) if kept.is_file() else {}
         if known.get("stamp") != stamp:
-            tests, modules = trial.known([file])
+            tests, modules = trial.known([file], options.longest)
             known = {"stamp": stamp, "tests": tests, "modules": modules}
             kept.write_text(json.dumps(known))
         trial.prepare(known["modules"])
@@ -79,7 +82,7 @@ def _judge(options, how, name, change, tests):
     same = [r for r in kept["rows"] if all(r[key] == value for key, value in row.items())]
     if same and (same[0]["found_by"] or not options.again):
         return
-    found_by, seconds, ran = trial.judged(ROOT / name, change, _chosen(name, change.line, tests))
+    found_by, seconds, ran = trial.judged(ROOT / name, change, _chosen(name, change.line, tests), options.longest)
     if not same:
         kept["rows"].append(row)
     (same or [row])[0].update(found_by=found_by, seconds=seconds, tests=ran)

@@ -21,11 +21,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# Processor seconds, which hardly depend on what else the machine does.
-_LONGEST = 3  # of a file's tests that are looked at
-_MOST = 3  # of tests that a change has to survive, as they took before it
-# Seconds on the wall
-_SPARE = 60  # that a process may take beside its tests
+_SPARE = 60  # seconds that a process may take beside its tests
 _SLOWER = 12  # than its tests' processor seconds a process may be
 
 
@@ -38,22 +34,24 @@ def prepare(modules=("torch", "comfy.sd", "comfy.sample")):
     gc.freeze()
 
 
-def known(files):
-    """({test: {"seconds", "calls": [[file, first line], ...]}} of the tests that pass, names of modules that they load)."""
+def known(files, longest):
+    """({test: {"seconds", "calls": [[file, first line], ...]}} of the tests that pass, names of modules that they load). longest: seconds
+    of a file's tests that are looked at; all are of the processor, which hardly depend on what else the machine does."""
     found, modules = {}, []
     for file in files:
-        out, _ = _forked(lambda file=file: _run([file], _Watch()), _SLOWER * _LONGEST + _SPARE)
+        out, _ = _forked(lambda file=file: _run([file], _Watch(longest)), _SLOWER * longest + _SPARE)
         tests, loaded = out or ({}, [])
         found, modules = found | tests, modules + loaded
         print(f"{file}: {len(tests)} tests, {sum(t['seconds'] for t in tests.values()):.0f} s", flush=True)
     return found, modules
 
 
-def judged(path, change, tests):
-    """(name of the test that noticed or None, seconds, number of tests). tests: {name: seconds}, the likeliest first."""
+def judged(path, change, tests, longest):
+    """(name of the test that noticed or None, seconds, number of tests). tests: {name: seconds}, the likeliest first; longest: seconds of
+    those that a change has to survive, as they took before it."""
     chosen, seconds = {}, 0.0
     for name, took in tests.items():
-        if not chosen or seconds + took <= _MOST:
+        if not chosen or seconds + took <= longest:
             chosen[name] = took
             seconds += took
     begun = time.time()
@@ -159,12 +157,13 @@ class _First:
 class _Watch:
     """How long each test takes and which of our functions it calls. What a fixture calls is called for all tests of its file."""
 
-    def __init__(self):
+    def __init__(self, longest):
+        self._longest = longest
         self._tests, self._shared, self._calls, self._begun = {}, set(), set(), time.process_time()
         self._ours = f"{ROOT}{os.sep}"
 
     def pytest_runtest_protocol(self, item):
-        if time.process_time() - self._begun > _LONGEST:
+        if time.process_time() - self._begun > self._longest:
             pytest.exit("enough")
 
     @pytest.hookimpl(wrapper=True)
