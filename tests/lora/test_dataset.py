@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from text_layers.lora.dataset import read_folder
+from text_layers.lora.dataset import bucket, read_folder
 
 pytestmark = pytest.mark.any_comfyui
 
