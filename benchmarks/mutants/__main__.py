@@ -26,7 +26,7 @@ def main():
     parser.add_argument("--again", action="store_true", help="also what has survived before")
     parser.add_argument("--only", default="", help="changes whose FILE:LINE holds this")
     parser.add_argument("--tests", nargs="+", help="test files instead of the folder's")
-    parser.add_argument("--longest", type=float, default=3, help="processor seconds of tests, of a file and against a change")
+    parser.add_argument("--longest", type=float, default=8, help="processor seconds of tests, of a file and against a change")
     parser.add_argument("--work", type=Path, required=True, help="folder for what is known of the tests")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()

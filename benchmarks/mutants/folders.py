@@ -41,14 +41,29 @@ FOLDERS = {
     "lora": (
         ("adapters", "cache", "dataset", "examples", "fit", "keeping", "load", "metadata", "optimizer", "run", "state", "storage", "train",
          "validation"),
-        _in("lora", "load", "lora_files.py::test_a_text_encoder_that_is_not_there", "numbers", "storage", "dataset", "kept", "cache",
-            "fused_blocks"),
+        [
+            *_in("lora", "load", "numbers", "storage", "dataset", "cache", "fused_blocks"),
+            *_in("lora", "lora_files.py::test_a_text_encoder_that_is_not_there", "kept.py::test_it_goes_on_as_if_it_had_not_stopped"),
+            *_in("lora", "kept.py::test_a_lora_is_trained_on_other_noise_than_before"),
+            *_in("lora", "train.py::test_the_same_seed_gives_the_same_file"),
+            *_in("lora", "train.py::test_one_call_takes_pictures_of_one_size_with_prompts_of_one_length"),
+        ],
     ),
     "patching": (
         ("attention", "call", "conditioning", "drawn", "frozen", "gradient", "hook", "keep", "patch", "paths", "place", "run", "storage",
          "store", "sweep", "target", "text_layers", "watch"),
-        _in("patching", "text_layers", "storage", "drawn", "steps", "paths", "attention", "keep", "oracle", "swap", "sweep",
-            "rows_of_a_call", "frozen", "gradient"),
+        [
+            *_in("patching", "text_layers", "storage", "drawn", "steps", "paths", "attention", "frozen", "gradient"),
+            *_in("patching", "oracle", "swap", "sweep", "rows_of_a_call", "keep"),
+            *(f"tests/patching/test_keep.py::test_{name}" for name in (
+                "the_place_begins_at_15_percent_of_the_largest_attention_and_is_whole_at_40",
+                "the_place_of_a_prediction_begins_at_5_percent_of_the_largest_difference_and_is_whole_at_20",
+                "what_is_predicted_like_the_source_is_the_source_s",
+                "a_run_that_begins_at_the_source_takes_its_commonest_colour", "frames_of_a_video_have_places_of_their_own",
+                "the_place_of_attention_on_the_latents",
+            )),
+            *_in("patching", "rows_of_a_call.py::test_entries_of_one_text_go_by_comfyuis_order"),
+        ],
     ),
     "inversion": (("euler", "invert", "pictures"), _in("inversion", "invert", "pictures")),
 }  # fmt: skip
