@@ -110,6 +110,9 @@ def test_closeness_is_the_share_of_the_squared_way(tmp_path):
     assert sweep.drawing.model_calls == calls + 5 and sweep.seen == 3
     sweep.closeness([(2,)], [0], steps=3)  # after other steps it is another question, and has its own source and all layers
     assert sweep.drawing.model_calls == calls + 5 + 3 * 3
+    assert not any(picture.guided for batch in sweep.drawing.batches[1:] for picture in batch if picture.steps == 1)
+    sweep.closeness([(2,)], [0], steps=2)
+    assert all(picture.guided for batch in sweep.drawing.batches for picture in batch if picture.steps > 1), "guidance acts from then on"
 
 
 def test_what_was_computed_is_not_computed_again(tmp_path):
@@ -161,12 +164,11 @@ def test_slopes_are_kept_and_where_nothing_changes_they_are_none(tmp_path):
     assert sweep.drawing.slopes == 3
 
 
-def tiny_search(folder, parts, proof, pairs=100, strategy="gradients"):
+def tiny_search(folder, parts, proof, names=None):
     model = next(tiny for tiny in MODELS if tiny.kind == "SD3").build()
-    names = tuple(models.layer_names(model))
-    words = [WordPair("CAFE", "HOTEL")] * pairs
-    sweep = sweep_of(folder, Drawn(words, parts, names, rows=16))
-    return sweep, localize(model, sweep, strategy, proof=proof)
+    words = [WordPair("CAFE", "HOTEL")] * 100
+    sweep = sweep_of(folder, Drawn(words, parts, names or tuple(models.layer_names(model)), rows=16))
+    return sweep, localize(model, sweep, "gradients", proof=proof)
 
 
 @pytest.mark.parametrize("proof", [QUICK, SURE, WEIGHED])
@@ -192,6 +194,13 @@ def test_a_word_that_needs_most_layers_is_not_localized(tmp_path):
     # The share of the squared way that one, two and three layers go.
     assert found.curve == ((1, pytest.approx(1 - 0.6**2, abs=1e-3)), (2, pytest.approx(1 - 0.3**2, abs=1e-3)), (3, 1.0))
     assert "Not localized: 100 % of the effect needs 3 of 3 text layers" in report(found, sweep)
+
+
+def test_what_a_word_lacks_that_is_not_localized_is_said(tmp_path):
+    """Of twelve layers seven have all but a twentieth of the way, and with it all but a four-hundredth of its square."""
+    parts = (0.2, 0.15, 0.15, 0.15, 0.1, 0.1, 0.1, 0.05, 0, 0, 0, 0)
+    _, found = tiny_search(tmp_path, parts, QUICK, names=tuple("abcdefghijkl"))
+    assert not found.localized and len(found.selection.layers) == 7 and found.reached == pytest.approx(1 - 0.05**2)
 
 
 def test_how_many_pairs_are_needed_is_said_before():
