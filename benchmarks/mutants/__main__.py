@@ -26,7 +26,7 @@ def main():
     parser.add_argument("--again", action="store_true", help="also what has survived before")
     parser.add_argument("--only", default="", help="changes whose FILE:LINE holds this")
     parser.add_argument("--tests", nargs="+", help="test files instead of the folder's")
-    parser.add_argument("--longest", type=float, default=8, help="processor seconds of tests, of a file and against a change")
+    parser.add_argument("--longest", type=float, default=8, help="processor seconds of a file's tests; three times as many try a change")
     parser.add_argument("--work", type=Path, required=True, help="folder for what is known of the tests")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -82,7 +82,7 @@ def _judge(options, how, name, change, tests):
     same = [r for r in kept["rows"] if all(r[key] == value for key, value in row.items())]
     if same and (same[0]["found_by"] or not options.again):
         return
-    found_by, seconds, ran = trial.judged(ROOT / name, change, _chosen(name, change.line, tests), options.longest)
+    found_by, seconds, ran = trial.judged(ROOT / name, change, _chosen(name, change.line, tests), 3 * options.longest)
     if not same:
         kept["rows"].append(row)
     (same or [row])[0].update(found_by=found_by, seconds=seconds, tests=ran)
