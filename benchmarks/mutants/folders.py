@@ -65,6 +65,8 @@ FOLDERS = {
                 "the_place_of_attention_on_the_latents",
             )),
             *_in("patching", "rows_of_a_call.py::test_entries_of_one_text_go_by_comfyuis_order"),
+            *_in("patching", "rows_of_a_call.py::test_what_an_entry_gives_is_looked_for_in_each_row"),
+            *_in("patching", "beside_the_text.py::test_one_target_for_two_entries_has_what_each_of_them_has"),
         ],
     ),
     "inversion": (("euler", "invert", "pictures"), _in("inversion", "invert", "pictures")),

@@ -71,7 +71,7 @@ def test_json_round_trip():
 def test_a_score_is_a_finite_number(score):
     text = value().to_json()
     assert "0.5" in text
-    with pytest.raises(ValueError, match='"scores" of the text layers file .* an object of finite numbers'):
+    with pytest.raises(ValueError, match=r'"scores" of the text layers file .* an object of finite numbers'):
         TextLayers.from_json(text.replace("0.5", score))
 
 
