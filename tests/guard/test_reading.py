@@ -56,6 +56,7 @@ def test_many_choices_are_still_all_read():
     prompt = "a sign that says " + " ".join("{a|b|c}" for _ in range(40)) + " {x|y|shit}"
     assert clean(prompt).words == ("shit",)
     assert clean("a sign that says {" + "a|" * 200 + "shit}").words == ("shit",)
+    assert clean(r"a sign that says {fu|lu}c\k").words, "what is behind a backslash is read, too"
 
 
 def test_brackets_without_end_are_refused():
