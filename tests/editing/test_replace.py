@@ -110,3 +110,4 @@ def test_json_stays_json():
     told = replaced(prompt, [Replacement("OPEN", 'He said "NO"'), Replacement("SALE", "")])
     assert json.loads(told[0]) == {"scene": "a shop", "text": 'He said "NO"', "lettering": {"words": ""}, "style": 'a note "now"'}
     assert told[1] == [("OPEN", 'He said "NO"'), ("SALE", "")]
+    assert replaced('{"text": "OPEN"}', [Replacement("OPEN", "ÉTÉ")])[0] == '{"text": "ÉTÉ"}', "the encoder sees letters, not their codes"

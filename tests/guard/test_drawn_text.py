@@ -49,3 +49,8 @@ def test_nothing_is_drawn(prompt):
 def test_what_stands_beside_quotes_is_described():
     prompt = "a sign that says \"HELLO\" tall trees, a man shouting rude things at a poster with the words 'GOOD DAY' hanging there"
     assert [prompt[start:end] for start, end in drawn_text(prompt)] == ["HELLO", "GOOD DAY"]
+
+
+def test_a_quote_begins_where_no_letter_stands_before_it():
+    prompt = "a garden's gate 'hi there' in the dogs' yard, 'so long'"
+    assert [prompt[start:end] for start, end in drawn_text(prompt)] == ["hi there", "so long"]

@@ -30,15 +30,17 @@ def test_any_prompt_can_be_cleaned():
     rng = random.Random(4)
     marks = [*"\"'“”«`\n.,*(){|}[]\\$^?", "\u200b", "\U0001f595", "ﬁ"]
     words = ["sign", "that says", "the word", "text:", "written", "with", "and", "fuck", "F U C K", "sh1t", "f*ck", "hello", "CAFE", "a"]
-    pieces = marks + words
+    pieces, toxic = marks + words, 0
     for _ in range(1500):
         prompt = "".join(rng.choice(pieces) + rng.choice(("", " ")) for _ in range(rng.randint(0, 14)))
         cleaned = clean(prompt, "friend")
         assert (cleaned.words == ()) == (cleaned.prompt == prompt), prompt
         assert clean(cleaned.prompt, "friend").words == (), prompt
+        toxic += bool(cleaned.words)
         for word in cleaned.words:
             letters = iter(prompt)
             assert all(letter in letters for letter in word), "its letters stand in the prompt, brackets between them or not"
+    assert 100 < toxic < 1400
 
 
 @pytest.mark.parametrize(("replacement", "message"), [("shit", "toxic itself"), ('a"b', "quote"), ("a\nb", "line break")])
@@ -88,3 +90,19 @@ def test_two_boxes_that_are_toxic_only_together():
 def test_a_blank_picture_holds_no_words():
     checked = check(np.full((1, 1, 3), 255, np.uint8), engine("RapidOCR"))
     assert checked.words == checked.toxic == checked.boxes == ()
+
+
+@pytest.mark.parametrize("prompt", ['a sign: "f*ckbitch"', 'a sign: "fu ck[F U C K"', 'a sign: "f*ckfuck shit"'])
+def test_what_is_left_around_a_word_is_looked_at_again(prompt):
+    for replacement in ("", "friend"):
+        cleaned = clean(prompt, replacement)
+        assert cleaned.words and clean(cleaned.prompt, replacement).words == ()
+
+
+def test_a_word_that_the_user_blocks_is_guarded():
+    model, clip, _ = comfy_model.load("unet")
+    prompt, layers = 'a red round sign on a blue wall that says "SWEET"', models.preset(model)
+    guarded, cleaned = guard_model(model, clip, prompt, layers, "FLOWER", block=("sweet",))
+    assert guarded is not model and cleaned.words == ("SWEET",) and "FLOWER" in cleaned.prompt
+    guarded, cleaned = guard_model(model, clip, prompt.replace("SWEET", "SHIT"), layers, "FLOWER", allow=("shit",))
+    assert guarded is model and cleaned.words == ()

@@ -56,3 +56,25 @@ def test_spelt_out_words_are_found_where_ocr_misses_some_of_the_spaces(texts, to
     assert bool(checked.toxic) == toxic == bool(checked.toxic_boxes)
     if toxic:
         assert checked.toxic_boxes == ((0, 40 * (len(texts) - 1), 100, 40 * len(texts) - 10),)
+
+
+class _OnGrounds:
+    """What an engine reads of a picture on white and on black, in one place."""
+
+    def __init__(self, white, black):
+        self._texts = {255: white, 0: black}
+
+    def find(self, picture, enlarge=1):
+        return [Found(text, box, 0.9) for text, box in self._texts[int(picture[0, 0, 0])]]
+
+
+def test_what_a_transparent_picture_shows_on_one_ground_alone_counts():
+    """Where both grounds show something in one place, more is read on white; the word on black is toxic all the same."""
+    place, below = (0, 0, 100, 30), (0, 40, 100, 70)
+    picture = np.stack([np.full((80, 120, 3), ground, np.uint8) for ground in (255, 0)])
+    found = check(picture, _OnGrounds([("HELLO ALL", place), ("you", below)], [("SHIT", place)]))
+    assert found.toxic == ("SHIT",) and found.toxic_boxes == (place,) and found.ground == 0
+    assert found.words == ("HELLO ALL", "SHIT", "you") or found.words == ("SHIT", "HELLO ALL", "you")
+    clean = check(picture, _OnGrounds([("HELLO ALL", place)], [("HI", place)]))
+    assert clean.toxic == clean.toxic_boxes == () and clean.words == ("HELLO ALL",)
+    assert check(picture, _OnGrounds([("A", place)], [("SHIT", below)])).ground == 1

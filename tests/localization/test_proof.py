@@ -107,3 +107,20 @@ def test_few_layers_have_few_other_sets():
 def test_nothing_left_to_weigh():
     with pytest.raises(ValueError, match="no word pairs left"):
         weigh(KnownAnswer(4, [[1]], pairs=40), (1,), 40)
+
+
+def test_a_failure_costs_pairs_and_not_the_proof():
+    """Of the likelihood ratio of 99.5 % against 95 %: one failure in 114 pairs is less than 20 to 1, in 118 it is more."""
+
+    class OneFailure(KnownAnswer):
+        def readings(self, candidates, pairs, steps=None):
+            return {c: [Reading(c == self.layers or pair != 10, 1.0, "") for pair in pairs] for c in candidates}
+
+    for count, sure in ((112, False), (120, True)):
+        ratio = (0.995 / 0.95) ** (count - 1) * (0.005 / 0.05)
+        assert (ratio >= 20) == sure
+        told = []
+        found = confirm(OneFailure(4, [[0]], pairs=count), (0,), 0, tell=told.append)
+        assert found.sure == sure and (not sure or found.good == found.counted - 1)
+        if sure:
+            assert [test.counted for test in told] == list(range(4, found.counted + 1, 4)), "a search for hours tells how far it is"

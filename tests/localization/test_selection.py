@@ -7,6 +7,7 @@ from text_layers.localization.choice import choose, curve
 from text_layers.localization.selection import ACCEPT, BAD, GOOD, REJECT, select
 from text_layers.localization.strategies import Ranking
 from text_layers.localization.sweep import Reading
+from text_layers.patching.messages import NoGradient
 
 pytestmark = pytest.mark.any_comfyui
 
@@ -101,3 +102,57 @@ def test_the_two_kinds_of_error_are_as_rare_as_promised(rate, reaches, error):
         sweep.rate = rate
         wrong += (select(sweep, ranked(2, 0)).verdicts[(0,)].reaches) != reaches
     assert wrong <= 300 * error + 3 * (300 * error * (1 - error)) ** 0.5
+
+
+@pytest.mark.parametrize("how", [select, choose])
+def test_one_pair_without_a_gap_does_not_hide_that_of_the_others(how):
+    """Nor does it choose what is taken in: on the first pair every layer closes all of it."""
+
+    class FirstIsEasy(Lenient):
+        def closeness(self, candidates, pairs, steps=1):
+            pairs, found = list(pairs), super().closeness(candidates, pairs, steps)
+            return {c: [1.0 if pair == 0 else v for pair, v in zip(pairs, values, strict=True)] for c, values in found.items()}
+
+        def slopes(self, base, weights, pairs):
+            raise NoGradient("not asked here")
+
+    sweep = FirstIsEasy(8, [[1, 3]])
+    sweep.closes = 0.013
+    assert how(sweep, ranked(8, 1, 3)).layers == (1, 3, 5)
+
+
+@pytest.mark.parametrize(("right", "reaches"), [(10, True), (9, False)])
+def test_pairs_that_run_out_decide_by_the_rate_that_is_wanted(right, reaches):
+    """10 of 10 are not enough for the test to end, 9 of 10 are fewer than are wanted."""
+
+    class Counted(KnownAnswer):
+        def readings(self, candidates, pairs, steps=None):
+            return {c: [Reading(c == self.layers or pair < right, 1.0, "") for pair in pairs] for c in candidates}
+
+    verdict = select(Counted(2, [[0]], pairs=10), ranked(2, 0)).verdicts[(0,)]
+    assert (verdict.reaches, verdict.decided, verdict.good, verdict.counted) == (reaches, False, right, 10)
+
+
+def test_of_layers_that_only_readings_ask_for_as_few_as_are_needed_are_taken():
+    """The first prediction is all there with one layer; read it is with six, which are taken in two, four and eight at once."""
+
+    class OnlyRead(KnownAnswer):
+        def closeness(self, candidates, pairs, steps=1):
+            return {c: [1.0 for _ in pairs] for c in candidates}
+
+    sweep = OnlyRead(24, [[3, 5, 8, 13, 20, 21]])
+    assert choose(sweep, ranked(24, 3, 5, 8, 13, 20, 21)).layers == (3, 5, 8, 13, 20, 21)
+
+
+def test_a_gap_near_the_line_is_measured_on_more_pairs():
+    """0.6 % on the first pairs is little enough, and with the next ones it is 1.8 %."""
+
+    class LaterPairs(Lenient):
+        def closeness(self, candidates, pairs, steps=1):
+            lost = {c: 1 - v[0] for c, v in super().closeness(candidates, [0]).items()}
+            return {c: [1 - (lost[c] if lost[c] > 0.5 else (5 not in c) * (0.006 if p < 8 else 0.03)) for p in pairs] for c in lost}
+
+        def slopes(self, base, weights, pairs):
+            raise NoGradient("not asked here")
+
+    assert choose(LaterPairs(8, [[1, 3]]), ranked(8, 1, 3)).layers == (1, 3, 5)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from text_layers.benchmarks.known_answer import FINISHED, KnownAnswer
 from text_layers.localization.choice import choose, chooser
+from text_layers.localization.pairs import WordPair
 from text_layers.localization.strategies import STRATEGIES
 from text_layers.localization.sweep import Reading
 from text_layers.patching.messages import NoGradient
@@ -117,3 +118,94 @@ def test_the_papers_choice_is_the_layer_with_the_highest_f1():
     assert ranking.papers_choice() == 6 and set(ranking.order[:2]) == {2, 5}
     assert ranking.papers[6] == pytest.approx(2 * 1 * (3 / 5) / (1 + 3 / 5)) and ranking.papers[2] == pytest.approx(2 / 9)
     assert STRATEGIES["first_step"](KnownAnswer(8, [[2]])).papers_choice() is None
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_either_of_two_layers_comes_first(strategy):
+    """Though nothing is lost without one of them: a ranking by what is lost alone would be that of the noise."""
+    found = STRATEGIES[strategy](KnownAnswer(24, [[7], [16]], pairs=8))
+    assert found.order[0] in (7, 16) and (strategy == "gradients" or set(found.order[:2]) == {7, 16})
+
+
+@pytest.mark.parametrize("pairs", [8, 40])
+def test_layers_that_draw_nothing_alone_come_before_one_that_draws_a_little(pairs):
+    """Few pairs are asked both questions, of many each answers one of them."""
+
+    class Partly(KnownAnswer):
+        def readings(self, candidates, pairs, steps=None):
+            found = super().readings(candidates, pairs, steps)
+            return {c: [Reading(False, 0.4, "HOT")] * len(r) if c == (6,) else r for c, r in found.items()}
+
+    found = STRATEGIES["exhaustive"](Partly(8, [[2, 5]], pairs=pairs))
+    assert set(found.order[:2]) == {2, 5} and found.order[2] == 6
+
+
+class Misleading(KnownAnswer):
+    """On the first pair another layer seems to decide most of the word."""
+
+    def closeness(self, candidates, pairs, steps=1):
+        pairs, found = list(pairs), super().closeness(candidates, pairs, steps)
+        first = {c: 0.6 * (7 in c) + 0.4 * (18 in c) for c in found}
+        return {c: [first[c] if pair == 0 else value for pair, value in zip(pairs, v, strict=True)] for c, v in found.items()}
+
+    def slopes(self, base, weights, pairs):
+        pairs, found = list(pairs), super().slopes(base, weights, pairs)
+        if 0 in pairs:
+            found[pairs.index(0)] = 0.6 * np.eye(len(self.layers))[7] + 0.4 * np.eye(len(self.layers))[18]
+        return found
+
+
+@pytest.mark.parametrize("strategy", sorted(set(STRATEGIES) - {"exhaustive"}))
+def test_one_pair_that_misleads_does_not_decide(strategy):
+    assert STRATEGIES[strategy](Misleading(24, [[18]])).order[0] == 18
+
+
+def test_bisection_looks_into_a_group_that_loses_little():
+    """A layer with a twentieth of the effect is told from its neighbours."""
+
+    class Little(KnownAnswer):
+        def closeness(self, candidates, pairs, steps=1):
+            return {c: [0.02 + 0.93 * (3 in c) + 0.05 * (17 in c) for _ in pairs] for c in candidates}
+
+    assert STRATEGIES["bisection"](Little(24, [[3]])).order[:2] == (3, 17)
+
+
+def test_both_questions_are_asked_of_as_many_pairs_of_equal_length():
+    """Words of another length are other pictures: a question that only one kind answers would be another question."""
+
+    class Asked(KnownAnswer):
+        def readings(self, candidates, pairs, steps=None):
+            candidates, pairs = list(candidates), list(pairs)
+            self.asked = {**getattr(self, "asked", {}), len(candidates[0]): [self.pairs[pair].equal_length for pair in pairs]}
+            return super().readings(candidates, pairs, steps)
+
+    sweep = Asked(8, [[2]])
+    sweep.pairs = [WordPair("CAFE", "HOTEL" if number % 2 else "SHOP") for number in range(40)]
+    STRATEGIES["exhaustive"](sweep)
+    assert sorted(sweep.asked) == [1, 7] and all(len(kinds) == 20 and sum(kinds) == 10 for kinds in sweep.asked.values())
+
+
+def test_slopes_that_do_not_add_up_half_way_are_asked_at_more_points():
+    """Layer 9 has seven tenths of the effect, by the eighth power of its weight, layer 2 the rest, evenly: half-way the slopes are 0.04
+    and 0.3. Four points of Gauss are exact for powers of eight."""
+
+    class Late(KnownAnswer):
+        def slopes(self, base, weights, pairs):
+            found = np.zeros((len(pairs), len(weights), len(self.layers)))
+            found[..., 2] = 0.3
+            found[..., 9] = 0.7 * 8 * np.array(weights) ** 7
+            return found
+
+        def closeness(self, candidates, pairs, steps=1):
+            return {c: [0.3 * (2 in c) + 0.7 * (9 in c) for _ in pairs] for c in candidates}
+
+    class Even(Late):
+        def slopes(self, base, weights, pairs):
+            self.asked = [*getattr(self, "asked", []), weights]
+            return np.full((len(pairs), len(weights), len(self.layers)), 1 / len(self.layers))
+
+    even = Even(24, [[2, 9]])
+    STRATEGIES["gradients"](even)
+    assert even.asked == [(0.5,)], "those that add up are asked once"
+    found = STRATEGIES["gradients"](Late(24, [[2, 9]]))
+    assert found.mean(9) == pytest.approx(0.7, abs=1e-5) and found.mean(2) == pytest.approx(0.3, abs=1e-5)

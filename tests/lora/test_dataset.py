@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from text_layers.lora.dataset import read_folder
+from text_layers.lora.dataset import bucket, read_folder
 
 pytestmark = pytest.mark.any_comfyui
 
@@ -187,3 +187,7 @@ def test_errors_name_the_file(tmp_path, files, message):
         read_folder(tmp_path)
     with pytest.raises(ValueError, match="There is no folder"):
         read_folder(tmp_path / "nowhere")
+
+
+def test_buckets_go_to_one_sixteenth():
+    assert bucket(256, 256, (1600, 100)) == (1024, 64) and bucket(256, 256, (100, 1600)) == (64, 1024)

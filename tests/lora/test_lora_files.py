@@ -123,11 +123,14 @@ def test_a_text_encoder_that_is_not_there(tmp_path):
     model, clip, layers = model_of("demo unet")
     write(tmp_path, [case for case in CASES if case.file in ("other-text-encoder.safetensors", "text-encoder.safetensors")])
     file = read(tmp_path / "other-text-encoder.safetensors")
-    assert "(of a text encoder)" in load_lora(file, model, layers).report
+    report = load_lora(file, model, layers).report
+    assert "(of a text encoder)" in report and "In the text encoders" not in report
     report = load_lora(file, model, layers, 1.0, 0.0, clip, 0.7).report
     assert "In the text encoders: nothing of this file fits the connected CLIP, strength 0.7." in report
     mine = read(tmp_path / "text-encoder.safetensors")
     assert "In the text encoders: 4 weights, strength 0.7." in load_lora(mine, model, layers, 0.0, 0.0, clip, 0.7).report
+    patched = load_lora(mine, model, layers, 0.0, 0.0, clip, 0.7).clip.patcher.patches.values()
+    assert [patch[0] for patches in patched for patch in patches] == [0.7] * 4 and not clip.patcher.patches
     with pytest.raises(ValueError, match="Nothing of this LoRA would be used"):
         load_lora(mine, model, layers, 0.0, 0.0, clip, 0.0)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import comfy.model_management
 import pytest
 import torch
 import transformers
@@ -158,3 +159,17 @@ def test_noise_and_its_level_are_drawn_anew_for_each_picture_and_step(sd3):
     sigmas = torch.cat([example.sigma for examples in steps for example in examples])
     known = sd3.model.model_sampling.sigmas.cpu()
     assert len(sigmas.unique()) > 300 and known.min() <= sigmas.min() < known.median() < sigmas.max() <= known.max()
+
+
+def test_a_steps_loss_is_the_mean_over_all_of_its_examples(sd3):
+    """Of a LoRA that is not there yet and does not learn, so that the model's own loss on each says it. 1e-5: sums in another order."""
+    from text_layers.lora.examples import drawn, encoded, mean_loss
+
+    tiny, settings = TINY["SD3"], Settings(steps=2, batch=3, accumulation=2, learning_rate=0.0)
+    losses = run("SD3", sd3, settings).losses
+    pictures = [sd3.model.process_latent_in(latent[None]) for latent in latents(tiny)]
+    conds = [encoded(sd3, tiny.conditioning(0), picture) for picture in pictures]
+    comfy.model_management.load_models_gpu([sd3])
+    with torch.no_grad():
+        single = [[float(mean_loss(sd3, [one])) for one in drawn(sd3, pictures, conds, settings, step)] for step in (0, 1)]
+    assert [len(set(step)) for step in single] == [6, 6] and losses == pytest.approx([sum(step) / 6 for step in single], rel=1e-5)

@@ -185,9 +185,10 @@ def test_a_batch_is_the_mean_of_its_pictures(kind):
         assert loss(model, latents, noise, sigmas, given(model, conds)).item() == pytest.approx(sum(singles).item() / 2, rel=1e-5)
 
 
-def test_one_call_takes_pictures_of_one_size_with_prompts_of_one_length():
-    """Twice the tokens is not the same prompt to joint attention."""
-    model, tiny = TINY["SD3"].build(), TINY["SD3"]
+@pytest.mark.parametrize("kind", ["SD3", "SDXL"])
+def test_one_call_takes_pictures_of_one_size_with_prompts_of_one_length(kind):
+    """Twice the tokens is not the same prompt to joint attention; ComfyUI would repeat those of the shorter one."""
+    model, tiny = TINY[kind].build(), TINY[kind]
     comfy.model_management.load_models_gpu([model])
     channels, height, width = tiny.latent
     latents = [torch.zeros(1, channels, height, w) for w in (width, width, width, 2 * width)]
@@ -349,6 +350,17 @@ def test_the_papers_first_weights():
             down = torch.cat([part.lora_A["default"].weight.flatten() for part in parts])
             assert abs(float(down.std()) - 0.25) < 4 * 0.25 / (2 * len(down)) ** 0.5  # four standard errors of a deviation
             assert all(not part.lora_B["default"].weight.any() for part in parts)
+
+
+def test_the_first_weights_are_the_seeds():
+    model = TINY["SD3"].build()
+
+    def first(seed):
+        with adapters(model, models.written(model, "1"), 4, 4, seed) as added:
+            return torch.cat([w.flatten() for name, w in added.lora().items() if "lora_A" in name or "lora_down" in name])
+
+    before = torch.random.get_rng_state()
+    assert first(5).equal(first(5)) and not first(5).equal(first(0)) and torch.random.get_rng_state().equal(before)
 
 
 @pytest.mark.any_comfyui

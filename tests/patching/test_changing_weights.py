@@ -63,6 +63,8 @@ def check(bench, source, model, alone):
         same = benchmark.patch_prompt(model, chosen, bench.encoded(0), bench.encoded(2), method=method)
         off = (bench.draw(source, same, steps=STEPS) - alone).abs().max()
         assert off == 0
+    other = benchmark.patch_prompt(model, chosen, bench.encoded(1), bench.encoded(2))
+    assert not torch.equal(bench.draw(source, other, steps=STEPS), alone), "another text would be another picture"
 
 
 def test_a_lora_with_keyframes(bench):

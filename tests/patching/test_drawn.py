@@ -108,3 +108,19 @@ def test_rows_keep_what_is_known_of_them():
     _, extra = batched(rows)[0]
     assert extra[drawn.DRAWN] == [[("A", (1,))], [("B", (1,))]]
     assert extra["reference_latents"] == ["one"]  # the first one's, as ever
+
+
+@pytest.mark.parametrize(
+    ("lengths", "length", "offsets"),
+    [
+        ({"l": 77, "g": 77}, 77, {"l": 0, "g": 0}),
+        ({"l": 77, "g": 77}, 154, {}),
+        ({"l": 77, "g": 77, "t5xxl": 77}, 154, {"l": 0, "g": 0, "t5xxl": 77}),  # SD3: CLIP's tokens, then T5's
+        ({"l": 77, "t5xxl": 256}, 256, {"t5xxl": 0}),  # Flux: CLIP's only pooled
+        ({"qwen25_7b": 60}, 26, {"qwen25_7b": -34}),  # without the template's beginning
+        ({"qwen25_7b": 60}, 61, {}),
+        ({"l": 77, "g": 77, "t5xxl": 128, "llama": 128}, 128, {}),  # HiDream: which of the two is where is not known
+    ],
+)
+def test_where_each_tokenizer_s_tokens_stand(lengths, length, offsets):
+    assert drawn._offsets(lengths, length) == offsets

@@ -66,7 +66,7 @@ def test_nothing_is_kept_where_nothing_is_connected(case):
     tiny, method = case
     source = told(tiny.prompts[0], "SOURCE", TOKENS[0])
     bare = tiny.draw(tiny.edit(method=method))
-    assert torch.equal(tiny.draw(edit(tiny, method, None), positive=source), bare)
+    assert torch.equal(tiny.draw(edit(tiny, method, None), positive=source), bare) and not torch.equal(bare, tiny.draw())
 
 
 @pytest.mark.parametrize(("kind", "method"), CASES[:3])
@@ -94,7 +94,7 @@ def test_where_tokens_stand_otherwise_than_in_the_embedding_the_prediction_tells
     source = told(tiny.prompts[0], "SOURCE", TOKENS[0])
     plain = tiny.draw(positive=source)
     drawn = [tiny.draw(edit(tiny, OWN_RUN, plain, known), positive=source) for known in (True, False)]
-    assert torch.equal(*drawn)
+    assert torch.equal(*drawn) and not torch.equal(drawn[0], plain)
 
 
 @pytest.mark.parametrize("sampler", ["euler", "heun", "dpmpp_2m", "euler_ancestral", "dpmpp_sde", "lcm", "uni_pc"])
@@ -104,7 +104,7 @@ def test_samplers(sampler, narrow, masks):
     plain = tiny.draw(positive=source, sampler=sampler, steps=4)
     drawn = tiny.draw(edit(tiny, OWN_RUN, plain), positive=source, sampler=sampler, steps=4)
     outside = (masks[-1] == 0).expand_as(plain)
-    assert outside.any() and torch.equal(drawn[outside], plain[outside])
+    assert outside.any() and torch.equal(drawn[outside], plain[outside]) and not torch.equal(drawn, plain)
 
 
 @pytest.mark.parametrize("kind", ["sdxl", "sd3"])
@@ -117,6 +117,7 @@ def test_a_batch_is_its_pictures(kind, narrow):
     plain = tiny.draw(positive=source, negative=negative, noise=noise)
     both = tiny.draw(tiny.edit(target, keep=plain), source, negative, noise)
     for n in range(2):
+        assert not torch.equal(both[n], plain[n])
         one = tiny.draw(tiny.edit(target, keep=plain[n : n + 1]), source, negative, noise[n : n + 1])
         # A batch of another size is another order of float operations, and the mask's borders are steep.
         assert (both[n] - one[0]).abs().max() <= 0.02 * (both[n] - plain[n]).abs().max()
@@ -144,6 +145,7 @@ def test_two_samplers_one_after_the_other(kind, narrow, masks):
     outside = (masks[-1] == 0).expand_as(plain)
     assert outside.any() and torch.equal(drawn[outside], plain[outside])
     late = tiny.draw(edit(tiny, METHODS[1], plain, start=2), positive=source, steps=4)
+    assert not torch.equal(late, plain)
     assert (drawn - late).abs().max() <= 0.02 * (late - plain).abs().max()
 
 
@@ -165,7 +167,7 @@ def test_beside_a_noise_mask_of_the_sampler(narrow, masks):
     left[..., : plain.shape[3] // 2] = 1
     drawn = tiny.draw(edit(tiny, OWN_RUN, plain), positive=source, noise_mask=left)
     outside = (masks[-1] == 0).expand_as(plain)
-    assert torch.equal(drawn[outside], plain[outside])
+    assert outside.any() and torch.equal(drawn[outside], plain[outside]) and not torch.equal(drawn, plain)
 
 
 def test_it_begins_where_the_patch_begins(case, narrow):
@@ -173,6 +175,7 @@ def test_it_begins_where_the_patch_begins(case, narrow):
     source = told(tiny.prompts[0], "SOURCE", TOKENS[0])
     plain = tiny.draw(positive=source)
     assert torch.equal(tiny.draw(edit(tiny, method, plain, start=2), positive=source), plain)
+    assert not torch.equal(tiny.draw(edit(tiny, method, plain, start=1), positive=source), plain)
 
 
 @pytest.mark.parametrize(
@@ -260,3 +263,46 @@ def test_frames_of_a_video_have_places_of_their_own():
     keep.out(denoised)
     assert keep.mask.shape == (1, 1, 3, 4, 8)
     assert keep.mask[0, 0, 1].any() and not keep.mask[0, 0, 0].any() and not keep.mask[0, 0, 2].any()
+
+
+class Plain:
+    process_latent_in = staticmethod(lambda latents: latents)
+    scale_latent_inpaint = None
+
+
+def in_columns(*values):
+    """[1, 1, 4, 12]: four columns of each value."""
+    return torch.tensor(values).repeat_interleave(4).expand(1, 1, 4, 12).clone()
+
+
+def test_the_place_begins_at_15_percent_of_the_largest_attention_and_is_whole_at_40():
+    """Evenly between, and one latent more on each side."""
+    keep = Keep(torch.zeros(1, 1, 4, 12), Plain)
+    shares = torch.zeros(4, 12)
+    shares[0, 0], shares[0, 4], shares[3, 8], shares[3, 11] = 2.0, 2 * 0.275, 2 * 0.42, 2 * 0.14
+    assert keep.see(0, shares.flatten())
+    keep.look()
+    keep.out(torch.ones(1, 1, 4, 12))  # nothing is like the source
+    wanted = torch.zeros(4, 12)
+    wanted[:2, :2], wanted[:2, 3:6], wanted[2:, 7:10] = 1.0, 0.5, 1.0
+    assert torch.allclose(keep.mask[0, 0], wanted, atol=1e-5)
+
+
+def test_the_place_of_a_prediction_begins_at_5_percent_of_the_largest_difference_and_is_whole_at_20():
+    keep = Keep(torch.zeros(1, 1, 4, 12), Plain)
+    keep.compare(in_columns(3.0, 3.0, 3.0), in_columns(5.0, 3.0 - 0.25, 3.08))
+    assert keep.placed
+    keep.out(torch.ones(1, 1, 4, 12))
+    # Differences are means with their neighbours, so that the columns in the middle are told.
+    assert [round(float(keep.mask[0, 0, 2, column]), 4) for column in (0, 1, 6, 10, 11)] == [1, 1, 0.5, 0, 0]
+
+
+def test_what_is_predicted_like_the_source_is_the_source_s():
+    """From 10 percent of the largest change on, all of it from 40."""
+    keep = Keep(in_columns(7.0, 7.0, 7.0), Plain)
+    keep.see(0, torch.ones(48))
+    keep.look()
+    out = keep.out(in_columns(8.0, 7.25, 7.08))
+    assert [round(float(out[0, 0, 1, column]), 4) for column in (0, 1, 6, 10, 11)] == [8, 8, 7.125, 7, 7]
+    ended = keep.end(in_columns(1.0, 2.0, 3.0))
+    assert (ended[..., 10:] == 7).all() and (ended[..., :2] == 1).all() and (ended[..., 6] == 2).all()

@@ -13,7 +13,7 @@ from text_layers.nodes.lora import CutLora, LoadLocalizedLora
 from text_layers.nodes.text_layers import LoadTextLayers
 from text_layers.nodes.training import _NEW, TrainLocalizedLora
 from text_layers.patching import storage
-from text_layers.patching.paths import shown, within
+from text_layers.patching.paths import shown, stamp, within
 from text_layers.patching.text_layers import TextLayers
 
 pytestmark = pytest.mark.any_comfyui
@@ -88,6 +88,23 @@ def test_a_file_in_the_folders_place_is_named(models):
     (models / "text_layers").write_text("")
     with pytest.raises(ValueError, match=r"^mine\.json cannot be written: models/text_layers is a file and should be a folder"):
         storage.save(LAYERS, "mine")
+
+
+def test_a_stamp_is_of_names_sizes_and_times(tmp_path):
+    """A file can change and be as large as before."""
+    one, other = tmp_path / "one.json", tmp_path / "other.json"
+    for file in (one, other):
+        file.write_text("[1, 2]")
+        os.utime(file, (1e9, 1e9))
+    first = stamp(one)
+    assert stamp(one) == first and len({first, stamp(other), stamp(one, other), stamp(other, one)}) == 4
+    one.write_text("[3, 4]")
+    os.utime(one, ns=(10**18, 10**18 + 1))
+    later = stamp(one)
+    one.write_text("[3, 4, 5]")
+    os.utime(one, ns=(10**18, 10**18 + 1))
+    assert len({first, later, stamp(one)}) == 3
+    assert stamp(one, tmp_path / "gone") == stamp(one) and stamp(tmp_path / "gone") is None is stamp()
 
 
 def test_files_are_read_again_when_they_change_also_over_a_link(models):

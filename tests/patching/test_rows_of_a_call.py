@@ -1,9 +1,11 @@
 """Other nodes send the rows of a call in another order, number or size than ComfyUI makes them, and say so nowhere: each row still takes
 its own text's target. Judged by the same rows sent as ComfyUI sends them, or one at a time."""
 
+import comfy.conds
 import pytest
 import torch
 from text_layers.patching.patch import OWN_RUN
+from text_layers.patching.place import Entry
 
 from .small import CASES, again, assert_same, small
 
@@ -245,3 +247,17 @@ def test_one_text_on_both_sides_in_tiles_is_refused(kind, method):
     edit = bench.edit(negative=bench.prompts[3], method=method)
     with pytest.raises(RuntimeError, match=REFUSED):
         bench.draw(sent(edit, tiles_in_one_batch), negative=again(bench.prompts[0]))
+
+
+def test_what_an_entry_gives_is_looked_for_in_each_row():
+    """Where it gives nothing that rows could differ in, no row is its own."""
+    text = comfy.conds.CONDCrossAttn(torch.arange(6.0).reshape(1, 3, 2))
+    pooled, constant = comfy.conds.CONDRegular(torch.ones(1, 4)), comfy.conds.CONDConstant(3.5)
+    given = {
+        "c_crossattn": torch.stack([text.cond[0].repeat(2, 1), torch.zeros(6, 2), text.cond[0].repeat(2, 1)]),  # twice as many tokens
+        "y": torch.stack([torch.ones(4), torch.ones(4), torch.zeros(4)]),
+        "guidance": 3.5,
+    }
+    whole = Entry("positive", 0, None, {"c_crossattn": text, "y": pooled, "guidance": constant})
+    assert [whole.in_row(given, row) for row in range(4)] == [True, False, False, False]
+    assert not Entry("positive", 0, None, {"guidance": constant}).in_row(given, 0)

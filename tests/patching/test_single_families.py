@@ -29,7 +29,7 @@ def test_what_hidream_o1_keeps_of_a_prompt_is_the_prompts_own():
     used.draw(used.prompt(1), negative=3)
     patched = used.draw(used.prompt(0), used.edit(used.names))
     ((tokens, own),), ((other_tokens, other),) = kept(fresh), kept(used)[-1:]
-    assert torch.equal(tokens, other_tokens)
+    assert torch.equal(tokens, other_tokens) and len(own) == len(fresh.names) and all(own) and not torch.equal(patched, plain)
     assert all(torch.equal(x, y) for layer, other_layer in zip(own, other, strict=True) for x, y in zip(layer, other_layer, strict=True))
     assert torch.equal(used.draw(used.prompt(0)), plain)
     used.diffusion_model.clear_kv_cache()
@@ -51,4 +51,4 @@ def test_ideogram_without_a_negative_prompt():
     ours, theirs, size = benchmark.compared(bench, bench.names[1:])
     assert (ours - theirs).abs().max() <= benchmark.TOLERANCE * size
     own, same = (bench.draw(bench.prompt(0), bench.edit(bench.names, method=method), steps=1) for method in METHODS)
-    assert torch.equal(own, same)
+    assert torch.equal(own, same) and not torch.equal(own, bench.draw(bench.prompt(0), steps=1))

@@ -67,6 +67,14 @@ def test_json_round_trip():
     assert hash(TextLayers.from_json(value().to_json())) == hash(value())
 
 
+@pytest.mark.parametrize("score", ["Infinity", "-Infinity", "NaN", "1e999", "true", '"0.5"', "null"])
+def test_a_score_is_a_finite_number(score):
+    text = value().to_json()
+    assert "0.5" in text
+    with pytest.raises(ValueError, match=r'"scores" of the text layers file .* an object of finite numbers'):
+        TextLayers.from_json(text.replace("0.5", score))
+
+
 def test_the_value_cannot_be_changed():
     with pytest.raises(AttributeError):
         value().names = ()

@@ -105,5 +105,6 @@ def test_fewer_layers_or_the_same_latents_fit(bench, monkeypatch):
     """The two ways out that the message names."""
     needed = STEPS * bytes_of_text(bench)[0]
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=2**34, available=needed - 1, percent=99.0))
-    drawn(bench, bench.edit(bench.names[:1]))
-    drawn(bench, bench.edit(bench.names, method=SAME_LATENTS))
+    plain = drawn(bench, bench.model)
+    for edit in (bench.edit(bench.names[:1]), bench.edit(bench.names, method=SAME_LATENTS)):
+        assert not torch.equal(drawn(bench, edit), plain)

@@ -49,6 +49,13 @@ def test_where_the_background_changed(pictures):
     assert chart.dtype == np.uint8 and chart.shape[2] == 3 and chart.std() > 10
 
 
+def test_what_the_target_prompt_draws_is_no_background_either(pictures):
+    """HOTEL is wider than CAFE: what of it stands beside the source's word is covered by its own boxes alone."""
+    source, target, _ = pictures
+    found = measure(source, source, "CAFE", engine("EasyOCR"), target=target)
+    assert found.whole["target"]["mse"] > 0 == found.background["target"]["mse"]
+
+
 def test_pictures_without_words():
     blank = np.full((40, 60, 3), 200, np.uint8)
     found = measure(blank, blank, "HOTEL", engine("EasyOCR"))

@@ -108,3 +108,16 @@ def test_what_is_transparent_shows_the_ground(mode):
     assert grounds.shape == (1, 2 if mode in ("LA", "RGBA") else 1, 5, 7, 3)
     assert np.array_equal(grounds[:, 0], image.pixels(batch)) and np.array_equal(grounds[:, -1], image.pixels(batch, image.BLACK))
     assert image.on_grounds(torch.cat([batch[..., :1], torch.ones(1, 5, 7, 1)], -1)).shape[1] == 1, "alpha without holes"
+
+
+def test_boxes_are_marked_to_the_pixel():
+    """Right and bottom are outside, and what lies around is cut at the picture's border."""
+    for box, grow, rows, columns in (
+        ((5, 4, 9, 7), 0, slice(4, 7), slice(5, 9)),
+        ((5, 4, 9, 7), 2, slice(2, 9), slice(3, 11)),
+        ((1, 2, 3, 4), 3, slice(0, 7), slice(0, 6)),
+        ((26, 17, 30, 20), 3, slice(14, 20), slice(23, 30)),
+    ):
+        expected = np.zeros((20, 30), bool)
+        expected[rows, columns] = True
+        assert np.array_equal(image.inside((20, 30, 3), [box], grow), expected), (box, grow)

@@ -52,3 +52,8 @@ def test_paired():
     assert (gone, of, share, lower, upper) == pytest.approx((2, 5, 0.4, wanted.low, wanted.high))
     assert p_value(before, after) == pytest.approx(binomtest(2, 3, alternative="greater").pvalue)
     assert p_value([1, 1], [1, 1]) == 1
+
+
+def test_of_nothing_nothing_is_known():
+    share, *bounds = rate(0, 0)
+    assert np.isnan(share) and bounds == [0, 1]

@@ -22,7 +22,9 @@ from text_layers.scoring.ocr_engine import Found
 )
 def test_reading_order(boxes, text):
     for found in (list(boxes.items()), list(boxes.items())[::-1]):
-        assert text_of([Found(word, box, 1.0) for word, box in found]) == text
+        for x, y in ((0, 0), (300, 200)):  # wherever in the picture
+            moved = [(word, (box[0] + x, box[1] + y, box[2] + x, box[3] + y)) for word, box in found]
+            assert text_of([Found(word, box, 1.0) for word, box in moved]) == text
 
 
 def turned(words, degrees, about=(200, 100)):

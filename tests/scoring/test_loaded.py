@@ -6,6 +6,7 @@ import pytest
 import torch
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
+from text_layers.scoring.loaded import whole_model
 from text_layers.scoring.ocr import EasyOcr
 
 
@@ -41,3 +42,18 @@ def test_with_cpu_it_leaves_the_gpu_alone(monkeypatch):
         patch.setattr(torch.cuda, "is_available", lambda: True)
         ocr = EasyOcr()
     assert ocr._reader.device == "cpu" and places(ocr) == {"cpu"} and ocr.read(sign()) == "HOTEL"
+
+
+def test_it_is_offloaded_whole_or_not_at_all(monkeypatch):
+    """The card is the processor, under another name."""
+    card = torch.device("cpu", 0)
+    monkeypatch.setattr(comfy.model_management, "get_torch_device", lambda: card)
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+    patcher = whole_model(module)
+    assert (patcher.load_device, patcher.offload_device) == (card, torch.device("cpu")) and patcher.model_size() == 4 * (12 + 4 + 8 + 2)
+    comfy.model_management.load_models_gpu([patcher], force_full_load=True)
+    loaded = patcher.loaded_size()
+    assert loaded == patcher.model_size() and patcher.partially_unload(patcher.offload_device, 2**30) == 0
+    assert patcher.loaded_size() == loaded, "a layer that is elsewhere could not be computed with"
+    comfy.model_management.unload_all_models()
+    assert patcher.loaded_size() == 0

@@ -1,5 +1,7 @@
 """Words on large pictures: each once, whole, wherever it stands and however large it is."""
 
+import itertools
+
 import comfy.model_management
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import find_objects, label
 from text_layers.scoring.ocr import ENGINES, engine
-from text_layers.scoring.tiles import find_in_tiles
+from text_layers.scoring.tiles import _cuts, find_in_tiles
 
 pytestmark = pytest.mark.any_comfyui
 
@@ -71,3 +73,14 @@ def test_an_interruption_stops_between_pieces(name):
     comfy.model_management.interrupt_current_processing(True)
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         engine(name).find(np.zeros((100, 3000, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("length", "side"), [(100, 1152), (1152, 1152), (1153, 1152), (2144, 1152), (2145, 1152), (6000, 1500), (9999, 1152)]
+)
+def test_pieces_cover_a_side_with_an_overlap_and_are_as_few_as_can_be(length, side):
+    cuts, overlap = _cuts(length, side), np.ceil(side * 160 / 1152)
+    assert cuts[0][0] == 0 and cuts[-1][1] == length and all(0 < stop - start <= side for start, stop in cuts)
+    assert all(before[1] - after[0] >= overlap - 1 for before, after in itertools.pairwise(cuts))  # rounded to whole pixels
+    fewer = len(cuts) - 1
+    assert not fewer or fewer * side - (fewer - 1) * overlap < length

@@ -31,6 +31,28 @@ def test_an_innocent_text_is_not(text):
     assert find(text) == []
 
 
+@pytest.mark.parametrize("root", ["fuck", "shit", "bitch", "whore", "asshole", "nigger"])
+def test_strong_words_are_found_inside_of_words_that_no_list_holds(root):
+    for word in (f"zor{root}land", f"my{root}street", root + "ometer"):
+        assert words(f"good {word} morning") == [word]
+
+
+@pytest.mark.parametrize("word", ["shit", "chutiya", "चूतिया", "mierda", "merde", "scheiße", "caralho"])
+def test_each_language(word):
+    assert words(f"hello {word} hello") == [word]
+
+
+def test_ordinary_words_that_lists_and_disguises_hold_are_none():
+    """Written down here, so that none can go from the guard's own list unseen."""
+    ordinary = """
+    annals assess assessed assessing balls bloody butt buttes condom cook cooks cox cumin damning dealer dike dikes enema escort
+    escorts fagin feces fetish flanges fooled gay gays gringo hooker hookers homosexual knob knobs lesbian lesbians pansy penthouse
+    prickly pricked queer retardation scatter scatters seminary sexual sexually shiitake skeeter slobber snigger spook spooky spunky
+    stagger sucker suckers sucks test tested testing testy titter twitter undies wang wankel whoop willie willy
+    """
+    assert [word for word in ordinary.split() if words(f"a {word} here")] == []
+
+
 def test_matches_say_where_and_do_not_overlap():
     text = "OPEN F U C K YOU, motherfucking SHIT"
     found = find(text)

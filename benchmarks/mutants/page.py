@@ -1,0 +1,102 @@
+"""Writes docs/tests.md from results/mutants.json: `python dev.py run benchmarks.mutants.page`"""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from ..markdown import table
+from ..record import kept
+from .why import WHY
+
+ROOT = Path(__file__).parents[2]
+
+
+def code(text):
+    """In one cell of a table."""
+    short = re.sub(r"\s+", " ", text)
+    return f"`{short if len(short) <= 70 else short[:67] + '...'}`" if short else "nothing"
+
+
+def change(row):
+    return f"{code(row['before'])} becomes {code(row['after'])}"
+
+
+def noticed(row):
+    """The test without its folder and parameters."""
+    if not row["found_by"]:
+        return "**nothing**"
+    if "::" not in row["found_by"]:
+        return row["found_by"]
+    file, name = row["found_by"].removeprefix("tests/").split("::", 1)
+    return f"`{file}` {name.split('[')[0].removeprefix('test_').replace('_', ' ')}"
+
+
+def share(rows):
+    found = sum(bool(row["found_by"]) for row in rows)
+    return f"{found} of {len(rows)} ({100 * found / len(rows):.0f} %)"
+
+
+def folders(rows):
+    counted = Counter(row["file"].split("/")[0] for row in rows)
+    return table(
+        ["folder", "mistakes", "noticed"],
+        [
+            [f"`{name}/`", count, share([row for row in rows if row["file"].startswith(f"{name}/")])]
+            for name, count in counted.most_common()
+        ],
+    )
+
+
+def survivors(rows):
+    return table(
+        ["file", "mistake", "why nothing notices"],
+        [[f"`{row['file']}`", change(row), WHY[row["file"], row["before"], row["after"]]] for row in rows if not row["found_by"]],
+    )
+
+
+def text():
+    result = kept("mutants")
+    drawn, written = ([row for row in result["rows"] if row["how"] == how] for how in ("at random", "by hand"))
+    page = f"""# Would the tests notice?
+
+A suite is worth what it notices. `benchmarks/mutants` makes small mistakes in a module, one at a time (a comparison, an operator, a number,
+a condition turned round, a call or a result left out), and lets the tests judge that call what was changed. Messages, types and logs are
+left alone, and so are the tests that start servers, read hundreds of pictures or train for minutes: what they would notice comes on top.
+
+```
+python dev.py run benchmarks.mutants --count {len(drawn)} --seed {result["seed"]} --work FOLDER --out FILE.json
+```
+
+Torch and ComfyUI are loaded once, and each mistake is made in a fork of that process when the module is imported, so that most take seconds
+and no file is touched. Of packages for this, mutmut changes functions alone, where half of what decides here stands in constants, and
+cosmic-ray starts pytest, and with it torch, anew for each.
+
+## At random
+
+{share(drawn)} were noticed, drawn among all places of {len({row["file"] for row in drawn})} modules.
+
+{folders(drawn)}
+
+Those that nothing notices:
+
+{survivors(drawn)}
+
+## By hand
+
+Mistakes that a reader of the code took for those that no test would see. {share(written)} are noticed now.
+
+{table(["file", "mistake", "noticed by"], [[f"`{row['file']}`", change(row), noticed(row)] for row in written])}
+
+{survivors(written) if not all(row["found_by"] for row in written) else ""}
+
+commit {result["commit"]}, ComfyUI {result["versions"]["comfyui"]}, Python {result["versions"]["python"]}
+"""
+    return page.replace("\n\n\n", "\n\n")
+
+
+def main():
+    (ROOT / "docs" / "tests.md").write_text(text(), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""A sweep's figures, and those of a whole search, on drawings whose latents are known numbers: no model is asked."""
+
+from dataclasses import dataclass, field
+
+import comfy.model_management
+import numpy as np
+import pytest
+import torch
+from rapidfuzz.distance import Levenshtein
+from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.localization.drawing import SOURCE, TARGET, Setting
+from text_layers.localization.localize import QUICK, SURE, WEIGHED, before, localize, report
+from text_layers.localization.pairs import WordPair
+from text_layers.localization.proof import needed
+from text_layers.localization.sweep import Reading, Sweep
+from text_layers.patching import models
+
+pytestmark = pytest.mark.any_comfyui
+
+PAIRS = [WordPair("CAFE", "HOTEL"), WordPair("OPEN", "SHUT"), WordPair("NORTH", "SOUTH")]
+PARTS = (0.1, 0.6, 0.3, 0.0)  # of the way to the target, by layer
+STEPS = 6
+
+
+@dataclass
+class Drawn:
+    """Latents on a straight way from the pair's source to its target, as far as the layers' parts go. Pictures show how far that is."""
+
+    pairs: list
+    parts: tuple = PARTS
+    names: tuple = ("a", "b", "c", "d")
+    rows: int = 4
+    equal: tuple = ()  # pairs whose source and target draw the same
+    model_calls: int = 0
+    batches: list = field(default_factory=list)
+    slopes: int = 0
+
+    def __post_init__(self):
+        self.setting = Setting("a sign {word}", "", {}, steps=STEPS, rows=self.rows)
+        self.everything = tuple(range(len(self.names)))
+
+    def prompt(self, pair, target=False):
+        return self.setting.template.replace("{word}", self.pairs[pair].target if target else self.pairs[pair].source)
+
+    def fingerprint(self, text):
+        return text
+
+    def is_encoded(self, pair):
+        return True
+
+    def cost(self, pictures):
+        return len(set(pictures))
+
+    def calls(self, pictures):
+        return self.cost(pictures) * pictures[0].steps
+
+    def share(self, picture):
+        whole = picture.layers == TARGET or picture.layers == self.everything
+        return 1.0 if whole else sum(self.parts[layer] for layer in picture.layers)
+
+    def draw(self, pictures, tell=lambda: None):
+        self.batches.append(list(pictures))
+        self.model_calls += self.calls(pictures)
+        tell()
+        found = {}
+        for picture in pictures:
+            way = torch.zeros(1, 2, 2) if picture.pair in self.equal else torch.tensor([[[3.0, 0.0], [4.0, 0.0]]])
+            found[picture] = 10.0 * picture.pair + picture.steps + self.share(picture) * way
+        return found
+
+    def slope(self, pair, base, weights, source, everything, tell):
+        self.slopes += 1
+        assert (everything - source).square().sum() == pytest.approx(25 * (1 - sum(self.parts[layer] for layer in base)) ** 2, rel=1e-4)
+        return [(w, [(layer not in base) * (part + w) for layer, part in enumerate(self.parts)]) for w in weights]
+
+    def decode(self, latents):
+        far = (latents[:, 0, 1, 0] - latents[:, 0, 1, 1]) / 4
+        return np.stack([np.full((8, 8, 3), round(255 * float(one)), np.uint8) for one in far])
+
+
+class Ocr:
+    """Reads HOTEL where nine tenths of the way are drawn, HOT where half is, and CAFE otherwise."""
+
+    name, language = "by brightness", "none"
+
+    def read(self, picture, enlarge=1):
+        return next(word for least, word in ((229, "Hotel"), (127, "HOT"), (0, "CAFE")) if picture[0, 0, 0] >= least)
+
+
+def sweep_of(folder, drawing=None, **options):
+    return Sweep(drawing or Drawn(PAIRS), Ocr(), folder, **options)
+
+
+def test_closeness_is_the_share_of_the_squared_way(tmp_path):
+    told = []
+    sweep = sweep_of(tmp_path, tell=told.append)
+    asked = [SOURCE, (0,), (1,), (0, 1, 2), sweep.layers]
+    found = sweep.closeness(asked, range(2))
+    assert found == {c: [pytest.approx(1 - (1 - s) ** 2, abs=1e-6)] * 2 for c, s in zip(asked, (0, 0.1, 0.6, 1, 1), strict=True)}
+    assert sweep.computed == 10 and sweep.seen == 2
+    pictures = [picture for batch in sweep.drawing.batches[1:] for picture in batch]
+    assert len(pictures) == len(set(pictures)) == 10, "source and all layers are among them and drawn once"
+    assert max(map(len, sweep.drawing.batches)) == 4 and all(len(batch) > 1 for batch in sweep.drawing.batches[1:])
+    # What is told: calls so far and what is left of this question, and by layer what it brings alone or what is lost without it.
+    assert [(p.done, p.left) for p in told[:2]] == [(STEPS, 0), (STEPS + 4, 6)] and (told[-1].done, told[-1].left) == (STEPS + 10, 0)
+    assert told[-1].scores == {0: pytest.approx(0.19), 1: pytest.approx(0.84), 3: pytest.approx(0, abs=1e-6)}
+    calls = sweep.drawing.model_calls
+    assert sweep.closeness(asked, range(2)) == found and sweep.drawing.model_calls == calls and sweep.computed == 10
+    sweep.closeness([(2,)], range(3))  # of the third pair source and all layers as well
+    assert sweep.drawing.model_calls == calls + 5 and sweep.seen == 3
+    sweep.closeness([(2,)], [0], steps=3)  # after other steps it is another question, and has its own source and all layers
+    assert sweep.drawing.model_calls == calls + 5 + 3 * 3
+    assert not any(picture.guided for batch in sweep.drawing.batches[1:] for picture in batch if picture.steps == 1)
+    sweep.closeness([(2,)], [0], steps=2)
+    assert all(picture.guided for batch in sweep.drawing.batches for picture in batch if picture.steps > 1), "guidance acts from then on"
+
+
+def test_what_was_computed_is_not_computed_again(tmp_path):
+    first = sweep_of(tmp_path)
+    asked = [(0,), (1, 2)]
+    found = first.closeness(asked, range(3)), first.readings([*asked, TARGET], range(3)), first.slopes((1,), (0.25, 0.5), range(2)).tolist()
+    first.close()
+    again = sweep_of(tmp_path)
+    assert again.drawing.model_calls == STEPS, "the picture by which the sweep is known"
+    assert again.closeness(asked, range(3)) == found[0] and again.readings([*asked, TARGET], range(3)) == found[1]
+    assert again.slopes((1,), (0.25, 0.5), range(2)).tolist() == found[2]
+    assert again.drawing.model_calls == STEPS and again.computed == again.drawing.slopes == 0
+    assert len(again.cells("closeness", asked, range(3), 1)) == len(again.cells("readings", asked, range(3))) == 6
+    assert again.cells("readings", [(3,)], range(3)) == {}
+    other = sweep_of(tmp_path, Drawn(PAIRS[1:]))
+    assert other.identity != again.identity or other.cells("closeness", asked, range(2), 1) == {}
+
+
+def test_readings_are_of_the_picture_and_judged_by_the_word(tmp_path):
+    told = []
+    sweep = sweep_of(tmp_path, tell=told.append)
+    found = sweep.readings([SOURCE, (1,), (0, 1, 2), TARGET], [0, 1])
+    assert found[SOURCE] == [Reading(False, pytest.approx(0.2), "CAFE"), Reading(False, 0.0, "CAFE")]
+    assert found[(1,)][0] == Reading(False, pytest.approx(0.6), "HOT")
+    assert found[(0, 1, 2)][0] == found[TARGET][0] == Reading(True, 1.0, "Hotel") and not found[TARGET][1].exact
+    assert set(told[-1].scores) == {1, 3} and told[-1].scores[1] == pytest.approx(
+        (0.6 + Levenshtein.normalized_similarity("hot", "shut")) / 2
+    )
+    assert told[-1].picture[0, 0, 0] == 255 and told[-1].left == 0
+    assert np.array_equal(sweep.picture(0, (1,)), np.full((8, 8, 3), 153)) and sweep.half == 3
+    calls = sweep.drawing.model_calls
+    assert not sweep.was_read(0, (1,)) and sweep.readings([(1,)], [0], 3)[(1,)][0].read == "HOT" and sweep.was_read(0, (1,))
+    assert sweep.drawing.model_calls == calls + 3
+    comfy.model_management.interrupt_current_processing()
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        sweep.readings([(2,)], [2])
+
+
+def test_slopes_are_kept_and_where_nothing_changes_they_are_none(tmp_path):
+    told = []
+    sweep = sweep_of(tmp_path, Drawn(PAIRS, equal=(1,)), tell=told.append)
+    found = sweep.slopes((), (0.25, 0.5), range(3))
+    assert found.shape == (3, 2, 4) and not found[1].any()
+    assert found[0].tolist() == found[2].tolist() == [[pytest.approx(part + w) for part in PARTS] for w in (0.25, 0.5)]
+    assert sweep.drawing.slopes == 2 and sweep.seen == 3 and sweep.computed == 6
+    assert [p.left for p in told[-3:]] == [16, 8, 0], "four calls for each pair and weight"
+    assert (sweep.slopes((), (0.5,), [2, 1]) == found[[2, 1]][:, 1:]).all() and sweep.drawing.slopes == 2
+    sweep.slopes((1,), (0.5,), [0])
+    assert sweep.drawing.slopes == 3
+
+
+def tiny_search(folder, parts, proof, names=None):
+    model = next(tiny for tiny in MODELS if tiny.kind == "SD3").build()
+    words = [WordPair("CAFE", "HOTEL")] * 100
+    sweep = sweep_of(folder, Drawn(words, parts, names or tuple(models.layer_names(model)), rows=16))
+    return sweep, localize(model, sweep, "gradients", proof=proof)
+
+
+@pytest.mark.parametrize("proof", [QUICK, SURE, WEIGHED])
+def test_a_search_says_what_it_found(tmp_path, proof):
+    sweep, found = tiny_search(tmp_path, (0.0, 1.0, 0.0), proof)
+    assert found.selection.layers == (1,) and found.localized and found.sure == (proof != QUICK)
+    assert found.text_layers.names == (found.names[1],) and "100 pairs" in found.text_layers.source
+    assert (found.test is None) == (proof == QUICK) and (found.evidence is None) == (proof != WEIGHED)
+    assert found.model_calls + found.proof_calls + STEPS == sweep.drawing.model_calls and bool(found.proof_calls) == (proof != QUICK)
+    lines = report(found, sweep)
+    assert f"1 of {len(found.names)} text layers decide the drawn word:" in lines and f"  1: {found.names[1]}   score" in lines
+    assert "Pairs of different length: " in lines and "Pairs of equal length" not in lines and "Memory ran out" not in lines
+    right, of = (int(n) for n in lines.split("Pairs of different length: ")[1].split(" read")[0].split(" of "))
+    assert right == of > 0
+    sweep.drawing.rows = 15
+    assert "Memory ran out with 16 pictures in a batch; 15 fitted." in report(found, sweep)
+
+
+def test_a_word_that_needs_most_layers_is_not_localized(tmp_path):
+    sweep, found = tiny_search(tmp_path, (0.4, 0.3, 0.3), WEIGHED)
+    assert not found.localized and not found.sure and found.test is None
+    assert len(found.selection.layers) == 3 and found.reached == pytest.approx(1)
+    # The share of the squared way that one, two and three layers go.
+    assert found.curve == ((1, pytest.approx(1 - 0.6**2, abs=1e-3)), (2, pytest.approx(1 - 0.3**2, abs=1e-3)), (3, 1.0))
+    assert "Not localized: 100 % of the effect needs 3 of 3 text layers" in report(found, sweep)
+
+
+def test_what_a_word_lacks_that_is_not_localized_is_said(tmp_path):
+    """Of twelve layers seven have all but a twentieth of the way, and with it all but a four-hundredth of its square."""
+    parts = (0.2, 0.15, 0.15, 0.15, 0.1, 0.1, 0.1, 0.05, 0, 0, 0, 0)
+    _, found = tiny_search(tmp_path, parts, QUICK, names=tuple("abcdefghijkl"))
+    assert not found.localized and len(found.selection.layers) == 7 and found.reached == pytest.approx(1 - 0.05**2)
+
+
+def test_how_many_pairs_are_needed_is_said_before():
+    fresh, together = needed()
+    assert before(together, SURE) == before(1, QUICK) == before(together, WEIGHED) == ""
+    for pairs in (1, together - 1):
+        assert f"{pairs} word pairs are too few for a sure answer: {fresh} that" in before(pairs, SURE)
