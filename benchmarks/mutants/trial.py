@@ -66,7 +66,7 @@ def judged(path, change, tests, longest):
         return _run(files, _First(chosen), "-x")
 
     out, ended = _forked(run, _SLOWER * seconds + _SPARE) if chosen else (None, True)
-    found = (out or "could not be loaded") if ended else "time limit"
+    found = (out or "the process died") if ended else "time limit"
     return (None if found == "none" or not chosen else found), round(time.time() - begun, 1), len(chosen)
 
 

@@ -22,6 +22,7 @@ from text_layers.guard.reading import readings
         ('a sign "{love|shit} you"', 'a sign "{love|****} you"', 'a sign "{love|friend} you"'),
         ("a sign that says {{fu|lu}ck|hey}", "a sign that says {{**|lu}**|hey}", "a sign that says {friend|hey}"),
         ("a sign that says fu{ck|ck}", "a sign that says **{**|**}", "a sign that says friend"),
+        ("a sign that says fu{ck|ck} on a wall", "a sign that says **{**|**} on a wall", "a sign that says friend on a wall"),
         (r"a sign that says \(fuck\)", r"a sign that says \(****\)", r"a sign that says \(friend\)"),
         ("a sign that says embedding:some fuck", "a sign that says embedding:some ****", "a sign that says embedding:some friend"),
         ("a sign\nthat says fuck", "a sign\nthat says ****", "a sign\nthat says friend"),

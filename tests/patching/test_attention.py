@@ -197,13 +197,15 @@ def test_the_mask_of_a_text_is_what_the_picture_sees_of_it():
     assert torch.equal(replace(source, mask=mask).text_parts()[2], hiding(1, 5, False))
 
 
+@pytest.mark.parametrize("tokens", [5, 12])  # fewer and more than a head has channels
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(name for name, on in case.items() if on) or "cross")
-def test_share(case):
+def test_share(case, tokens):
     """The softmax itself, of the picture's queries and some tokens, in chunks of any size."""
-    call = attention(**case)
+    call = attention(source=tokens, **case)
     q, k = (x if call.axis == 2 else x.unflatten(2, (HEADS, D)).transpose(1, 2) for x in (call.q, call.k))
     logits = q @ k.transpose(2, 3) / D**0.5
     whole = (logits if call.mask is None else logits + call.mask).softmax(-1)
-    wanted = whole[:, :, -PICTURE:][..., [1, 3]].sum(-1).mean(1)
+    some = [1, tokens - 2]
+    wanted = whole[:, :, -PICTURE:][..., some].sum(-1).mean(1)
     for chunk in (1, 4, 1000):
-        assert torch.allclose(share(call, [1, 3], chunk).double(), wanted, atol=1e-6)  # computed in float32
+        assert torch.allclose(share(call, some, chunk).double(), wanted, atol=1e-6)  # computed in float32

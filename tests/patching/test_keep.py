@@ -306,3 +306,10 @@ def test_what_is_predicted_like_the_source_is_the_source_s():
     assert [round(float(out[0, 0, 1, column]), 4) for column in (0, 1, 6, 10, 11)] == [8, 8, 7.125, 7, 7]
     ended = keep.end(in_columns(1.0, 2.0, 3.0))
     assert (ended[..., 10:] == 7).all() and (ended[..., :2] == 1).all() and (ended[..., 6] == 2).all()
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
+def test_the_commonest_value_does_not_depend_on_the_latents_scale(scale):
+    noise = torch.randn(2, 1000, generator=torch.Generator().manual_seed(1))
+    values = torch.cat([0.3 * noise[:, :600] + torch.tensor([[2.0], [-1.0]]), 0.3 * noise[:, 600:] - 3], 1)
+    assert torch.allclose(keep_module._mode(scale * values), scale * torch.tensor([2.0, -1.0]), atol=0.1 * scale)

@@ -10,6 +10,7 @@ import torch
 from comfy_extras import nodes_custom_sampler as custom
 from text_layers.benchmarks.families import TOLERANCE
 from text_layers.patching.patch import OWN_RUN, SAME_LATENTS
+from text_layers.patching.place import Steps
 
 from .by_hand import CASES, Run, bench
 
@@ -219,3 +220,11 @@ def silent(sampler):
 def test_what_is_hard_to_tell_is_right_or_refused(sampler, numbers, kind, method):
     for start in (2, 3):
         check(run(kind, sampler, numbers), start, method, or_refused=True)
+
+
+def test_a_level_between_two_is_of_the_step_in_whose_span_it_lies():
+    """Samplers of second order evaluate there, and 2 is nearer to the next step's level."""
+    steps = Steps([10.0, 5.0, 1.0, 0.0])
+    for level, step in ((10.0, 0), (6.0, 0), (5.0, 1), (2.0, 1), (1.0, 2), (0.1, 2)):
+        steps.move(level)
+        assert steps.reached(step) and not steps.reached(step + 1), level
