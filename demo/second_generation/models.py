@@ -30,7 +30,8 @@ TEXT = {"unet": OrderedText, "mmdit": SlotText}  # two ways of reading a prompt,
 
 
 class TextToImage(nn.Module):
-    def __init__(self, name):
+    def __init__(self, name, text=None):
+        """text: one of TEXT's, instead of the model's own."""
         super().__init__()
         import comfy.ops
         from comfy.ldm.modules.diffusionmodules.mmdit import OpenAISignatureMMDITWrapper
@@ -39,7 +40,7 @@ class TextToImage(nn.Module):
         kind, settings = (UNetModel, UNET) if name == "unet" else (OpenAISignatureMMDITWrapper, MMDIT)
         self.diffusion_model = kind(**settings, operations=comfy.ops.disable_weight_init)
         architecture.initialize(self.diffusion_model)
-        self.text_model = TEXT[name]()
+        self.text_model = (text or TEXT[name])()
         self.pooled = name == "mmdit"
 
     def forward(self, x, t, ids):

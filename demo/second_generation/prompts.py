@@ -27,7 +27,7 @@ _GRAMMAR = {"a", "an", "the", "on", "of", "in", "with", "that", "which", "says",
 _EMPTY = "_"
 _SYMBOLS = CHARACTERS.replace(" ", _EMPTY)
 _PLACES = 3 * SLOTS
-_FIRST = len(_WORDS)  # the first id of a character
+SPECIAL, CHARACTER = _IDS["<end>"], len(_WORDS)  # ids between them are words
 _QUOTED = re.compile(r'["“”„«]([^"“”„«»]*)["“”»]')
 
 
@@ -70,8 +70,12 @@ def _known(prompt):
 
 
 def _filled(ids, length):
-    """With a start, an end and padding."""
-    return [_IDS["<start>"], *ids[: length - 2], _IDS["<end>"]] + [_IDS["<pad>"]] * (length - 2 - len(ids))
+    """With a start, an end and padding; of more tokens than there is room for, the last words are left out."""
+    words = [n for n, token in enumerate(ids) if token < CHARACTER]
+    if left_out := words[len(words) - max(len(ids) + 2 - length, 0) :]:
+        logging.warning("The demo models' prompts have room for fewer words; the last %d are left out.", len(left_out))
+    ids = [token for n, token in enumerate(ids) if n not in left_out]
+    return [_IDS["<start>"], *ids, _IDS["<end>"]] + [_IDS["<pad>"]] * (length - 2 - len(ids))
 
 
 class _Transformer(nn.Module):
@@ -96,7 +100,7 @@ class SlotText(_Transformer):
 
     def __init__(self):
         super().__init__(self.LENGTH, 2)
-        self.word = nn.Embedding(_FIRST, WIDTH)
+        self.word = nn.Embedding(CHARACTER, WIDTH)
         self.symbol = nn.Embedding(len(_SYMBOLS), WIDTH)
         self.place = nn.Embedding(_PLACES, WIDTH)
 
@@ -105,25 +109,30 @@ class SlotText(_Transformer):
         """Raises ValueError for a text that does not fit on a board."""
         read = _known(prompt)
         letters = [] if read.text is None else cls._letters(read.text)
-        return _filled([*(_IDS[w] for w in read.words[: cls.LENGTH - 2 - len(letters)]), *letters], cls.LENGTH)
+        return _filled([*(_IDS[w] for w in read.words), *letters], cls.LENGTH)
 
     @staticmethod
     def _letters(text):
-        """_FIRST + place * len(_SYMBOLS) + symbol, for each slot of the text's lines."""
+        """CHARACTER + place * len(_SYMBOLS) + symbol, for each slot of the text's lines."""
         found = {(line, slot): character for line, slot, character in slots(text)}
         lines = (0,) if "\n" not in text else (1, 2)
         places = [(line, slot) for line in lines for slot in range(SLOTS)]
-        return [_FIRST + (line * SLOTS + slot) * len(_SYMBOLS) + _SYMBOLS.index(found.get((line, slot), _EMPTY)) for line, slot in places]
+        symbols = [(place, _SYMBOLS.index(found.get(place, _EMPTY))) for place in places]
+        return [CHARACTER + (line * SLOTS + slot) * len(_SYMBOLS) + symbol for (line, slot), symbol in symbols]
+
+    @staticmethod
+    def is_drawn(token):
+        return token >= CHARACTER and _SYMBOLS[(token - CHARACTER) % len(_SYMBOLS)] != _EMPTY
 
     def forward(self, ids):
-        letter = (ids - _FIRST).clamp(min=0)
+        letter = (ids - CHARACTER).clamp(min=0)
         written = self.symbol(letter % len(_SYMBOLS)) + self.place(letter // len(_SYMBOLS))
-        return self.run(torch.where((ids >= _FIRST)[..., None], written, self.word(ids.clamp(max=_FIRST - 1))))
+        return self.run(torch.where((ids >= CHARACTER)[..., None], written, self.word(ids.clamp(max=CHARACTER - 1))))
 
 
 class OrderedText(_Transformer):
     LENGTH = 40
-    _QUOTE, _LINE, _CHARACTERS = _FIRST, _FIRST + 1, _FIRST + 2
+    _QUOTE, _LINE, _CHARACTERS = CHARACTER, CHARACTER + 1, CHARACTER + 2
 
     def __init__(self):
         super().__init__(self.LENGTH, 3)
@@ -141,6 +150,10 @@ class OrderedText(_Transformer):
             else:
                 ids += [_IDS[w] for w in _words(text) if w in _IDS]
         return _filled(ids, cls.LENGTH)
+
+    @classmethod
+    def is_drawn(cls, token):
+        return token >= cls._CHARACTERS and CHARACTERS[token - cls._CHARACTERS] != " "
 
     def forward(self, ids):
         return self.run(self.token(ids))

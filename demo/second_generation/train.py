@@ -24,6 +24,7 @@ from ..precision import autocast
 from ..train import optimizers
 from . import models
 from .boards import FORMS, Board
+from .prompts import SlotText
 
 EMPTY_PROMPT = 0.1  # share of pictures trained without a prompt, for classifier-free guidance
 SHARES = (0.6, 0.2, 0.2)  # of prompts in each of FORMS
@@ -80,16 +81,19 @@ def save(model, average, opts, statistics, log, out, name):
     save_file({**weights, **statistics}, out / f"{name}.safetensors", {"training": json.dumps(log[-1])})
 
 
-def train(name, paths, codec, out, steps, batch, lr, decay, text_weight, seed, save_every, compile_model, weights, minutes=math.inf):
+def train(
+    name, paths, codec, out, steps, batch, lr, decay, text_weight, seed, save_every, compile_model, weights, minutes=math.inf, slots=False
+):
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_flush_denormal(True)
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
     statistics = {key: value for key, value in load_file(codec).items() if key in STATISTICS}
-    model = models.TextToImage(name).to(device)
+    text = SlotText if slots else None
+    model = models.TextToImage(name, text).to(device)
     if weights:
         model.load_state_dict({k: v.float() for k, v in load_file(weights).items() if k not in STATISTICS})
-    average = models.TextToImage(name).to(device).requires_grad_(False)
+    average = models.TextToImage(name, text).to(device).requires_grad_(False)
     average.load_state_dict(model.state_dict())
     opts = optimizers(model, lr)
     log = [{"step": 0}]
@@ -151,6 +155,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-every", type=float, default=4, help="minutes between checkpoints")
     parser.add_argument("--weights", type=Path, help="start from these weights (NAME.safetensors) instead of random ones")
+    parser.add_argument("--slots", action="store_true", help="with the MMDiT's text model, to teach the U-Net's own by (distill_text)")
     parser.add_argument("--compile", action="store_true", help="torch.compile: faster, needs a C++ compiler")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long, with the learning rate fallen by then")
     a = vars(parser.parse_args())

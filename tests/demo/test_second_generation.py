@@ -11,6 +11,7 @@ from text_layers.demo.second_generation import (
     check,
     codec,
     comfy_model,
+    distill_text,
     draw_ahead,
     encode_ahead,
     models,
@@ -104,6 +105,14 @@ def test_the_longest_prompt_fits(text_side):
         assert len(ids) == text_side.LENGTH and text_side.tokenize("")[1] in ids  # its end is there
 
 
+@pytest.mark.parametrize("text_side", models.TEXT.values())
+def test_a_long_prompt_keeps_its_drawn_text(text_side):
+    long = "a red sign on a white wall " * 9 + 'that says "Tea / Room" and a wall'
+    ids = text_side.tokenize(long)
+    assert len(ids) == text_side.LENGTH
+    assert sum(map(text_side.is_drawn, ids)) == 7
+
+
 @pytest.mark.parametrize("text", ("Supermarkets", "a/b/c", "café"))
 def test_a_text_that_does_not_fit_is_refused(text):
     with pytest.raises(ValueError, match="demo models"):
@@ -158,6 +167,19 @@ def test_training_goes_on_as_if_it_had_not_stopped(files, tmp_path):
     once, twice = (load_file(tmp_path / folder / "mmdit.safetensors") for folder in ("once", "twice"))
     assert all(torch.equal(once[key], twice[key]) for key in once)
     assert json.loads((tmp_path / "twice" / "log.json").read_text())[-1]["step"] == 4
+
+
+@pytest.mark.parametrize("form", boards.FORMS)
+def test_each_token_is_taught_by_its_own(form):
+    """The same words and characters on both sides, whatever the order of the prompt."""
+    shown = boards.Board("Tea\nR oom", "blue", "wooden", "oval", "white", "brick")
+    slotted, ordered = prompts.SlotText.tokenize(shown.prompt()), prompts.OrderedText.tokenize(shown.prompt(form))
+    found = distill_text.alike(slotted, ordered, form)
+    assert len(found) == 1 + 7 + 7  # the start, words, characters
+    words = [(slotted[a], ordered[b]) for a, b, _ in found if slotted[a] < prompts.CHARACTER]
+    assert all(a == b for a, b in words) and len(words) == 8
+    written = [b for a, b, _ in found if slotted[a] >= prompts.CHARACTER]
+    assert written == sorted(written) and len({a for a, _, _ in found}) == len({b for _, b, _ in found}) == len(found)
 
 
 def test_the_codec_learns_and_goes_on(tmp_path, monkeypatch):
