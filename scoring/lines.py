@@ -56,7 +56,6 @@ def _rows(found, tilt):
             rows.append([(box, one)])
         else:
             row.append((box, one))
-    rows.sort(key=lambda row: sum(box[1] + box[3] for box, _ in row) / len(row))
     return [[one for _, one in sorted(row, key=lambda place: place[0][:2])] for row in rows]
 
 

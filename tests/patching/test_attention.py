@@ -6,6 +6,7 @@ import pytest
 import torch
 from comfy.ldm.modules.attention import attention_pytorch
 from text_layers.patching.attention import Attention, mixed, share, with_rows, with_tokens
+from text_layers.patching.watch import _share
 
 pytestmark = pytest.mark.any_comfyui
 
@@ -209,3 +210,12 @@ def test_share(case, tokens):
     wanted = whole[:, :, -PICTURE:][..., some].sum(-1).mean(1)
     for chunk in (1, 4, 1000):
         assert torch.allclose(share(call, some, chunk).double(), wanted, atol=1e-6)  # computed in float32
+
+
+def test_share_of_a_text_that_is_repeated():
+    """Tokens of the embedding, wherever they are in its repetitions; nothing is known of a text that is none."""
+    call = attention(source=10, joint=False)
+    weights = (call.q.unflatten(2, (HEADS, D)).transpose(1, 2) @ call.k.unflatten(2, (HEADS, D)).permute(0, 2, 3, 1) / D**0.5).softmax(-1)
+    wanted = weights[..., [1, 3, 6, 8]].sum(-1).mean(1)
+    assert torch.allclose(_share(call, (1, 3), 5).double(), wanted, atol=1e-6)
+    assert _share(call, (1, 3), 4) is None

@@ -66,6 +66,32 @@ class Quantized(torch.Tensor):
         return 2 * self.as_subclass(torch.Tensor)
 
 
+class Turning(Quantized):
+    """One that a product turns by itself."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if func is torch.nn.functional.linear:
+            args = [arg.dequantize() if isinstance(arg, Quantized) else arg for arg in args]
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+
+def test_a_quantized_weight_goes_into_its_product_as_it_is():
+    import comfy.ops
+
+    class Projection(comfy.ops.manual_cast.Linear):
+        def forward_comfy_cast_weights(self, x):
+            return torch.nn.functional.linear(x, Turning(self.weight), self.bias)
+
+    x, layer = random(0, 2, 5, 3).requires_grad_(), Projection(3, 4)
+    layer.weight, layer.bias = (torch.nn.Parameter(random(2 + len(s), *s), requires_grad=False) for s in ((4, 3), (4,)))
+    layer(x).square().sum().backward()
+    expected, x.grad = x.grad, None
+    with unkept(torch.nn.ModuleList([layer])):
+        layer(x).square().sum().backward()
+    assert x.grad.allclose(expected, rtol=1e-6) and expected.any()
+
+
 def test_whatever_is_multiplied_is_the_weight():
     """A smoothed, quantized projection, as ComfyUI has them, and one that multiplies twice, which cannot be taken back."""
     import comfy.ops

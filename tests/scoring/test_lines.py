@@ -51,6 +51,17 @@ def test_a_tilted_sign_is_read_as_if_it_stood_level(degrees):
         assert text_of(order) == "OPEN DAILY\n9 TO 17\nSUNDAYS TOO"
 
 
+def test_words_twice_as_long_as_high_say_how_they_tilt():
+    found = turned({"AB": (0, 0, 60, 30), "CD": (70, 0, 130, 30), "EF": (0, 40, 60, 70)}, 40)
+    assert text_of(found) == text_of(found[::-1]) == "AB CD\nEF"
+
+
+def test_a_line_that_falls_far_comes_before_the_one_below_its_beginning():
+    falling = {word: (60 * n, 12 * n, 60 * n + 40, 12 * n + 30) for n, word in enumerate("ABCDEFGH")}
+    found = [Found(word, box, 1.0) for word, box in (falling | {"X": (0, 32, 40, 62)}).items()]
+    assert text_of(found) == text_of(found[::-1]) == "A B C D E F G H\nX"
+
+
 def test_two_signs_that_tilt_differently_stay_apart():
     upper = turned({"FRESH": (0, 0, 100, 30), "BREAD": (0, 40, 100, 70)}, 25, (50, 35))
     lower = turned({"NO": (0, 300, 60, 330), "PARKING": (70, 300, 220, 330)}, -20, (100, 315))
