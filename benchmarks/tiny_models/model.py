@@ -9,6 +9,7 @@ import comfy.model_patcher
 import comfy.supported_models
 import comfyui_version
 import torch
+from comfy.ldm.modules.diffusionmodules.mmdit import MMDiT
 
 OLD = comfyui_version.__version__.startswith("0.3.")
 
@@ -120,6 +121,9 @@ def fill(module, seed=0):
             else:
                 values = 0.1 * values
             p.copy_(values)
+        for part in module.modules():
+            if isinstance(part, MMDiT) and part.pos_embed is not None:
+                part.pos_embed.zero_()  # memory as it was, too, which need not look wrong
         for _, b in sorted(module.named_buffers()):
             if b.is_floating_point() and not b.isfinite().all():
                 b.copy_(0.1 * torch.randn(b.shape, generator=generator))
