@@ -1,5 +1,7 @@
 """What a hand does on ComfyUI's page: opens the search box, puts nodes down, pulls links, writes words and numbers."""
 
+import json
+
 from playwright.sync_api import TimeoutError as NothingOpened
 
 EMPTY = (900, 1200)  # a place on the canvas where no node comes to lie
@@ -81,3 +83,19 @@ def write_prompt(page, node, name, text):
     page.mouse.click(*place(page, at, node, name))
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.type(text)
+
+
+def template_card(page, path, patience=30_000):
+    """The card of one of the pack's templates, in view. patience: milliseconds."""
+    page.evaluate("window.app.extensionManager.command.execute('Comfy.BrowseTemplates')")
+    page.get_by_text("renamed-by-manager", exact=True).first.click(timeout=patience)
+    card = page.get_by_role("dialog").get_by_text(path.stem, exact=True).first  # a tab may have that name, too
+    card.scroll_into_view_if_needed(timeout=patience)
+    return card
+
+
+def open_template(page, card, path, patience=30_000):
+    """Until its nodes and its map are there."""
+    card.click(timeout=patience)
+    page.wait_for_function("n => window.app.graph.nodes.length === n", arg=len(json.loads(path.read_text("utf-8"))["nodes"]))
+    page.locator(".text-layers-map [role='option']").first.wait_for()

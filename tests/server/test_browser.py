@@ -9,6 +9,8 @@ import pytest
 from text_layers.scoring.compare import capitals
 from text_layers.scoring.ocr import engine
 
+from .hand import open_template, template_card
+
 pytestmark = pytest.mark.needs_comfyui("0.30")  # whose front end is the one that is installed
 
 ROOT = Path(__file__).parents[2]
@@ -96,15 +98,10 @@ def test_a_help_page_opens_with_its_picture(canvas):
 
 def test_templates_are_offered_with_their_pictures_and_open(canvas):
     page = canvas.page
-    page.evaluate("window.app.extensionManager.command.execute('Comfy.BrowseTemplates')")
-    page.get_by_text("renamed-by-manager", exact=True).first.click()
     path = next(w for w in WORKFLOWS if w.name.startswith("Explore") and "U-Net" in w.name)
-    card = page.get_by_role("dialog").get_by_text(path.stem, exact=True).first  # a tab may have that name, too
-    card.scroll_into_view_if_needed()
+    card = template_card(page, path)
     page.wait_for_timeout(1500)
     page.screenshot(path=str(canvas.pictures / "templates.png"))
     widths = page.evaluate("[...document.querySelectorAll('[role=dialog] img')].map(i => i.naturalWidth)")
     assert widths and min(widths) >= 400
-    card.click()
-    page.wait_for_function("n => window.app.graph.nodes.length === n", arg=len(json.loads(path.read_text("utf-8"))["nodes"]))
-    page.locator(".text-layers-map [role='option']").first.wait_for()
+    open_template(page, card, path)

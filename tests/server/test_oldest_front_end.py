@@ -1,11 +1,12 @@
 """The oldest supported ComfyUI with the front end that it asks for, in a real browser."""
 
-import json
 from importlib.metadata import version
 from pathlib import Path
 
 import comfyui_version
 import pytest
+
+from .hand import open_template, template_card
 
 pytestmark = pytest.mark.skipif(not comfyui_version.__version__.startswith("0.3."), reason="the newest has all others")
 
@@ -57,12 +58,7 @@ def test_the_map_is_there_and_takes_clicks_and_keys(canvas):
 
 def test_templates_are_offered_and_open(canvas):
     page = canvas.page
-    page.evaluate("window.app.extensionManager.command.execute('Comfy.BrowseTemplates')")
-    page.get_by_text("renamed-by-manager", exact=True).first.click(timeout=PATIENT)
     path = next(w for w in sorted(WORKFLOWS.glob("*.json")) if w.name.startswith("Explore") and "U-Net" in w.name)
-    card = page.get_by_role("dialog").get_by_text(path.stem, exact=True).first  # a tab may have that name, too
-    card.scroll_into_view_if_needed(timeout=PATIENT)
+    card = template_card(page, path, PATIENT)
     page.screenshot(path=str(canvas.pictures / "oldest front end - templates.png"))
-    card.click(timeout=PATIENT)
-    page.wait_for_function("n => window.app.graph.nodes.length === n", arg=len(json.loads(path.read_text("utf-8"))["nodes"]))
-    page.locator(".text-layers-map [role='option']").first.wait_for()
+    open_template(page, card, path, PATIENT)
