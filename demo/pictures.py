@@ -14,18 +14,18 @@ def encode(clip, prompts):
     return batched([drawn.encode(clip, prompt)[0] for prompt in prompts])
 
 
-def sample(model, clip, vae, positive, seed, rows, negative=""):
+def sample(model, clip, vae, positive, seed, rows, negative="", steps=None):
     """Pictures [rows, 32, 64, 3] uint8."""
-    return decode(vae, latents(model, clip, positive, seed, rows, negative))
+    return decode(vae, latents(model, clip, positive, seed, rows, negative, steps))
 
 
-def latents(model, clip, positive, seed, rows, negative=""):
+def latents(model, clip, positive, seed, rows, negative="", steps=None):
     """[rows, C, H, W] as KSampler gives them."""
     from nodes import common_ksampler
 
     size = (signs.HEIGHT // architecture.FOLD, signs.WIDTH // architecture.FOLD)
     empty = {"samples": torch.zeros(rows, architecture.LATENT_CHANNELS, *size)}
-    return common_ksampler(model, seed, STEPS, CFG, SAMPLER, SCHEDULER, positive, encode(clip, [negative]), empty)[0]["samples"]
+    return common_ksampler(model, seed, steps or STEPS, CFG, SAMPLER, SCHEDULER, positive, encode(clip, [negative]), empty)[0]["samples"]
 
 
 def decode(vae, latents):

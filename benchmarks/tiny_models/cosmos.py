@@ -1,5 +1,7 @@
 """Cosmos-Predict2 (text to image) and Anima."""
 
+import torch
+
 from .model import TinyModel
 
 COSMOS = {
@@ -12,18 +14,25 @@ COSMOS = {
 }  # fmt: skip
 FULL = COSMOS | {"model_channels": 2048, "num_blocks": 28, "num_heads": 16}
 TINY = COSMOS | {"model_channels": 32, "num_blocks": 3, "num_heads": 2, "adaln_lora_dim": 8}
-# The text adapter has one size, which sets the width of the embeddings.
+# The text adapter has one size, which sets the width of the embeddings: 135 million parameters, most of which are cut off.
 ANIMA = {"image_model": "anima"}
+WORDS = 4000
 
 
 def t5_tokens(random, tokens):
     """The words as T5 counts them; the adapter makes 512 embeddings of them."""
-    return {"t5xxl_ids": (1000 * random(tokens).abs()).long(), "t5xxl_weights": 1 + 0.1 * random(tokens)}
+    return {"t5xxl_ids": (1000 * random(tokens).abs()).long().clamp(max=WORDS - 1), "t5xxl_weights": 1 + 0.1 * random(tokens)}
+
+
+def one_block_and_fewer_words(model):
+    adapter = model.llm_adapter
+    adapter.blocks = adapter.blocks[:1]
+    adapter.embed.weight = torch.nn.Parameter(adapter.embed.weight[:WORDS], requires_grad=False)
 
 
 MODELS = [
     TinyModel("CosmosT2IPredict2", "cosmos", TINY | {"crossattn_emb_channels": 24}, (16, 1, 8, 12), 24, picture=24, layers=3, place="all",
               models="Cosmos-Predict2 2B, 14B text to image", full=FULL, full_layers=28),
     TinyModel("Anima", "cosmos", TINY | ANIMA, (16, 1, 8, 12), 1024, picture=24, layers=3, place="all", tokens=48,
-              text=lambda tokens: 512, extra=t5_tokens, models="Anima", full=FULL | ANIMA, full_layers=28),
+              text=lambda tokens: 512, extra=t5_tokens, models="Anima", cut=one_block_and_fewer_words, full=FULL | ANIMA, full_layers=28),
 ]  # fmt: skip

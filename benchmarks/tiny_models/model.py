@@ -52,6 +52,7 @@ class TinyModel:
     full_layers: int = 0
     newer: tuple[str, ...] = ()
     sampler: str = "euler"
+    cut: Callable = lambda diffusion_model: None  # what no configuration scales down
     attributes: dict = field(default_factory=dict)  # of the configuration object, set before the model is built
 
     @property
@@ -66,6 +67,7 @@ class TinyModel:
         settings.unet_config.update(self._known(self.config))  # some classes have sizes of their own, of the full model
         offload = comfy.model_management.unet_offload_device()
         model = settings.get_model({}, device=offload)
+        self.cut(model.diffusion_model)
         fill(model.diffusion_model, seed=zlib.crc32(self.kind.encode()))
         device = comfy.model_management.get_torch_device()
         return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=offload)

@@ -9,7 +9,7 @@ from text_layers.demo.comfy_model import MODELS, WEIGHTS
 pytestmark = pytest.mark.any_comfyui
 
 
-WORDS, PAIRS = 60, 14  # a share of the full benchmarks' 200 words and 102 pairs: benchmarks/demo_quality.py, benchmarks/demo_edit.py
+WORDS, PAIRS = 24, 8  # a share of the full benchmarks' 200 words and 102 pairs: benchmarks/demo_quality.py, benchmarks/demo_edit.py
 
 
 @pytest.mark.parametrize("name", MODELS)

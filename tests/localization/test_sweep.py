@@ -41,19 +41,19 @@ def sweep_of(demo, folder, pairs=PAIRS, ocr="RapidOCR", **changes):
 
 def test_rows_are_the_pictures_of_patch_prompt(demo):
     name, (model, clip, vae) = demo
-    drawing = Drawing(model, clip, vae, PAIRS, setting(5, 16))
-    wanted = [Picture(pair, layers, 12) for pair in (0, 2) for layers in (SOURCE, TARGET, (0,), KNOWN[name])]
+    drawing = Drawing(model, clip, vae, PAIRS, replace(setting(5, 16), steps=4))
+    wanted = [Picture(pair, layers, 4) for pair in (0, 2) for layers in (SOURCE, TARGET, (0,), KNOWN[name])]
     drawn = drawing.draw(wanted)
     rows = drawing.cost(wanted)
-    assert rows == 8 and drawing.model_calls == rows * 12 * 2
+    assert rows == 8 and drawing.model_calls == rows * 4 * 2
     for picture in wanted:
         pair = PAIRS[picture.pair]
         source, target = (pictures.encode(clip, [TEMPLATE.replace("{word}", word)]) for word in (pair.source, pair.target))
         patched = model
         if picture.layers not in (SOURCE, TARGET):
             patched = patch_prompt(model, models.written(model, " ".join(map(str, picture.layers))), target)
-        alone = pictures.sample(patched, clip, vae, target if picture.layers == TARGET else source, 5 + picture.pair, 1)[0]
-        # 8 of 255: a batch is another order of float operations, which twelve steps enlarge.
+        alone = pictures.sample(patched, clip, vae, target if picture.layers == TARGET else source, 5 + picture.pair, 1, steps=4)[0]
+        # 8 of 255: a batch is another order of float operations, which the steps enlarge.
         assert np.abs(drawing.decode(drawn[picture][None])[0].astype(int) - alone).max() <= 8
 
 
@@ -82,16 +82,16 @@ class Unpadded:
 def test_words_of_other_length_share_what_they_can(demo):
     """Prompts of different length: batches of equal ones, and the target's text apart where it cannot share a batch."""
     name, (model, clip, vae) = demo
-    drawing = Drawing(model, Unpadded(clip), vae, PAIRS, setting(5, 16))
+    drawing = Drawing(model, Unpadded(clip), vae, PAIRS, replace(setting(5, 16), steps=4))
     assert len({drawing.conditioning(drawing.prompt(0, target))[0].shape for target in (False, True)}) == 2
-    wanted = [Picture(pair, layers, 12) for pair in (0, 2) for layers in (SOURCE, TARGET, (0,), KNOWN[name])]
+    wanted = [Picture(pair, layers, 4) for pair in (0, 2) for layers in (SOURCE, TARGET, (0,), KNOWN[name])]
     drawn = drawing.draw(wanted)
     for picture in wanted:
         source, target = ([list(drawing.conditioning(drawing.prompt(picture.pair, t)))] for t in (False, True))
         patched = model
         if picture.layers not in (SOURCE, TARGET):
             patched = patch_prompt(model, models.written(model, " ".join(map(str, picture.layers))), target)
-        alone = pictures.sample(patched, clip, vae, target if picture.layers == TARGET else source, 5 + picture.pair, 1)[0]
+        alone = pictures.sample(patched, clip, vae, target if picture.layers == TARGET else source, 5 + picture.pair, 1, steps=4)[0]
         assert np.abs(drawing.decode(drawn[picture][None])[0].astype(int) - alone).max() <= 8  # as above
 
 
