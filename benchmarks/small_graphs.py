@@ -27,6 +27,7 @@ GRAPHS = {
         {"model": _MODEL, "target": (PROMPT, 0), "text_layers": ("TextLayersChoose", 0)}, {0: [_SAMPLER]}, {"start_step": 2}
     ),
     "TextLayersReplaceWords": Small({"clip": _CLIP}, {0: [("KSampler", "positive")], 1: [("TextLayersPatchPrompt", "target")]}),
+    "TextLayersReplaceMany": Small({"clip": _CLIP}, {0: [("KSampler", "positive")], 1: [("TextLayersPatchPrompt", "target")]}),
     "TextLayersComposite": Small(
         {"source": ("VAEDecode", 0), "edited": ("VAEDecode", 0), "source_latent": ("KSampler", 0), "edited_latent": ("KSampler", 0)},
         {0: [_PREVIEW]},

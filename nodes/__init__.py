@@ -4,7 +4,7 @@ from comfy_api.latest import ComfyExtension
 
 from .deepfloyd import LoadDeepFloydIF
 from .demo_model import LoadTextDemoModel
-from .editing import CompositeEdit, ReplaceDrawnWords
+from .editing import CompositeEdit, ReplaceDrawnWords, ReplaceDrawnWordsInMany
 from .guard import CheckDrawnText, GuardDrawnText
 from .inversion import InvertPicture, MaskDrawnText
 from .localize import LocalizeTextLayers
@@ -23,6 +23,7 @@ class TextLayersExtension(ComfyExtension):
             ChooseTextLayers,
             PatchPromptIntoLayers,
             ReplaceDrawnWords,
+            ReplaceDrawnWordsInMany,
             CompositeEdit,
             LoadLocalizedLora,
             CutLora,

@@ -5,10 +5,12 @@ from comfy_api.latest import io
 from comfy_execution.graph import ExecutionBlocker
 
 from ..editing.composite import composite, mask
+from ..editing.many import several
 from ..editing.replace import parsed, replaced
 from ..patching.drawn import encode
 from .checked import checked
 from .comfy_compat import aliases
+from .live import each
 from .text_layers import CATEGORY, show
 
 
@@ -54,14 +56,72 @@ class ReplaceDrawnWords(io.ComfyNode):
     @checked
     def execute(cls, prompt, replacements, clip=None):
         target, changes = replaced(prompt, parsed(replacements))
-        found = "\n".join(f'"{old}" becomes "{new}"' if new else f'"{old}" is taken away' for old, new in changes)
+        encoded = [_no_clip(cls)] * 2 if clip is None else [encode(clip, prompt), encode(clip, target)]
+        return io.NodeOutput(*encoded, prompt, target, ui=show(f"{_told(changes)}\n\n{target}"))
+
+
+class ReplaceDrawnWordsInMany(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="TextLayersReplaceMany",
+            display_name="Replace Drawn Words in Many",
+            category=CATEGORY,
+            description="Makes one edit after the other of one prompt, from a list of words: all that follows runs once for each, and the "
+            "source is drawn once.",
+            **aliases("batch edit", "list of words", "variants", "CSV", "mail merge", "many words", "edit text", "replace text"),
+            inputs=[
+                io.String.Input(
+                    "prompt",
+                    multiline=True,
+                    default='a sign that says "OPEN"',
+                    tooltip="The prompt of the source, with the words that it shows in quotes.",
+                ),
+                io.String.Input(
+                    "edits",
+                    multiline=True,
+                    default="CLOSED\nSALE",
+                    tooltip="One picture a line: the new text alone, or OLD -> NEW, or several of these with a | between them. Nothing "
+                    "behind the arrow takes the words away. A file's text can be connected.",
+                ),
+                io.Clip.Input("clip", tooltip="The text encoder, for all prompts.", optional=True),
+            ],
+            outputs=[
+                io.Conditioning.Output(
+                    display_name="source", tooltip="The prompt as it is, encoded, for the sampler's positive. Needs the clip."
+                ),
+                io.Conditioning.Output(
+                    display_name="targets",
+                    is_output_list=True,
+                    tooltip="The prompts with the new words, encoded, one a line, for Patch Prompt Into Layers. Needs the clip.",
+                ),
+                io.String.Output(display_name="source_prompt", tooltip="The prompt as it is."),
+                io.String.Output(display_name="target_prompts", is_output_list=True, tooltip="The prompts with the new words, one a line."),
+            ],
+            is_output_node=True,
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    @checked
+    def execute(cls, prompt, edits, clip=None):
+        found = several(prompt, edits)
+        targets = [target for target, _ in found]
+        said = "\n".join(f"{number}: {_told(changes, ', ')}" for number, (_, changes) in enumerate(found, 1))
         if clip is None:
-            encoded = [
-                ExecutionBlocker("Connect a CLIP to Replace Drawn Words: its source and target are prompts that it has encoded.")
-            ] * 2
+            source, encoded = _no_clip(cls), [_no_clip(cls)] * len(found)
         else:
-            encoded = [encode(clip, prompt), encode(clip, target)]
-        return io.NodeOutput(*encoded, prompt, target, ui=show(f"{found}\n\n{target}"))
+            source, encoded = encode(clip, prompt), [encode(clip, target) for target in each(targets, cls)]
+        return io.NodeOutput(source, encoded, prompt, targets, ui=show(said))
+
+
+def _told(changes, between="\n"):
+    return between.join(f'"{old}" becomes "{new}"' if new else f'"{old}" is taken away' for old, new in changes)
+
+
+def _no_clip(node):
+    name = node.define_schema().display_name
+    return ExecutionBlocker(f"Connect a CLIP to {name}: its conditionings are prompts that it has encoded.")
 
 
 class CompositeEdit(io.ComfyNode):

@@ -42,6 +42,9 @@ class MeasureTextEdit(io.ComfyNode):
                 io.Boolean.Input("ignore_spaces", default=True, optional=True, **ADVANCED,
                                  tooltip="Route 66 is Route66. OCR often reads a space too many or too few."),
                 language_input(),
+                io.Mask.Input("mask", optional=True,
+                              tooltip="Where the edit was meant to change something, from Composite Edited Words. The report then tells "
+                              "what changed inside and outside of it, and whether every other text reads as before."),
             ],
             outputs=[
                 io.String.Output(display_name="report", tooltip="What was read, and how near the pictures are, one paragraph a picture."),
@@ -67,17 +70,21 @@ class MeasureTextEdit(io.ComfyNode):
         ignore_punctuation=True,
         ignore_spaces=True,
         language=BUILT_IN,
+        mask=None,
     ):
         words = entries(wanted)
         folding = Folding(ignore_case, ignore_accents, ignore_punctuation, ignore_spaces)
         batches = {"source": source, "edited": edited} | ({"target": target} if target is not None else {})
         pictures = {name: read_images(name, batch) for name, batch in batches.items()}
         count = len(pictures["edited"])
-        _check_counts({name: len(found) for name, found in pictures.items()}, len(words), count)
+        masks = None if mask is None else mask.reshape(-1, *mask.shape[-2:]).cpu().numpy()
+        counts = {name: len(found) for name, found in pictures.items()} | ({"mask": len(masks)} if masks is not None else {})
+        _check_counts(counts, len(words), count)
         reader, measured, charts = engine(ocr, language or BUILT_IN), [], []
         for number, word in each(list(zip(range(count), cycle(words))), cls):
             of = {name: found[number % len(found)] for name, found in pictures.items()}
-            edit = measure(of["source"], of["edited"], word, reader, of.get("target"), folding)
+            place = None if masks is None else masks[number % len(masks)]
+            edit = measure(of["source"], of["edited"], word, reader, of.get("target"), folding, place)
             captions = [f'{name}: "{" / ".join(edit.read[name].splitlines())}"' for name in of]
             changed = change(of["source"], of["edited"], edit.boxes)
             charts.append(edit_chart([grounds[0] for grounds in of.values()], captions, changed, edit.boxes))

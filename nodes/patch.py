@@ -5,7 +5,7 @@ from functools import partial
 from comfy_api.latest import io
 
 from ..patching.discovery import look_at, said
-from ..patching.patch import METHODS, OWN_RUN, patch_prompt
+from ..patching.patch import METHODS, OWN_RUN, Share, patch_prompt
 from .checked import checked
 from .comfy_compat import ADVANCED, aliases
 from .live import number, say
@@ -55,6 +55,17 @@ class PatchPromptIntoLayers(io.ComfyNode):
                     tooltip="The LATENT of the source's sampler, drawn with the same seed. Outside of the changed words the picture then "
                     "stays exactly as it is. Encode both prompts with Replace Drawn Words, so that the words' place is known.",
                 ),
+                io.Float.Input(
+                    "start_share",
+                    default=0.0,
+                    min=0.0,
+                    max=0.99,
+                    step=0.01,
+                    optional=True,
+                    **ADVANCED,
+                    tooltip="Instead of start_step: the share of the sampler's steps before the first that is patched, whatever their "
+                    "number. 0.08 is step 4 of 50 and 0 of 4.",
+                ),
             ],
             outputs=[io.Model.Output(tooltip="The patched model, for KSampler.")],
             hidden=[io.Hidden.unique_id],
@@ -62,11 +73,14 @@ class PatchPromptIntoLayers(io.ComfyNode):
 
     @classmethod
     @checked
-    def execute(cls, model, target, text_layers, start_step, method, target_negative=None, keep=None):
+    def execute(cls, model, target, text_layers, start_step, method, target_negative=None, keep=None, start_share=0.0):
         if not target:
             return io.NodeOutput(model, ui=show("The target is empty: the model is not patched."))
         notice = partial(say, number(cls))
         kept = None if keep is None else keep["samples"]
+        if start_step and start_share:
+            raise ValueError(f"start_step is {start_step} and start_share {start_share:g}: set one of them to 0.")
+        start = Share(start_share) if start_share else start_step
         look_at(model, target)
-        patched = patch_prompt(model, text_layers, target, target_negative, start_step, method, notice=notice, keep=kept)
+        patched = patch_prompt(model, text_layers, target, target_negative, start, method, notice=notice, keep=kept)
         return io.NodeOutput(patched, ui=show(said(model).strip()) if said(model) else None)

@@ -7,9 +7,10 @@ Nothing is kept on the model: what a sampling run knows lives in a Run, which en
 """
 
 import logging
+import math
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,6 +34,17 @@ _KEY, _PATCHES, _RUN = "text_layers", "text_layers_patches", "text_layers_run"
 _SERVED = ContextVar("patches of the sampling run that goes on", default=())
 
 
+@dataclass(frozen=True)
+class Share:
+    """A start at a share of the steps, 0 or more and less than 1, whatever their number: 0.08 is step 4 of 50 and 0 of 4. The last step is
+    always patched."""
+
+    value: float
+
+    def of(self, steps):
+        return min(math.floor(self.value * steps + 0.5), steps - 1)
+
+
 @dataclass(frozen=True, eq=False)
 class Patch:
     """target: "positive" and "negative" (None: the source's) -> CONDITIONING as a run has it."""
@@ -41,7 +53,7 @@ class Patch:
     text_layers: TextLayers
     heads: dict  # layer -> how many it has
     target: dict
-    start: int
+    start: "int | Share"
     own_run: bool
     noise: torch.Tensor | None
     keep: torch.Tensor | None  # the source's latents
@@ -60,6 +72,16 @@ class Patch:
             weights[name] = 1 if heads is None else torch.zeros(self.heads[name]).index_fill(0, torch.tensor(heads), 1.0)
         return weights
 
+    def at(self, steps):
+        """The same with a start that is a number, for a run of so many steps. Raises ValueError for more than it has."""
+        start = self.start.of(steps) if isinstance(self.start, Share) else self.start
+        if start > steps:
+            raise ValueError(
+                f"Patching should start at step {start}, but this sampler runs {steps} steps. "
+                f"Choose 0 to {steps - 1}, or {steps} for the unchanged picture."
+            )
+        return replace(self, start=start)
+
     def texted(self, conds):
         """{kind: the source's entries with the target's text} for the sides that have a target; errors as with_text."""
         sides = {kind: target for kind, target in self.target.items() if target is not None and kind in conds}
@@ -72,12 +94,12 @@ def patch_prompt(
     """A clone of MODEL that, when sampled, draws its prompt's picture with the target's text in the chosen layers.
 
     positive, negative: the target's CONDITIONING, of which the text counts: all that it carries beside it is the source's; without a
-    negative the source's is used. start: the first patched step, counted from 0 over the steps that the sampler runs (place.Steps); as
-    many as it runs means none. method: for families whose text stream evolves with the picture (METHODS). OWN_RUN samples the target
-    first, from the same noise: twice the time, the paper's way. SAME_LATENTS evaluates the target on the source's latents down to the
-    deepest chosen layer. Families whose keys and values depend on the text alone need neither, unless another node would remember the
-    call of the model that tells them: then it is the target's own run for them, too. target_noise: [B, C, H, W], where the
-    target's own run starts instead. notice: gets a text when a run has nothing to change (the target's text is the source's).
+    negative the source's is used. start: the first patched step, counted from 0 over the steps that the sampler runs (place.Steps), as
+    many as it runs means none; or a Share of them. method: for families whose text stream evolves with the picture (METHODS). OWN_RUN
+    samples the target first, from the same noise: twice the time, the paper's way. SAME_LATENTS evaluates the target on the source's
+    latents down to the deepest chosen layer. Families whose keys and values depend on the text alone need neither, unless another node
+    would remember the call of the model that tells them: then it is the target's own run for them, too. target_noise: [B, C, H, W], where
+    the target's own run starts instead. notice: gets a text when a run has nothing to change (the target's text is the source's).
 
     A conditioning of several entries (areas, masks, time ranges) swaps entry by entry; a target with one entry serves all.
     Chained calls add up; on a layer that both patch the last one counts.
@@ -88,7 +110,10 @@ def patch_prompt(
     family, diffusion_model = models.family_of(model), model.get_model_object("diffusion_model")
     if method not in METHODS:
         raise ValueError(f'There is no method "{method}"; choose one of: {", ".join(METHODS)}.')
-    if start < 0:
+    if isinstance(start, Share):
+        if not 0 <= start.value < 1:
+            raise ValueError(f"The share of the steps before patching is {start.value}; it is 0 or more and less than 1.")
+    elif start < 0:
         raise ValueError(f"The start step is {start}; it counts from 0.")
     target = {"positive": positive, "negative": negative}
     for kind, conditioning in target.items():
@@ -114,13 +139,7 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
     guider, steps = executor.class_obj, len(sigmas) - 1
     to_the_end = float(sigmas[-1]) == 0  # uni_pc writes into its schedule
     options = guider.model_options["transformer_options"]
-    patches, source = options[_PATCHES], guider.conds
-    for patch in patches:
-        if patch.start > steps:
-            raise ValueError(
-                f"Patching should start at step {patch.start}, but this sampler runs {steps} steps. "
-                f"Choose 0 to {steps - 1}, or {steps} for the unchanged picture."
-            )
+    patches, source = [patch.at(steps) for patch in options[_PATCHES]], guider.conds
     texted = {patch: patch.texted(source) for patch in patches}
     check_kept(patches, noise)
     for patch, entries in texted.items():
@@ -147,7 +166,7 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
         run.check()
         return run.end(drawn) if to_the_end else drawn
 
-    served = _SERVED.set(patches)
+    served = _SERVED.set(options[_PATCHES])
     try:
         for number, (patch, run) in enumerate(zip(own_runs, runs[:-1], strict=True)):
             with random_state(patcher.load_device):

@@ -2,6 +2,7 @@
 
 measure     source, target and edited picture -> Edit
 Edit        readings, boxes and numbers; `report()` tells them
+Masked      what an edit did inside and outside of a mask
 """
 
 import math
@@ -13,11 +14,36 @@ from . import image, text
 from .compare import USUAL, Folding
 from .lines import text_of
 from .ocr import check
-from .words import find_words
+from .words import find_words, share_a_place
 
 _WORDS = ("f1", "precision", "recall", "paper_accuracy", "agreement", "similarity", "exact")
 _NAMES = {"paper_accuracy": "OCR accuracy (the paper's)", "agreement": "sorted letters in place", "paper_ssim": "SSIM (the paper's)"}
 _PICTURES = ("psnr", "ssim", "paper_ssim", "mse")
+_COVERED = 0.1  # share of a word's box from which on it is a word of the mask
+
+
+@dataclass(frozen=True)
+class Masked:
+    """share: of the picture that the mask covers. inside, outside: as Edit's whole, of the edited picture. others: (text before, text
+    after) of every word outside of the mask, "" where there is none."""
+
+    share: float
+    inside: dict
+    outside: dict
+    others: tuple
+
+    def report(self, folding):
+        lines = []
+        for name, values in (("inside", self.inside), ("outside", self.outside)):
+            lines.append(f"edited against source, {name} the mask: {', '.join(_number(key, values[key]) for key in _PICTURES)}")
+        lines.append(f"The mask covers {self.share:.1%} of the picture.")
+        changed = [(a, b) for a, b in self.others if not folding.same(a, b)]
+        if not self.others:
+            lines.append("No text was read outside the mask.")
+        else:
+            lines.append(f"Texts outside the mask: {len(self.others) - len(changed)} of {len(self.others)} read as before.")
+        lines += [f'  "{a}" reads "{b}" now' if a and b else f'  "{a}" is gone' if a else f'  "{b}" is new' for a, b in changed]
+        return lines
 
 
 @dataclass(frozen=True)
@@ -28,6 +54,7 @@ class Edit:
     boxes: of all words that were found, (left, top, right, bottom).
     whole, background: {"edited" or "target": {"psnr" in dB, "ssim", "paper_ssim", "mse"}}, against the source; None for what the size does
     not allow.
+    masked: where a mask was given.
     """
 
     wanted: str
@@ -37,6 +64,7 @@ class Edit:
     boxes: tuple
     whole: dict
     background: dict
+    masked: Masked | None = None
 
     def report(self):
         lines = []
@@ -51,6 +79,8 @@ class Edit:
                 lines.append(f"{name} against source, {where}: {numbers}")
         if not self.boxes:
             lines.append("No word was found in any picture: the background is the whole picture.")
+        if self.masked is not None:
+            lines += self.masked.report(self.folding)
         return "\n".join(lines)
 
 
@@ -63,12 +93,14 @@ def _number(key, value):
     return f"{name} {value:.4f}"
 
 
-def measure(source, edited, wanted, ocr, target=None, folding=USUAL):
-    """source, edited, target: as scoring.words takes them, of one size; target: what the target prompt draws by itself; wanted: the text
-    that the edit should show; ocr: of scoring.ocr; folding: what does not count when texts are compared. The background is what lies
-    outside the boxes of all words in all pictures. Of several grounds the numbers are means.
+def measure(source, edited, wanted, ocr, target=None, folding=USUAL, mask=None):
+    """source, edited, target: as scoring.words takes them, of one size; target: what the target prompt draws by itself; mask: [H, W], more
+    than 0 where the edit was meant to change something; wanted: the text that the edit should show; ocr: of scoring.ocr; folding: what
+    does not count when texts are compared. The background is what lies outside the boxes of all words in all pictures. Of several grounds
+    the numbers are means.
 
-    Raises ValueError for pictures of different size, a wanted text of which nothing is left to compare and one that cannot be read.
+    Raises ValueError for pictures and masks of different size, a wanted text of which nothing is left to compare and one that cannot be
+    read.
     """
     word = folding.folded(wanted)
     if not word:
@@ -78,6 +110,9 @@ def measure(source, edited, wanted, ocr, target=None, folding=USUAL):
     channels = _beside(pictures)
     for picture in channels.values():
         image.mse(channels["source"], picture)  # raises for another size
+    if mask is not None and mask.shape != channels["edited"].shape[:2]:
+        size, own = (" x ".join(map(str, shape[1::-1])) for shape in (mask.shape, channels["edited"].shape))
+        raise ValueError(f"The mask is {size} and the pictures {own} pixels: connect the mask of these pictures.")
     found = {name: find_words(ocr, picture) for name, picture in pictures.items()}
     read = {name: text_of(words) for name, words in found.items()}
     boxes = tuple(f.box for words in found.values() for f in words)
@@ -90,7 +125,25 @@ def measure(source, edited, wanted, ocr, target=None, folding=USUAL):
         boxes,
         {name: _compare(source, picture, ()) for name, picture in channels.items()},
         {name: _compare(source, picture, boxes) for name, picture in channels.items()},
+        None if mask is None else _masked(source, channels["edited"], found["source"], found["edited"], np.asarray(mask) > 0),
     )
+
+
+def _masked(source, edited, before, after, mask):
+    """before, after: the words of both pictures."""
+
+    def is_outside(word):
+        left, top, right, bottom = word.box
+        place = mask[max(0, top) : bottom, max(0, left) : right]
+        return not place.size or place.mean() < _COVERED
+
+    before, after = list(filter(is_outside, before)), list(filter(is_outside, after))
+    others = []
+    for word in before:
+        there = [other for other in after if share_a_place(word.box, other.box)]
+        others.append((word.text, " ".join(other.text for other in there)))
+    others += [("", word.text) for word in after if not any(share_a_place(word.box, other.box) for other in before)]
+    return Masked(float(mask.mean()), _compare(source, edited, ~mask), _compare(source, edited, mask), tuple(others))
 
 
 def _beside(pictures):

@@ -5,9 +5,9 @@ pixels             makes uint8 pictures of ComfyUI's
 on_grounds         the same, on each ground that may show something else
 inside             marks boxes
 mse, psnr, ssim, paper_ssim   take two uint8 pictures [H, W, 3] and compute in float
-                   outside: boxes (left, top, right, bottom) that do not count, right and bottom exclusive
+                   outside: boxes (left, top, right, bottom) that do not count, right and bottom exclusive; or [H, W] bool
 
-Raise ValueError for pictures of different size and when the boxes leave nothing to compare.
+Raise ValueError for pictures of different size and when nothing is left to compare.
 """
 
 import numpy as np
@@ -103,7 +103,7 @@ def _similarity(a, b, outside, mean, window, sample):
 def _prepare(a, b, outside):
     if a.shape != b.shape:
         raise ValueError(f"The pictures have different sizes: {a.shape[1]} x {a.shape[0]} and {b.shape[1]} x {b.shape[0]} pixels.")
-    counts = ~inside(a.shape, outside)
+    counts = ~(outside if isinstance(outside, np.ndarray) else inside(a.shape, outside))
     if not counts.any():
-        raise ValueError("The boxes cover the whole picture, so that no background is left to compare.")
+        raise ValueError("What does not count covers the whole picture, so that nothing is left to compare.")
     return a.astype(np.float64), b.astype(np.float64), counts

@@ -4,6 +4,7 @@ A picture is [H, W, 3] uint8, or [grounds, H, W, 3] (see image.on_grounds).
 
 on_each_ground    the words of each ground by themselves
 together          one list of these
+share_a_place     whether two boxes are those of one word
 is_same           whether two grounds show the same word
 find_words        both
 """
@@ -31,7 +32,7 @@ def together(readings):
     kept = []
     words = [(number, found) for number, reading in enumerate(readings) for found in reading]
     for number, found in sorted(words, key=lambda word: -len(word[1].text) * word[1].confidence):
-        if not any(number != other and _share_a_place(found.box, there.box) for other, there in kept):
+        if not any(number != other and share_a_place(found.box, there.box) for other, there in kept):
             kept.append((number, found))
     return in_order([found for _, found in kept])
 
@@ -41,10 +42,10 @@ def find_words(ocr, picture):
 
 
 def is_same(a, b):
-    return USUAL.same(a.text, b.text) and _share_a_place(a.box, b.box)
+    return USUAL.same(a.text, b.text) and share_a_place(a.box, b.box)
 
 
-def _share_a_place(a, b):
+def share_a_place(a, b):
     """Whether the smaller box lies for the most part in the other. (left, top, right, bottom)"""
     across, down = (min(a[side + 2], b[side + 2]) - max(a[side], b[side]) for side in (0, 1))
     smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))

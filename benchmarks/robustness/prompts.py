@@ -68,6 +68,7 @@ def of_nodes(server):
     found = _workflow(server, "Localize text layers - demo U-Net")
     kept = _workflow(server, "Change text and keep the picture - demo U-Net")
     _change(kept, "KSampler", steps=2)
+    many = _in_many(kept)
     _change(guarded, "KSampler", steps=2)
     _change(photo, "BasicScheduler", steps=3)
     _change(photo, "TextLayersInvert", refinements=1)
@@ -93,6 +94,7 @@ def of_nodes(server):
         "TextLayersChoose": (_only(drawn, edited), layers),
         "TextLayersPatchPrompt": (_only(drawn, edited), _ids(drawn, "TextLayersPatchPrompt")[0]),
         "TextLayersReplaceWords": (_only(kept, _ids(kept, "SaveImage")[1]), _ids(kept, "TextLayersReplaceWords")[0]),
+        "TextLayersReplaceMany": (_only(many, _ids(many, "SaveImage")[1]), _ids(many, "TextLayersReplaceMany")[0]),
         "TextLayersComposite": (_only(kept, _ids(kept, "SaveImage")[1]), _ids(kept, "TextLayersComposite")[0]),
         "TextLayersGuard": (_only(guarded, cleaned, _ids(guarded, "SaveImage")[-1]), guard),
         "TextLayersCheck": (_only(guarded, checked), checked),
@@ -130,6 +132,18 @@ def of_nodes(server):
             "if",
         ),
     }
+
+
+def _in_many(prompt):
+    """The same with a list of edits in place of one."""
+    many = json.loads(json.dumps(prompt))
+    (words,) = _ids(many, "TextLayersReplaceWords")
+    given = many[words]["inputs"]
+    many[words] = {
+        "class_type": "TextLayersReplaceMany",
+        "inputs": {"prompt": given["prompt"], "edits": f"{given['replacements']}\n{given['replacements']}", "clip": given["clip"]},
+    }
+    return many
 
 
 def _workflow(server, name):

@@ -10,7 +10,7 @@ from text_layers.benchmarks import full_size
 from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.benchmarks.tiny_models.model import OLD
 from text_layers.patching import models
-from text_layers.patching.patch import METHODS, SAME_LATENTS, patch_prompt
+from text_layers.patching.patch import METHODS, SAME_LATENTS, Share, patch_prompt
 from text_layers.patching.text_layers import TextLayers
 
 STEPS = 5
@@ -318,6 +318,8 @@ def test_the_deepest_layer_bounds_the_cost_on_the_sources_latents(sd3):
     ("change", "message"),
     [
         ({"start": -1}, "counts from 0"),
+        ({"start": Share(1.0)}, "less than 1"),
+        ({"start": Share(-0.1)}, "0 or more"),
         ({"method": "both"}, "no method"),
         ({"positive": []}, "empty"),
         ({"positive": [[torch.zeros(1, 4, 768 + 5), {"pooled_output": torch.zeros(1, 8)}]]}, "another text encoder"),
@@ -343,3 +345,13 @@ def test_a_start_past_the_end_is_an_error(oracle):
     patched = patch_prompt(oracle.model, layers(oracle.model, "2"), oracle.positive_B, start=STEPS + 1)
     with pytest.raises(ValueError, match=f"runs {STEPS} steps"):
         draw(oracle, patched)
+
+
+@pytest.mark.parametrize(("share", "steps", "start"), [(0.08, 5, 0), (0.3, 5, 2), (0.99, 5, 4), (0.99, 1, 0), (0.5, 2, 1)])
+def test_a_share_of_the_steps_is_the_step_of_each_number(tiny, share, steps, start):
+    """One patched model for runs of any number of steps, of which the last is always patched."""
+    patched = patch_prompt(tiny.model, layers(tiny.model, "1"), tiny.positive_B, start=Share(share))
+    wanted = patch_prompt(tiny.model, layers(tiny.model, "1"), tiny.positive_B, start=start)
+    edit = draw(tiny, patched, steps=steps)
+    assert torch.equal(edit, draw(tiny, wanted, steps=steps))
+    assert (edit - draw(tiny, steps=steps)).abs().max() > 1e-3

@@ -95,3 +95,41 @@ def test_what_counts_as_the_wanted_text(pictures):
     assert measure(source, edited, "hotel", engine("EasyOCR"), folding=as_they_stand).words["edited"]["exact"] == 0
     found = measure(source, edited, "hotel!", engine("EasyOCR"))
     assert found.words["edited"]["exact"] == 1 and 'wanted is "hotel!", compared without case, punctuation and spaces' in found.report()
+
+
+def two_signs(first, second):
+    drawn = [signs.draw([signs.Sign(word, "white", "blue", "square")], np.random.default_rng(3))[0] for word in (first, second)]
+    return np.concatenate(drawn)
+
+
+@pytest.mark.parametrize(
+    ("after", "as_before", "said"),
+    [
+        (("HOTEL", "OPEN"), 1, "1 of 1 read as before"),
+        (("HOTEL", "SHUT"), 0, '"OPEN" reads "SHUT" now'),
+        (("HOTEL", ""), 0, '"OPEN" is gone'),
+    ],
+)
+def test_what_an_edit_did_inside_and_outside_of_its_mask(after, as_before, said):
+    """Two signs below each other, of which the upper one was meant to be changed."""
+    source, edited = two_signs("CAFE", "OPEN"), two_signs(after[0], after[1] or "OPEN")
+    if not after[1]:
+        edited[32:] = edited[33, 20]
+    mask = np.zeros(source.shape[:2], np.float32)
+    mask[:32] = 0.5
+    found = measure(source, edited, "HOTEL", engine("RapidOCR"), mask=mask)
+    assert found.masked.share == pytest.approx(0.5)
+    assert found.masked.inside["psnr"] == pytest.approx(peak_signal_noise_ratio(source[:32], edited[:32]))
+    same = np.array_equal(source[32:], edited[32:])
+    expected = float("inf") if same else peak_signal_noise_ratio(source[32:], edited[32:])
+    assert found.masked.outside["psnr"] == pytest.approx(expected) and same == (as_before == 1)
+    assert said in found.report() and found.masked.others == (("OPEN", after[1]),)
+
+
+def test_a_mask_of_other_pictures_is_refused():
+    source = two_signs("CAFE", "OPEN")
+    with pytest.raises(ValueError, match="The mask is 64 x 32 and the pictures 64 x 64 pixels"):
+        measure(source, source, "CAFE", engine("RapidOCR"), mask=np.zeros((32, 64), np.float32))
+    empty = measure(source, source, "CAFE", engine("RapidOCR"), mask=np.zeros((64, 64), np.float32))
+    assert empty.masked.inside["psnr"] is None and "inside the mask: PSNR not defined here" in empty.report()
+    assert [a for a, b in empty.masked.others if a == b] == ["CAFE", "OPEN"]

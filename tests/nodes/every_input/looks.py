@@ -74,6 +74,18 @@ def look_at_replace_words(world, node, inputs):
     return encoded | {"source_prompt": source_prompt, "target_prompt": target_prompt, "said": said(output)}
 
 
+def replace_many(world):
+    return {"prompt": SOURCE, "edits": "HOTEL\nSWIM", "clip": world.clip}
+
+
+def look_at_replace_many(world, node, inputs):
+    source, targets, source_prompt, target_prompts = (output := node.execute(**inputs)).args
+    assert len(targets) == len(target_prompts) == 2
+    encoded = {name: value[0][0] if isinstance(value, list) else value.message
+               for name, value in (("source", source), ("target", targets[0]), ("last", targets[1]))}  # fmt: skip
+    return encoded | {"source_prompt": source_prompt, "target_prompts": target_prompts, "said": said(output)}
+
+
 def composite(world):
     before = world.latent("CAFE")["samples"]
     after = before.clone()
@@ -275,6 +287,7 @@ LOOKS = {
     "TextLayersChoose": (choose, look_at_choose),
     "TextLayersPatchPrompt": (patch, look_at_patch),
     "TextLayersReplaceWords": (replace_words, look_at_replace_words),
+    "TextLayersReplaceMany": (replace_many, look_at_replace_many),
     "TextLayersComposite": (composite, look_at_composite),
     "TextLayersLoadLora": (load_lora, look_at_load_lora),
     "TextLayersCutLora": (cut_lora, look_at_cut_lora),
