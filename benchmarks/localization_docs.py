@@ -1,4 +1,4 @@
-"""Writes docs/localization.md and its table in the README from benchmarks/results: `python dev.py run benchmarks.localization_docs`"""
+"""Writes docs/localization.md and its table in docs/evidence.md from results/: `python dev.py run benchmarks.localization_docs`"""
 
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def costs(results):
     return table(["model", "search", "model calls", "seconds", "calls", "faster"], rows)
 
 
-def readme_table(results):
+def short_table(results):
     rows = []
     for model in MODELS:
         found = results[model, SEEDS[0]]
@@ -73,9 +73,9 @@ def readme_table(results):
     return table(head, rows)
 
 
-def with_table(readme):
-    """The README's text with the table as it should be."""
-    return between(readme, BEGIN, END, readme_table(load_all()))
+def with_table(evidence):
+    """The text of docs/evidence.md with the table as it should be."""
+    return between(evidence, BEGIN, END, short_table(load_all()))
 
 
 def gaps(found):
@@ -253,8 +253,8 @@ def main():
         picture = curves(range(len(paper["f1"])), paper["f1"], paper["mse"], "patched layer", NAMES[model])
         Image.fromarray(picture).save(DOCS / f"localization-{model}-layers.png")
     (DOCS / "localization.md").write_text(text())
-    readme = ROOT / "README.md"
-    readme.write_text(with_table(readme.read_text("utf-8")), "utf-8")
+    evidence = DOCS / "evidence.md"
+    evidence.write_text(with_table(evidence.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes docs/quality.md: each figure of the README with the command that measured it, its date and versions.
+"""Writes docs/quality.md: each figure of PAGES with the command that measured it, its date and versions.
 
     python dev.py run benchmarks.quality
 
@@ -11,17 +11,18 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import families, localization_docs
+from . import family_table, localization_docs
 from .markdown import table
 from .record import RESULTS, kept
 
 ROOT = Path(__file__).parents[1]
 DATES = RESULTS / "dates.json"
+PAGES = ("README.md", "docs/evidence.md", "docs/families.md")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """said: what stands in the README, word for word; by: a result file and the arguments of `python dev.py run`, or a test's path."""
+    """said: what stands in one of PAGES, word for word; by: a result file and the arguments of `python dev.py run`, or a test's path."""
 
     said: str
     by: str
@@ -33,7 +34,7 @@ class Claim:
 
 
 def _localization():
-    rows = localization_docs.readme_table(localization_docs.load_all()).splitlines()[2:]
+    rows = localization_docs.short_table(localization_docs.load_all()).splitlines()[2:]
     command = "benchmarks.localization --model {0} --strategy all --seed 13 --out benchmarks/results/localization-{0}-13.json"
     return [Claim(row, command.format(name), f"localization-{name}-13") for row, name in zip(rows, ("unet", "mmdit"), strict=True)]
 
@@ -45,7 +46,7 @@ def _lora():
 
 
 def _edits():
-    """Rows of the README's table of edits."""
+    """Rows of the table of edits."""
     command = "benchmarks.demo_edit --out benchmarks/results/demo_edit.json"
     pooled = [kept("demo_edit")["models"][name]["word_and_colours"]["all"] for name in ("unet", "mmdit")]
     rows = {
@@ -113,6 +114,17 @@ def _guard():
     ]
 
 
+def _keep():
+    found = kept("keep")["models"]["unet"]["word"]
+    keep, inpaint, same_seed = (found[way]["background_db"] for way in ("text_layers_keep", "inpaint", "target"))
+    said = (
+        f"({keep:.1f} dB on the demo U-Net, where inpainting of the word's box has {inpaint:.1f} dB and the same seed with another prompt "
+        f"{same_seed:.1f} dB; as many words are read)"
+    )
+    assert found["text_layers_keep"]["read"] == max(way["read"] for way in found.values() if "read" in way)
+    return Claim(said, "benchmarks.paper --model unet --signs --out FOLDER", "keep")
+
+
 def _inversion():
     found = [kept("inversion")["models"][name]["photographs"]["ours, 8 refinements"]["psnr"] for name in ("unet", "mmdit")]
     said = f"come back at {found[0]:.1f} dB (demo U-Net) and {found[1]:.1f} dB (demo MMDiT)"
@@ -148,8 +160,7 @@ def _startup():
 
 
 def claims():
-    """All of them, in the README's order."""
-    checked = [row for row in kept("families") if row["family"]]
+    fine, served = family_table.passed()
     return [
         _lora(),
         *_localization(),
@@ -157,10 +168,11 @@ def claims():
         Claim("`joint_blocks.10` (0.23 %)", "tests/patching/test_families.py"),
         Claim("`up_blocks.1.attentions.3` (0.28 %)", "tests/deepfloyd/test_model.py"),
         Claim(
-            f"{sum(all(row.get(c) for c in families.CHECKS) for row in checked)} of {len(checked)} classes pass all checks",
+            f"{fine} of {served} classes pass all checks",
             "benchmarks.families --out benchmarks/results/families.json",
             "families",
         ),
+        _keep(),
         _oracle(),
         *_edits(),
         *_costs(),
@@ -191,12 +203,13 @@ def text():
         else:
             used, when = "ComfyUI 0.30.0; where it can, 0.3.75", "every run of the suite"
         rows.append([claim.said.strip("| ").replace(" | ", " / "), f"`{claim.command.strip()}`", when, used])
-    return f"""# What the README claims, and how it was measured
+    return f"""# What is claimed, and how it was measured
 
-Made by `python dev.py run benchmarks.quality`. A test compares these lines with the README and with the files in `benchmarks/results`.
+Made by `python dev.py run benchmarks.quality`. A test compares these lines with the README, evidence.md,
+families.md and the files in `benchmarks/results`.
 All figures are of a CPU ({kept("cost")["processor"]}, two cores), Python {kept("cost")["versions"]["python"]}; none of a GPU.
 
-{table(["the README says", "command", "date", "with"], rows)}
+{table(["what is said", "command", "date", "with"], rows)}
 
 More figures, with their intervals: [localization](localization.md), [LoRAs](lora.md), [edits and inversion](editing.md),
 [the guard](guard.md), [beside other nodes](compatibility.md), [the demo models](../demo/README.md).
