@@ -7,7 +7,7 @@ import comfy.latent_formats
 import comfy.utils
 
 from .. import as_comfyui
-from . import boards, codec, models
+from . import boards, codec, eight_bits, models
 
 
 class _Latents(comfy.latent_formats.LatentFormat):
@@ -27,7 +27,7 @@ class _Latents(comfy.latent_formats.LatentFormat):
 
 def load(name, model_file, codec_file):
     """(MODEL, CLIP, VAE) of "unet" or "mmdit"."""
-    weights = comfy.utils.load_torch_file(str(model_file), safe_load=True)
+    weights = eight_bits.unpacked(comfy.utils.load_torch_file(str(model_file), safe_load=True))
     diffusion_model, text_model = as_comfyui.parts(weights)
     latents = _Latents(weights["latents.mean"].float(), weights["latents.deviation"].float())
     size = boards.HEIGHT // codec.FACTOR, boards.WIDTH // codec.FACTOR

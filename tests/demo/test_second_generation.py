@@ -13,6 +13,7 @@ from text_layers.demo.second_generation import (
     comfy_model,
     distill_text,
     draw_ahead,
+    eight_bits,
     encode_ahead,
     models,
     prompts,
@@ -191,3 +192,17 @@ def test_the_codec_learns_and_goes_on(tmp_path, monkeypatch):
     log = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["log"]
     assert [entry["step"] for entry in log] == [2, 12]
     assert log[1]["loss"] < log[0]["loss"]
+
+
+def test_weights_in_8_bits_are_nearly_the_same():
+    """Of each output channel its largest weight is 127 steps: no weight is off by more than half a step."""
+    random = torch.Generator().manual_seed(0)
+    weights = {"a.weight": torch.randn(64, 32, 3, 3, generator=random) * torch.logspace(-3, 3, 64)[:, None, None, None],
+               "b.bias": torch.randn(64, generator=random).half(), "c.weight": torch.zeros(80, 60), "d.weight": torch.eye(8)}  # fmt: skip
+    small = eight_bits.packed(weights)
+    back = eight_bits.unpacked(small)
+    assert small["a.weight"].dtype == torch.int8 and back.keys() == weights.keys()
+    half_a_step = weights["a.weight"].flatten(1).abs().amax(1) / 254
+    assert ((back["a.weight"] - weights["a.weight"]).flatten(1).abs().amax(1) <= half_a_step * (1 + 1e-4)).all()
+    assert all(torch.equal(back[name].float(), weights[name].float()) for name in ("b.bias", "c.weight", "d.weight"))
+    assert eight_bits.unpacked(weights) == weights
