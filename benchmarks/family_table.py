@@ -11,7 +11,7 @@ from ..patching.adapters import FAMILIES
 from ..patching.models import PRESETS
 from . import markdown
 from .families import CHECKS
-from .tiny_models import MODELS
+from .tiny_models import MODELS, WITHOUT
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- family table: written by benchmarks/family_table.py -->", "<!-- end of the family table -->"
@@ -32,7 +32,7 @@ def known(family):
 
 
 def rows():
-    """[[family, models, class, layers, mechanism, known layers, checks]], unservable classes last."""
+    """[[family, models, class, layers, mechanism, known layers, checks]] of all classes of ComfyUI, those that are not served last."""
     checks = {row["class"]: row for row in json.loads((ROOT / "benchmarks" / "results" / "families.json").read_text())}
     out = []
     for family in FAMILIES:
@@ -46,6 +46,7 @@ def rows():
     for tiny in MODELS:
         if not tiny.family:
             out.append(["not supported", tiny.models, f"`{tiny.kind}`", 0, "", tiny.unservable, ""])
+    out += [["not supported", models, f"`{kind}`", 0, "", f"{why[0].upper()}{why[1:]}.", ""] for kind, (models, why) in WITHOUT.items()]
     return out
 
 

@@ -13,6 +13,7 @@ foreign_state           what may remember a call of the model that was not the s
 weights_state           changes when a model's weights do
 random_state            leaves the global generators of random numbers as they were
 uncompiled              runs a compiled model as it is written
+refuse_kept_text        where a sampler keeps the text's keys from call to call
 refuse_small            makes a model say when its latents are too small
 empty_latent            one picture of a LATENT, in the model's channels and size
 is_out_of_memory        whether an exception says so
@@ -243,6 +244,16 @@ def uncompiled(options, modules):
             _Eager.wanted -= 1
             if not _Eager.wanted:
                 _Eager.stance.close()
+
+
+def refuse_kept_text(options):
+    """ComfyUI's sampler for video that is drawn frame by frame (ar_video) has the model keep the text's keys and values of its first call,
+    so that later ones do not come to the text layers. Raises RuntimeError."""
+    if "ar_state" in options:
+        raise RuntimeError(
+            "The sampler draws the video frame by frame (ar_video) and keeps the text's keys from its first call, so that text layers "
+            "cannot be patched in the others. Take another sampler."
+        )
 
 
 def refuse_small(model, height, width, advice):

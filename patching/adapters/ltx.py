@@ -1,0 +1,45 @@
+"""LTX-Video, and LTX-2, which draws sound as well.
+
+The sound sees the text in layers of its own (audio_attn2): they stay the source's, as all of the sound does. From LTX-2.3 on the noise level
+modulates the text in each layer, which makes a family of its own: its keys and values change from step to step.
+"""
+
+from dataclasses import dataclass, replace
+
+from ..family import ALL, Family, parameters
+
+
+@dataclass(frozen=True)
+class _Ltx(Family):
+    modulated: bool = False
+
+    def owns(self, diffusion_model):
+        return super().owns(diffusion_model) and (diffusion_model.prompt_adaln_single is not None) == self.modulated
+
+
+def _text_width(model):
+    if not hasattr(model, "audio_caption_projection"):
+        return model.caption_channels
+    if model.caption_proj_before_connector:
+        return model.cross_attention_dim + model.audio_cross_attention_dim
+    return model.caption_channels, 2 * model.caption_channels  # before the connectors, and behind them
+
+
+def _size(model):
+    return f"{model.inner_dim}{'+sound' if hasattr(model, 'audio_caption_projection') else ''}"
+
+
+FAMILY = _Ltx(
+    name="ltx",
+    description="LTX-Video, LTX-2",
+    classes=("comfy.ldm.lightricks.model:LTXBaseModel",),
+    layers=("transformer_blocks.*.attn2",),
+    text=ALL,
+    evolves=False,
+    text_width=_text_width,
+    heads=lambda attention: attention.heads,
+    size=_size,
+    kv=lambda attention: parameters(attention.to_k) + parameters(attention.to_v),
+    lora=("to_q", "to_k", "to_v", "to_out.0"),
+)
+MODULATED = replace(FAMILY, name="ltx2.3", description="LTX-2.3", evolves=True, modulated=True)
