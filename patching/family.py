@@ -52,7 +52,8 @@ class Family:
     them, where other tokens stand on both sides of the text's, give `text` as many numbers.
     evolves: whether the text's keys and values depend on the picture or the noise level, and not on the text alone. injects: whether the
     layers get the embeddings themselves by way of ComfyUI's attn2 patches, so that no call of the model is needed to know their keys.
-    text_width: channels of the embeddings that the model takes, or several numbers where it takes either. heads: number of a layer's heads, from its module.
+    text_width: channels of the embeddings that the model takes, or several numbers where it takes either. heads: number of a layer's heads,
+    from its module.
     size: what tells architectures with the same number of layers apart, in addition to it. pooled: whether the model needs a pooled
     embedding. passes_options: whether the layers pass transformer_options to ComfyUI's attention function. known_by: a part that a layer's
     own module has, where another node may have put one of its own around it.
@@ -127,8 +128,8 @@ class Family:
 
 
 def _below(numbers, place, names, module, part):
-    """Children of a module whose name is `part`, which may end in * for a number; with the numbers, the names that lead there, and those of them
-    that are the model's own."""
+    """Children of a module whose name is `part`, which may end in * for a number; with the numbers, the names that lead there, and those of
+    them that are the model's own."""
     # torch.compile puts a module of its own around a model or a block, with the same name as the one inside once this is left out.
     while "_orig_mod" in module._modules:
         place, module = (*place, "_orig_mod"), module._modules["_orig_mod"]

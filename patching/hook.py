@@ -180,8 +180,8 @@ class _Now:
 
 
 def _noting(now, name, module, before, options, bare):
-    """before: the family's. options: for layers that do not pass them to the attention function themselves. bare: for those that are called without ours, as
-    TeaCache and First Block Cache call Flux's."""
+    """before: the family's. options: for layers that do not pass them to the attention function themselves. bare: for those that are called
+    without ours, as TeaCache and First Block Cache call Flux's."""
     known = signature(type(module))
     place = known.index("transformer_options") if "transformer_options" in known else None
 

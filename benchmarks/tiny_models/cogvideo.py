@@ -3,8 +3,8 @@
 from .model import TinyModel
 
 COG = {
-    "image_model": "cogvideox", "num_attention_heads": 3, "attention_head_dim": 16, "time_embed_dim": 16, "num_layers": 3, "in_channels": 16,
-    "text_embed_dim": 24, "use_learned_positional_embeddings": False, "use_rotary_positional_embeddings": False,
+    "image_model": "cogvideox", "num_attention_heads": 3, "attention_head_dim": 16, "time_embed_dim": 16, "num_layers": 3,
+    "in_channels": 16, "text_embed_dim": 24, "use_learned_positional_embeddings": False, "use_rotary_positional_embeddings": False,
 }  # fmt: skip
 ROTARY = {"use_rotary_positional_embeddings": True}
 IMAGE = ROTARY | {"in_channels": 32, "patch_size_t": 2, "ofs_embed_dim": 16}

@@ -88,7 +88,6 @@ MODELS = [
     _sdxl("Segmind_Vega", TINY_VEGA, 15, "Segmind Vega", VEGA, 15),
     _sdxl("KOALA_700M", TINY_KOALA, 9, "KOALA 700M", _koala(5, -2), 21),
     _model("SD15_instructpix2pix", TINY_SD15 | EDIT, (96, 24, 6, 2), 16, "InstructPix2Pix", SD15 | EDIT, 16, beside=picture),
-    _model("SDXL_instructpix2pix", TINY_SDXL | EDIT, (24, 6, 2), 17, "CosXL Edit, SDXL InstructPix2Pix", SDXL | EDIT, 70, extra=pooled,
-           beside=picture),
+    _model("SDXL_instructpix2pix", TINY_SDXL | EDIT, (24, 6, 2), 17, "CosXL Edit", SDXL | EDIT, 70, extra=pooled, beside=picture),
     _sdxl("KOALA_1B", TINY_KOALA | {"transformer_depth_middle": 2}, 11, "KOALA 1B", _koala(6, 6), 30),
 ]

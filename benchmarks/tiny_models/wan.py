@@ -10,6 +10,7 @@ WAN = {
     "patch_size": (1, 2, 2), "freq_dim": 16, "window_size": (-1, -1), "qk_norm": True, "cross_attn_norm": True, "eps": 1e-6, "text_dim": 24,
 }  # fmt: skip
 FULL_14B = WAN | {"dim": 5120, "ffn_dim": 13824, "num_heads": 40, "num_layers": 40, "freq_dim": 256, "text_dim": 4096}
+FULL_1B = FULL_14B | {"dim": 1536, "ffn_dim": 8960, "num_heads": 12, "num_layers": 30}
 FULL_5B = FULL_14B | {"dim": 3072, "ffn_dim": 14336, "num_heads": 24, "num_layers": 30, "in_dim": 48, "out_dim": 48}
 
 VIDEO = (16, 2, 6, 8)  # 24 tokens in two frames
@@ -75,7 +76,7 @@ VACE = {"model_type": "vace", "vace_in_dim": 96}
 MODELS = [
     _wan("WAN21_T2V", "Wan 2.1 1.3B and 14B, Wan 2.2 14B text to video", {}),
     _wan("WAN21_T2V", "Wan 2.2 14B image to video", {"in_dim": 36}, beside=first_frame),
-    _wan("WAN21_CausalAR_T2V", "Causal Forcing, Self Forcing", {}, 30, FULL_14B | {"dim": 1536, "ffn_dim": 8960, "num_heads": 12, "num_layers": 30}),
+    _wan("WAN21_CausalAR_T2V", "Causal Forcing, Self Forcing", {}, 30, FULL_1B),
     _wan("WAN21_I2V", "Wan 2.1 image to video, first and last frame", IMAGE, always=clip_vision, beside=first_frame),
     _wan("WAN21_FunControl2V", "Wan 2.1 Fun Control", IMAGE | {"in_dim": 48}, always=clip_vision, beside=control),
     _wan("WAN21_Camera", "Wan 2.1 Fun Camera", {"model_type": "camera", "in_dim": 32}, always=clip_vision, beside=moving_camera),

@@ -23,7 +23,7 @@ WITHOUT = {
     "TripoSplat": ("TripoSplat", PICTURE),
     "SeedVR2": ("SeedVR2", ENLARGES),
     "LotusD": ("Lotus D", "it says how far things in a picture are; its text is always empty"),
-    "SD_X4Upscaler": ("Stable Diffusion x4 upscaler", "it enlarges a picture whose words are drawn; its text stands in for self-attention, too"),
+    "SD_X4Upscaler": ("Stable Diffusion x4 upscaler", "it enlarges a picture, and its text stands in the place of self-attention as well"),
     "RT_DETR_v4": ("RT-DETR 4", _NOTHING),
     "SAM3": ("SAM 3", _NOTHING),
     "SAM31": ("SAM 3.1", _NOTHING),

@@ -1,7 +1,7 @@
 """LTX-Video, and LTX-2, which draws sound as well.
 
-The sound sees the text in layers of its own (audio_attn2): they stay the source's, as all of the sound does. From LTX-2.3 on the noise level
-modulates the text in each layer, which makes a family of its own: its keys and values change from step to step.
+The sound reads the text in layers of its own (audio_attn2), in which it stays the source's. From LTX-2.3 on the noise level modulates the
+text in each layer, which makes a family of its own: its keys and values change from step to step.
 """
 
 from dataclasses import dataclass, replace
