@@ -269,6 +269,8 @@ def refuse_small(model, height, width, advice):
 
 
 def empty_latent(model, latent):
+    if not torch.is_tensor(latent["samples"]):
+        raise ValueError("This latent is several at once (a video with sound). Connect an empty latent of the video alone.")
     # ComfyUI 0.3's latents do not say how large a picture they stand for, and nothing asks.
     ratios = {name: latent[name] for name in ("downscale_ratio_spacial", "downscale_ratio_temporal") if name in latent}
     return comfy.sample.fix_empty_latent_channels(model, torch.zeros_like(latent["samples"][:1]), **ratios)

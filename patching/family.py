@@ -52,6 +52,7 @@ class Family:
     them, where other tokens stand on both sides of the text's, give `text` as many numbers.
     evolves: whether the text's keys and values depend on the picture or the noise level, and not on the text alone. injects: whether the
     layers get the embeddings themselves by way of ComfyUI's attn2 patches, so that no call of the model is needed to know their keys.
+    alone: whether the model draws one at a time, and takes no batch.
     text_width: channels of the embeddings that the model takes, or several numbers where it takes either. heads: number of a layer's heads,
     from its module.
     size: what tells architectures with the same number of layers apart, in addition to it. pooled: whether the model needs a pooled
@@ -77,6 +78,7 @@ class Family:
     pooled: bool = False
     passes_options: bool = True
     before: Callable = lambda module, arguments: 0
+    alone: bool = False
     injects: bool = False
     known_by: str = ""
 

@@ -27,7 +27,7 @@ class TinyModel:
     picture: number of the picture's tokens in a text layer, reference: of what `beside` adds to them; text(tokens): of the text's.
     place: where the text's stand among the keys: "first", "last" (but for as many others as `behind` says), or "all" for a cross-attention.
     sound: shape of the sound's latents that are drawn beside the picture's. unkept: why `keep` is refused, if it is. batches:
-    False where the model draws one at a time.
+    False where the model draws one at a time. pools: whether it makes a pooled embedding of the text itself, which moves the picture.
     layers: how many there are. full: the configuration that ComfyUI's model detection finds in the real checkpoint, with
     full_layers; models: those it stands for. newer: settings in both that ComfyUI 0.3 does not know. length_matters: False where all
     prompts have the same length.
@@ -52,6 +52,7 @@ class TinyModel:
     sound: tuple[int, ...] | None = None
     unkept: str = ""
     batches: bool = True
+    pools: bool = False
     unservable: str = ""
     models: str = ""
     full: dict | None = None

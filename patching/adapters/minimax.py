@@ -13,4 +13,5 @@ FAMILY = Family(
     heads=lambda attention: attention.heads,
     kv=lambda attention: parameters(attention.qkv_proj, 2 / 3),
     lora=("qkv_proj", "out_proj"),
+    alone=True,
 )

@@ -11,8 +11,10 @@ from text_layers.benchmarks import families as benchmark
 from text_layers.benchmarks.attention_probe import recorded
 from text_layers.benchmarks.families import TOLERANCE
 from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.localization.drawing import Drawing, Setting
 from text_layers.patching import models
 from text_layers.patching.adapters import UNSERVABLE
+from text_layers.patching.comfy import empty_latent
 from text_layers.patching.keep import Keep
 from text_layers.patching.patch import patch_prompt
 
@@ -147,6 +149,14 @@ def test_what_minimax_says_of_its_tokens_is_the_targets():
     ours, theirs, size = benchmark.compared(longer, longer.names)
     assert (ours - theirs).abs().max() <= TOLERANCE * size
     assert (ours - wanted).abs().max() < (plain - wanted).abs().max()
+
+
+def test_a_search_says_which_model_and_which_latent_it_cannot_take():
+    bench = bench_of("MiniMaxH3")
+    with pytest.raises(ValueError, match="MiniMax H3 draws one video at a time"):
+        Drawing(bench.model, None, None, [], Setting("a sign with {word}", "", {"samples": bench.tiny.noise()}))
+    with pytest.raises(ValueError, match="Connect an empty latent of the video alone"):
+        empty_latent(bench.model, {"samples": bench.tiny.noise()})
 
 
 @pytest.mark.parametrize("kind", UNSERVABLE)
