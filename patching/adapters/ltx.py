@@ -14,12 +14,13 @@ class _Ltx(Family):
     modulated: bool = False
 
     def owns(self, diffusion_model):
-        return super().owns(diffusion_model) and (diffusion_model.prompt_adaln_single is not None) == self.modulated
+        modulated = getattr(diffusion_model, "prompt_adaln_single", None) is not None  # ComfyUI 0.3 has none that is
+        return super().owns(diffusion_model) and modulated == self.modulated
 
 
 def _text_width(model):
     if not hasattr(model, "audio_caption_projection"):
-        return model.caption_channels
+        return model.caption_projection.linear_1.in_features
     if model.caption_proj_before_connector:
         return model.cross_attention_dim + model.audio_cross_attention_dim
     return model.caption_channels, 2 * model.caption_channels  # before the connectors, and behind them
@@ -32,7 +33,7 @@ def _size(model):
 FAMILY = _Ltx(
     name="ltx",
     description="LTX-Video, LTX-2",
-    classes=("comfy.ldm.lightricks.model:LTXBaseModel",),
+    classes=("comfy.ldm.lightricks.model:LTXVModel",),
     layers=("transformer_blocks.*.attn2",),
     text=ALL,
     evolves=False,
