@@ -81,8 +81,8 @@ class Drawing:
             look_at(model, [self.conditioning(self.prompt(0))])
         if models.family_of(model).alone:
             raise ValueError(
-                f"{models.family_of(model).description} draws one video at a time, and a search needs many pictures in one batch. Write its "
-                "layers by hand in Text Layers."
+                f"{models.family_of(model).description} draws one video at a time, and a search needs many in one batch. Write its layers by "
+                "hand in Text Layers."
             )
         self.names = tuple(models.layer_names(model))
         self.everything = tuple(range(len(self.names)))

@@ -10,6 +10,7 @@ import comfy.supported_models
 import comfyui_version
 import torch
 from comfy.ldm.modules.diffusionmodules.mmdit import MMDiT
+from comfy.nested_tensor import NestedTensor
 
 UNKEPT = "keep is refused: sound is drawn beside the video"
 OLD = comfyui_version.__version__.startswith("0.3.")
@@ -129,11 +130,7 @@ class TinyModel:
 
 
 def _latents(parts):
-    if len(parts) == 1:
-        return parts[0]
-    from comfy.nested_tensor import NestedTensor  # ComfyUI 0.3.75 has none of these models
-
-    return NestedTensor(parts)
+    return parts[0] if len(parts) == 1 else NestedTensor(parts)
 
 
 def _parts(latents):

@@ -19,9 +19,10 @@ class _Ltx(Family):
 
 
 def _text_width(model):
+    projected = getattr(model, "caption_proj_before_connector", False)  # before the model is called; ComfyUI 0.3 does it in the call
     if not hasattr(model, "audio_caption_projection"):
-        return model.caption_projection.linear_1.in_features
-    if model.caption_proj_before_connector:
+        return model.inner_dim if projected else model.caption_projection.linear_1.in_features
+    if projected:
         return model.cross_attention_dim + model.audio_cross_attention_dim
     return model.caption_channels, 2 * model.caption_channels  # before the connectors, and behind them
 

@@ -10,11 +10,12 @@ import torch
 from text_layers.benchmarks import families as benchmark
 from text_layers.benchmarks.attention_probe import recorded
 from text_layers.benchmarks.families import TOLERANCE
-from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.benchmarks.tiny_models import MODELS, TinyModel
 from text_layers.localization.drawing import Drawing, Setting
 from text_layers.patching import models
 from text_layers.patching.adapters import UNSERVABLE
 from text_layers.patching.comfy import empty_latent
+from text_layers.patching.discovery import look_at
 from text_layers.patching.keep import Keep
 from text_layers.patching.patch import patch_prompt
 
@@ -157,6 +158,17 @@ def test_a_search_says_which_model_and_which_latent_it_cannot_take():
         Drawing(bench.model, None, None, [], Setting("a sign with {word}", "", {"samples": bench.tiny.noise()}))
     with pytest.raises(ValueError, match="Connect an empty latent of the video alone"):
         empty_latent(bench.model, {"samples": bench.tiny.noise()})
+
+
+def test_a_model_that_a_picture_tells_what_to_make_is_refused_with_the_reason():
+    config = {
+        "image_model": "hunyuan3d2", "in_channels": 4, "context_in_dim": 8, "hidden_size": 32, "mlp_ratio": 2.0, "num_heads": 2, "depth": 1,
+        "depth_single_blocks": 1, "qkv_bias": True, "guidance_embed": False,
+    }  # fmt: skip
+    model = TinyModel("Hunyuan3Dv2", "", config, (4, 16), 8, picture=16, layers=0).build()
+    look_at(model, [[torch.zeros(1, 3, 8), {"pooled_output": None}]])
+    with pytest.raises(ValueError, match="Hunyuan3Dv2 models have no text layers: a picture tells it what to make"):
+        models.family_of(model)
 
 
 @pytest.mark.parametrize("kind", UNSERVABLE)
