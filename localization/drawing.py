@@ -79,10 +79,11 @@ class Drawing:
         self._clip, self._conditioning = clip, {}
         if not models.is_known(model):
             look_at(model, [self.conditioning(self.prompt(0))])
-        if models.family_of(model).alone:
+        family = models.family_of(model)
+        if family.alone:
             raise ValueError(
-                f"{models.family_of(model).description} draws one video at a time, and a search needs many in one batch. Write its layers by "
-                "hand in Text Layers."
+                f"{family.description} draws one video at a time, and a search needs many in one batch. Write its layers by hand in Text "
+                "Layers."
             )
         self.names = tuple(models.layer_names(model))
         self.everything = tuple(range(len(self.names)))
