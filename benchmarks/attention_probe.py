@@ -1,6 +1,6 @@
 """ComfyUI's attention function, looked into and changed without anything of patching/: what judges it.
 
-recorded   every call of the attention function while the block runs
+recorded   every call of the attention function in a call of the model while the block runs
 replayed   the same, with parts of each call's q, k and v taken from recorded ones
 """
 
@@ -52,10 +52,15 @@ def _watched(diffusion_model, change):
                     return x
                 return (x if x.ndim == 4 else x.unflatten(2, (heads, -1))).transpose(1, 2)
 
+            kwargs.pop("_inside_attn_wrapper", None)
+            if stack[:1] != [diffusion_model]:  # a part of the model at work before it is called, on the text alone
+                return function(
+                    q, k, v, heads, mask=mask, attn_precision=attn_precision, skip_reshape=skip_reshape,
+                    skip_output_reshape=skip_output_reshape, _inside_attn_wrapper=True, **kwargs,
+                )  # fmt: skip
             call = Call(tuple(sides), tuple(paths[m] for m in stack), *(split(x).clone() for x in (q, k, v)), mask)
             call = change(call)
             calls.append(call)
-            kwargs.pop("_inside_attn_wrapper", None)
             return function(
                 call.q, call.k, call.v, heads, mask=call.mask, attn_precision=attn_precision, skip_reshape=True,
                 skip_output_reshape=skip_output_reshape, _inside_attn_wrapper=True, **kwargs,

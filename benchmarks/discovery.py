@@ -58,7 +58,7 @@ def text_slices(tiny, model, family, prompt, noise, cfg):
 
     watched = model.clone()
     add_row_wrapper(watched, around_call)
-    comfy.sample.sample(watched, noise, 1, cfg, tiny.sampler, "simple", prompt, tiny.conditioning(2), torch.zeros_like(noise),
+    comfy.sample.sample(watched, noise, 1, cfg, tiny.sampler, "simple", prompt, tiny.conditioning(2), tiny.nothing(noise),
                         disable_pbar=True, seed=0)  # fmt: skip
     return seen
 

@@ -11,7 +11,7 @@ from ..patching.adapters import FAMILIES
 from ..patching.models import PRESETS
 from . import markdown
 from .families import CHECKS
-from .tiny_models import MODELS
+from .tiny_models import MODELS, WITHOUT
 
 ROOT = Path(__file__).parents[1]
 # Not a class of ComfyUI's: the pack brings it along.
@@ -31,7 +31,7 @@ def known(family):
 
 
 def rows():
-    """[[family, models, class, layers, mechanism, known layers, checks]], unservable classes last."""
+    """[[family, models, class, layers, mechanism, known layers, checks]] of all classes of ComfyUI, those that are not served last."""
     checks = {row["class"]: row for row in json.loads((ROOT / "benchmarks" / "results" / "families.json").read_text())}
     out = []
     for family in FAMILIES:
@@ -45,6 +45,7 @@ def rows():
     for tiny in MODELS:
         if not tiny.family:
             out.append(["not supported", tiny.models, f"`{tiny.kind}`", 0, "", tiny.unservable, ""])
+    out += [["not supported", models, f"`{kind}`", 0, "", f"{why[0].upper()}{why[1:]}.", ""] for kind, (models, why) in WITHOUT.items()]
     return out
 
 
@@ -68,8 +69,11 @@ Made by `python dev.py run benchmarks.family_table`.
 
 {table()}
 
-Every text-to-image class of ComfyUI 0.30 stands in the table; {fine} of {served} classes pass all checks. *Text layers* are those of the
-real model; where none are published, Localize Text Layers finds them.
+Every class of ComfyUI 0.30 stands in the table, picture and video, with the reason where its models draw no words of a text;
+{fine} of {served} classes pass all checks. Without f are three, for which `keep` is refused: two draw sound beside the video, one gives
+latents of another size than it draws. *Text layers* are those of the real model; where none are published, Localize Text Layers finds
+them. Of a video all frames take the target; sound that is drawn beside it reads the source's text (LTX-2), or the target's in the same
+layers (MiniMax H3).
 
 The checks (`python dev.py run benchmarks.families --out families.json`), on tiny random models of ComfyUI's own classes through its own
 sampler, against a second implementation:

@@ -79,6 +79,12 @@ class Drawing:
         self._clip, self._conditioning = clip, {}
         if not models.is_known(model):
             look_at(model, [self.conditioning(self.prompt(0))])
+        family = models.family_of(model)
+        if family.alone:
+            raise ValueError(
+                f"{family.description} draws one video at a time, and a search needs many in one batch. Write its layers by hand in Text "
+                "Layers."
+            )
         self.names = tuple(models.layer_names(model))
         self.everything = tuple(range(len(self.names)))
         self.model_calls = 0

@@ -112,9 +112,11 @@ def _same(a, b):
 
 
 def equal(a, b):
-    """Of tensors, or lists of them, by value."""
+    """Of tensors, or lists and dicts of them, by value."""
     if torch.is_tensor(a) and torch.is_tensor(b):
         return a.shape == b.shape and torch.equal(a, b.to(a.device))
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return len(a) == len(b) and all(map(equal, a, b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(equal(a[name], b[name]) for name in a)
     return not torch.is_tensor(a) and not torch.is_tensor(b) and a == b

@@ -13,6 +13,7 @@ foreign_state           what may remember a call of the model that was not the s
 weights_state           changes when a model's weights do
 random_state            leaves the global generators of random numbers as they were
 uncompiled              runs a compiled model as it is written
+refuse_kept_text        where a sampler keeps the text's keys from call to call
 refuse_small            makes a model say when its latents are too small
 empty_latent            one picture of a LATENT, in the model's channels and size
 is_out_of_memory        whether an exception says so
@@ -245,6 +246,16 @@ def uncompiled(options, modules):
                 _Eager.stance.close()
 
 
+def refuse_kept_text(options):
+    """ComfyUI's sampler for video that is drawn frame by frame (ar_video) has the model keep the text's keys and values of its first call,
+    so that later ones do not come to the text layers. Raises RuntimeError."""
+    if "ar_state" in options:
+        raise RuntimeError(
+            "The sampler draws the video frame by frame (ar_video) and keeps the text's keys from its first call, so that text layers "
+            "cannot be patched in the others. Take another sampler."
+        )
+
+
 def refuse_small(model, height, width, advice):
     """Sampling raises ValueError for latents with fewer rows or columns: ComfyUI 0.3's Empty Latent Image divides by eight whatever the
     model, and of an eighth of the size such a model would draw noise without a word."""
@@ -258,6 +269,8 @@ def refuse_small(model, height, width, advice):
 
 
 def empty_latent(model, latent):
+    if not torch.is_tensor(latent["samples"]):
+        raise ValueError("This latent is several at once (a video with sound). Connect an empty latent of the video alone.")
     # ComfyUI 0.3's latents do not say how large a picture they stand for, and nothing asks.
     ratios = {name: latent[name] for name in ("downscale_ratio_spacial", "downscale_ratio_temporal") if name in latent}
     return comfy.sample.fix_empty_latent_channels(model, torch.zeros_like(latent["samples"][:1]), **ratios)

@@ -42,12 +42,13 @@ def check_target(family, diffusion_model, kind, conditioning):
     """Raises ValueError for embeddings of another width and for a pooled embedding that is needed and missing."""
     if not conditioning:
         raise ValueError(f"The target's {kind} conditioning is empty.")
-    width = family.text_width(diffusion_model)
+    widths = family.text_width(diffusion_model)
+    widths = widths if isinstance(widths, tuple) else (widths,)
     for embeddings, extra in conditioning:
-        if embeddings.shape[-1] != width:
+        if embeddings.shape[-1] not in widths:
             raise ValueError(
                 f"The target's {kind} conditioning comes from another text encoder: its embeddings have {embeddings.shape[-1]} "
-                f"channels, this model takes {width}. Encode the target with the same CLIP as the source."
+                f"channels, this model takes {' or '.join(map(str, widths))}. Encode the target with the same CLIP as the source."
             )
         if family.pooled and extra.get("pooled_output") is None:
             raise ValueError(f"The target's {kind} conditioning lacks the pooled embedding that this model needs.")
@@ -112,7 +113,7 @@ def _check_layout(names, kind, source, target):
         theirs, own = target.get(name), source.get(name)
         if torch.is_tensor(theirs) and torch.is_tensor(own):
             # The last axis of these is the number of tokens, which may differ.
-            by_token = name.startswith("attention_mask") or name.endswith(("_ids", "_weights"))
+            by_token = name.startswith("attention_mask") or name.endswith(("_ids", "_weights", "_tags"))
             same = theirs.ndim == own.ndim and (by_token or theirs.shape[-1] == own.shape[-1])
         else:
             # Masks are left out where nothing is hidden, and letters are encoded apart only where there are quotes.

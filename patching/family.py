@@ -12,7 +12,7 @@ from dataclasses import dataclass
 # All else that a conditioning carries (guidance, references, a hole, ControlNet, areas) says how to draw, and not what the text is.
 TEXT_FIELDS = frozenset((
     "pooled_output", "attention_mask", "conditioning_llama3", "conditioning_byt5small", "conditioning_mt5xl", "attention_mask_mt5xl",
-    "t5xxl_ids", "t5xxl_weights", "text_input_ids",
+    "t5xxl_ids", "t5xxl_weights", "text_input_ids", "unprocessed_ltxav_embeds", "minimax_token_tags",
 ))  # fmt: skip
 
 
@@ -45,13 +45,16 @@ def parameters(module, share=1.0):
 class Family:
     """classes: the diffusion models, as "module:class", subclasses included; they are not imported, because not every ComfyUI has all.
 
-    layers: patterns of module paths, `*` for a number, in execution order; the first attention inside such a module is the text's.
+    layers: patterns of module paths, `*` for a number, in execution order; the first attention inside such a module is the text's, or the
+    one behind as many others as before(module, arguments of its call by name) says, which raises RuntimeError where it cannot be told.
     text: FIRST, LAST, AFTER or ALL. counted: "pattern of module paths:argument", the argument of these modules' forward (a name, or a
-    position where it has none) whose length is counted; needed unless all keys are text. Several of them, where other tokens stand on
-    both sides of the text's, give `text` as many numbers.
+    position where it has none) whose length is counted; the model itself has the path "". Needed unless all keys are text. Several of
+    them, where other tokens stand on both sides of the text's, give `text` as many numbers.
     evolves: whether the text's keys and values depend on the picture or the noise level, and not on the text alone. injects: whether the
     layers get the embeddings themselves by way of ComfyUI's attn2 patches, so that no call of the model is needed to know their keys.
-    text_width: channels of the embeddings that the model takes. heads: number of a layer's heads, from its module.
+    alone: whether the model draws one at a time, and takes no batch.
+    text_width: channels of the embeddings that the model takes, or several numbers where it takes either. heads: number of a layer's heads,
+    from its module.
     size: what tells architectures with the same number of layers apart, in addition to it. pooled: whether the model needs a pooled
     embedding. passes_options: whether the layers pass transformer_options to ComfyUI's attention function. known_by: a part that a layer's
     own module has, where another node may have put one of its own around it.
@@ -74,6 +77,8 @@ class Family:
     size: Callable | None = None
     pooled: bool = False
     passes_options: bool = True
+    before: Callable = lambda module, arguments: 0
+    alone: bool = False
     injects: bool = False
     known_by: str = ""
 
@@ -110,7 +115,7 @@ class Family:
         found = {}
         for pattern in patterns:
             fits = [((), (), (), diffusion_model)]
-            for part in pattern.split("."):
+            for part in pattern.split(".") if pattern else ():
                 fits = [more for fit in fits for more in _below(*fit, part)]
             for _numbers, place, names, module in sorted(fits, key=lambda fit: fit[0]):
                 found.setdefault(".".join(names), (place, module))
@@ -125,12 +130,13 @@ class Family:
 
 
 def _below(numbers, place, names, module, part):
-    """Children of a module whose name is `part`, or a number where it is *; with the numbers, the names that lead there, and those of them
-    that are the model's own."""
+    """Children of a module whose name is `part`, which may end in * for a number; with the numbers, the names that lead there, and those of
+    them that are the model's own."""
     # torch.compile puts a module of its own around a model or a block, with the same name as the one inside once this is left out.
     while "_orig_mod" in module._modules:
         place, module = (*place, "_orig_mod"), module._modules["_orig_mod"]
-    chosen = [name for name in module._modules if name.isdecimal()] if part == "*" else [part]
-    for name in chosen:
+    start = part.removesuffix("*")
+    many = [name for name in module._modules if name.startswith(start) and name[len(start) :].isdecimal()]
+    for name in many if part.endswith("*") else [part]:
         if (child := module._modules.get(name)) is not None:
-            yield (*numbers, int(name)) if part == "*" else numbers, (*place, name), (*names, name), child
+            yield (*numbers, int(name[len(start) :])) if part.endswith("*") else numbers, (*place, name), (*names, name), child

@@ -21,7 +21,7 @@ from functools import lru_cache, partial
 from types import FunctionType
 
 from .attention import Attention
-from .comfy import uncompiled
+from .comfy import refuse_kept_text, uncompiled
 
 POSITIONAL = ("mask", "attn_precision", "skip_reshape", "skip_output_reshape")  # of ComfyUI's attention functions, after heads
 _ATTN2 = re.compile(r"(input|middle|output)_blocks?\.(?:(\d+)\.)?\d+\.transformer_blocks\.(\d+)\.attn2")
@@ -32,14 +32,19 @@ def attentions(modules, diffusion_model, options, around):
     """Options in which the first attention of each named layer is around[name](attention): an Attention -> its output. modules: Modules.
 
     ComfyUI's attention function looks for an override in the options; what other nodes have put there is called by ours. The forward of
-    the layers' modules says which layer is at work. Raises RuntimeError where the model has a layer no longer.
+    the layers' modules says which layer is at work. Raises RuntimeError where the model has a layer no longer, and for a call in which it
+    keeps keys of an earlier one.
     """
+    refuse_kept_text(options)
     family, layers, counted = modules.family, modules.layers(diffusion_model, around), modules.counted(diffusion_model)
     now = _Now(len(counted))
     inner = options.get("optimized_attention_override")
 
     def override(function, q, k, v, heads, *rest, inner=inner, **more):
         attend = function if inner is None else partial(inner, function)
+        if now.layer is not None and now.before > 0:
+            now.before -= 1
+            return attend(q, k, v, heads, *rest, **more)
         name, now.layer = now.layer, None
         if name is None or None in now.counted:  # a call without text has nothing to swap
             return attend(q, k, v, heads, *rest, **more)
@@ -54,7 +59,7 @@ def attentions(modules, diffusion_model, options, around):
         stack.enter_context(uncompiled(options, modules.all(diffusion_model)))
         for name in around:
             given = None if family.passes_options else options
-            stack.enter_context(lent(layers[name], _noting(now, name, layers[name], given, bare)))
+            stack.enter_context(lent(layers[name], _noting(now, name, layers[name], family.before, given, bare)))
         for kind, (argument, found) in enumerate(counted):
             for module in found:
                 stack.enter_context(lent(module, _counting(now, kind, module, argument)))
@@ -166,21 +171,22 @@ def _place(name):
 
 
 class _Now:
-    """What the call of the model is at: the layer whose attention comes next, and how many tokens of each kind were counted."""
+    """What the call of the model is at: the layer whose attention comes next, how many others come before it, and how many tokens of each
+    kind were counted."""
 
     def __init__(self, kinds):
-        self.layer = None
+        self.layer, self.before = None, 0
         self.counted = [None] * kinds
 
 
-def _noting(now, name, module, options, bare):
-    """options: for layers that do not pass them to the attention function themselves. bare: for those that are called without ours, as
-    TeaCache and First Block Cache call Flux's."""
+def _noting(now, name, module, before, options, bare):
+    """before: the family's. options: for layers that do not pass them to the attention function themselves. bare: for those that are called
+    without ours, as TeaCache and First Block Cache call Flux's."""
     known = signature(type(module))
     place = known.index("transformer_options") if "transformer_options" in known else None
 
     def around(forward, *args, **kwargs):
-        now.layer = name
+        now.layer, now.before = name, before(module, kwargs)
         given = kwargs.get("transformer_options") or {}
         if place is not None and len(args) <= place and "optimized_attention_override" not in given:
             kwargs = {**kwargs, "transformer_options": {**given, **bare}}

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
+import comfy.supported_models
 import pytest
 from text_layers.benchmarks import (
     compatibility_docs,
@@ -21,7 +22,7 @@ from text_layers.benchmarks import (
     small_graphs,
 )
 from text_layers.benchmarks.mutants import page
-from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.benchmarks.tiny_models import MODELS, WITHOUT
 
 pytestmark = pytest.mark.any_comfyui
 
@@ -69,7 +70,16 @@ def test_the_page_of_discovery_is_that_of_what_was_measured():
 def test_every_class_was_checked():
     checked = json.loads((ROOT / "benchmarks" / "results" / "families.json").read_text())
     assert {row["class"] for row in checked} == {tiny.kind for tiny in MODELS}
-    assert all(row.get(check) for row in checked if row["family"] for check in families.CHECKS)
+    unkept = {tiny.kind: tiny.unkept for tiny in MODELS if tiny.unkept}
+    failed = {row["class"]: [check for check in families.CHECKS if not row[check]] for row in checked if row["family"]}
+    assert {kind: letters for kind, letters in failed.items() if letters} == {kind: ["f"] for kind in unkept}
+    assert all(unkept[row["class"]] in row["reason"] for row in checked if row["class"] in unkept)
+
+
+def test_every_class_of_comfyui_is_served_or_named_with_a_reason():
+    known = {tiny.kind for tiny in MODELS} | set(WITHOUT)
+    assert {kind.__name__ for kind in comfy.supported_models.models} <= known
+    assert not {tiny.kind for tiny in MODELS} & set(WITHOUT)
 
 
 def test_contributing_shows_a_family_as_it_is():

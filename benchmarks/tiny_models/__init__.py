@@ -1,6 +1,7 @@
 """Tiny random models of ComfyUI's own classes, one file a family as in patching/adapters.
 
-MODELS   all of them, also the text-to-image classes that cannot be served, with the reason
+MODELS    all of them, also the text-to-image classes that cannot be served, with the reason
+WITHOUT   all other classes of ComfyUI, with the reason
 """
 
 from . import (
@@ -8,7 +9,9 @@ from . import (
     boogu,
     cascade,
     chroma,
+    cogvideo,
     cosmos,
+    cosmos1,
     ernie,
     flux,
     hidream,
@@ -20,17 +23,22 @@ from . import (
     kandinsky5,
     krea2,
     lens,
+    ltx,
     lumina,
+    minimax,
     mmdit,
+    mochi,
     omnigen2,
     pixart,
     pixeldit,
     qwen_image,
     unet,
+    wan,
 )
 from .model import TinyModel
+from .without import WITHOUT
 
-__all__ = ["MODELS", "TinyModel"]
+__all__ = ["MODELS", "WITHOUT", "TinyModel"]
 
 MODELS = [
     model
@@ -58,6 +66,12 @@ MODELS = [
         cosmos,
         kandinsky5,
         ernie,
+        wan,
+        ltx,
+        minimax,
+        cogvideo,
+        mochi,
+        cosmos1,
     )
     for model in family.MODELS
 ]

@@ -1,4 +1,4 @@
-"""Cosmos-Predict2 (text to image) and Anima."""
+"""Cosmos-Predict2 and Anima."""
 
 import torch
 
@@ -30,9 +30,16 @@ def one_block_and_fewer_words(model):
     adapter.embed.weight = torch.nn.Parameter(adapter.embed.weight[:WORDS], requires_grad=False)
 
 
+def frames(random, number):
+    return {"frame_rate": 12 + 12 * number}
+
+
 MODELS = [
     TinyModel("CosmosT2IPredict2", "cosmos", TINY | {"crossattn_emb_channels": 24}, (16, 1, 8, 12), 24, picture=24, layers=3, place="all",
               models="Cosmos-Predict2 2B, 14B text to image", full=FULL, full_layers=28),
+    TinyModel("CosmosI2VPredict2", "cosmos", TINY | {"crossattn_emb_channels": 24, "in_channels": 17}, (16, 2, 6, 8), 24, picture=24,
+              layers=3, place="all", beside=frames, models="Cosmos-Predict2 2B, 14B video to world", full=FULL | {"in_channels": 17},
+              full_layers=28),
     TinyModel("Anima", "cosmos", TINY | ANIMA, (16, 1, 8, 12), 1024, picture=24, layers=3, place="all", tokens=48,
               text=lambda tokens: 512, extra=t5_tokens, models="Anima", cut=one_block_and_fewer_words, full=FULL | ANIMA, full_layers=28),
 ]  # fmt: skip

@@ -24,6 +24,11 @@ VIDEO_15 = {
 VIDEO_15_FULL = VIDEO_15 | {"context_in_dim": 3584, "hidden_size": 2048, "num_heads": 16, "depth": 54}
 
 
+# They make a larger video, or a sharper picture, of one whose latents are given.
+LARGER = {"in_channels": 98, "meanflow": True}
+REFINER = {"in_channels": 128, "out_channels": 64, "patch_size": [1, 1, 1], "vec_in_dim": None}
+
+
 def quoted(tokens):
     """Tokens of quoted text: some prompts have none."""
     return max(0, tokens - 9)
@@ -50,6 +55,18 @@ def guidance(random, number):
     return {"guidance": 1.0 + 3 * number}
 
 
+def first_frame(random, number):
+    return {"guidance": 1.0 + 3 * number, "concat_latent_image": random(1, 16, 2, 6, 8), "concat_mask": (random(1, 1, 2, 6, 8) > 0).float()}
+
+
+def small_video(random, number):
+    return {"concat_latent_image": random(1, 66, 2, 3, 4), "noise_augmentation": 0.0}
+
+
+def small_picture(random, number):
+    return {"concat_latent_image": random(1, 32, 3, 3, 4), "guidance": 1.0 + 3 * number}
+
+
 MODELS = [
     TinyModel("HunyuanImage21", "hunyuan_image", VIDEO | IMAGE | {"axes_dim": [8, 8]}, (64, 4, 6), 24, picture=24, layers=5,
               text=with_quoted, extra=byt5, models="HunyuanImage 2.1", full=VIDEO_FULL | IMAGE_FULL, full_layers=60, **VERSION),
@@ -57,4 +74,16 @@ MODELS = [
               models="HunyuanVideo", full=VIDEO_FULL, full_layers=60, **VERSION),
     TinyModel("HunyuanVideo15", "hunyuan_image", VIDEO | VIDEO_15 | {"depth": 4}, (32, 2, 3, 4), 24, picture=24, layers=4, text=with_quoted,
               extra=byt5, models="HunyuanVideo 1.5", full=VIDEO_FULL | VIDEO_15_FULL, full_layers=54, **VERSION),
+    TinyModel("HunyuanVideoI2V", "hunyuan_image", VIDEO | {"in_channels": 33}, (16, 2, 6, 8), 24, picture=24, layers=5, extra=pooled,
+              beside=first_frame, models="HunyuanVideo image to video", full=VIDEO_FULL | {"in_channels": 33}, full_layers=60, **VERSION),
+    TinyModel("HunyuanVideoSkyreelsI2V", "hunyuan_image", VIDEO | {"in_channels": 32}, (16, 2, 6, 8), 24, picture=24, layers=5,
+              extra=pooled, beside=first_frame, models="SkyReels V1 image to video", full=VIDEO_FULL | {"in_channels": 32}, full_layers=60,
+              **VERSION),
+    TinyModel("HunyuanVideo15_SR_Distilled", "hunyuan_image", VIDEO | VIDEO_15 | LARGER | {"depth": 4}, (32, 2, 3, 4), 24, picture=24,
+              layers=4, text=with_quoted, extra=byt5, beside=small_video, models="HunyuanVideo 1.5 super-resolution",
+              full=VIDEO_FULL | VIDEO_15_FULL | LARGER, full_layers=54, **VERSION),
+    TinyModel("HunyuanImage21Refiner", "hunyuan_image", VIDEO | REFINER, (64, 2, 3, 4), 24, picture=24, layers=5, beside=small_picture,
+              unkept="keep is refused: it draws latents of another size than it gives",
+              models="HunyuanImage 2.1 refiner", full=VIDEO_FULL | REFINER | {"context_in_dim": 3584, "hidden_size": 3328, "num_heads": 26},
+              full_layers=60, **VERSION),
 ]  # fmt: skip

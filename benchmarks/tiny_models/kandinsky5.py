@@ -1,4 +1,4 @@
-"""Kandinsky 5 Image."""
+"""Kandinsky 5, Image and Video."""
 
 from .model import TinyModel
 
@@ -13,11 +13,22 @@ FULL = {
 }  # fmt: skip
 
 
+# Beside the noisy video's channels the model has as many for given frames, and one that says which these are.
+VIDEO = {"visual_embed_dim": 132}
+VIDEO_FULL = {"model_dim": 1792, "axes_dims": (16, 24, 24), "ff_dim": 7168, "visual_embed_dim": 132, "num_visual_blocks": 32}
+
+
 def pooled(random, tokens):
     return {"pooled_output": random(1, 8)}
+
+
+def first_frame(random, number):
+    return {"time_dim_replace": random(1, 16, 1, 6, 8), "concat_mask": (random(1, 1, 2, 6, 8) > 0).float()}
 
 
 MODELS = [
     TinyModel("Kandinsky5Image", "kandinsky5", TINY, (16, 8, 12), 24, picture=24, layers=3, place="all", extra=pooled,
               models="Kandinsky 5 Image Lite", full=FULL, full_layers=50),
+    TinyModel("Kandinsky5", "kandinsky5", TINY | VIDEO, (16, 2, 6, 8), 24, picture=24, layers=3, place="all", extra=pooled,
+              beside=first_frame, models="Kandinsky 5 Video Lite", full=FULL | VIDEO_FULL, full_layers=32),
 ]  # fmt: skip

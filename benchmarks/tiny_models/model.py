@@ -10,7 +10,9 @@ import comfy.supported_models
 import comfyui_version
 import torch
 from comfy.ldm.modules.diffusionmodules.mmdit import MMDiT
+from comfy.nested_tensor import NestedTensor
 
+UNKEPT = "keep is refused: sound is drawn beside the video"
 OLD = comfyui_version.__version__.startswith("0.3.")
 
 
@@ -25,6 +27,8 @@ class TinyModel:
     other nodes can add to a prompt (guidance, references, a hole, a size), of other values for each number.
     picture: number of the picture's tokens in a text layer, reference: of what `beside` adds to them; text(tokens): of the text's.
     place: where the text's stand among the keys: "first", "last" (but for as many others as `behind` says), or "all" for a cross-attention.
+    sound: shape of the sound's latents that are drawn beside the picture's. unkept: why `keep` is refused, if it is. batches:
+    False where the model draws one at a time. pools: whether it makes a pooled embedding of the text itself, which moves the picture.
     layers: how many there are. full: the configuration that ComfyUI's model detection finds in the real checkpoint, with
     full_layers; models: those it stands for. newer: settings in both that ComfyUI 0.3 does not know. length_matters: False where all
     prompts have the same length.
@@ -46,6 +50,10 @@ class TinyModel:
     beside: Callable | None = None
     reference: int = 0
     length_matters: bool = True
+    sound: tuple[int, ...] | None = None
+    unkept: str = ""
+    batches: bool = True
+    pools: bool = False
     unservable: str = ""
     models: str = ""
     full: dict | None = None
@@ -76,6 +84,12 @@ class TinyModel:
         """The real diffusion model, without memory for its weights."""
         return self._settings(self.full, torch.bfloat16).get_model({}, device="meta").diffusion_model
 
+    def small_on_meta(self):
+        """The tiny one likewise."""
+        settings = self._settings(self.config, torch.float32)
+        settings.unet_config.update(self._known(self.config))
+        return settings.get_model({}, device="meta").diffusion_model
+
     def _settings(self, config, dtype, compute=None):
         settings = getattr(comfy.supported_models, self.kind)(self._known(config))
         for name, value in self.attributes.items():
@@ -102,7 +116,27 @@ class TinyModel:
         return [[embeddings, extra | more] for embeddings, extra in self.encoded(seed, tokens, rows)]
 
     def noise(self, rows=1):
-        return torch.randn((rows, *self.latent), generator=torch.Generator().manual_seed(5))
+        """A tensor, or ComfyUI's NestedTensor of the picture's latents and the sound's."""
+        shapes = [self.latent] if self.sound is None else [self.latent, self.sound]
+        generator = torch.Generator().manual_seed(5)
+        return _latents([torch.randn((rows, *shape), generator=generator) for shape in shapes])
+
+    def nothing(self, noise):
+        """The latents to which it is added."""
+        return _latents([torch.zeros_like(part) for part in _parts(noise)])
+
+    def together(self, latents):
+        """One tensor of what a sampler gives."""
+        parts = _parts(latents)
+        return parts[0] if len(parts) == 1 else torch.cat([part.flatten(1) for part in parts], 1)
+
+
+def _latents(parts):
+    return parts[0] if len(parts) == 1 else NestedTensor(parts)
+
+
+def _parts(latents):
+    return [latents] if torch.is_tensor(latents) else latents.unbind()
 
 
 def _random(seed):

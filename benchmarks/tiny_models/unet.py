@@ -28,6 +28,8 @@ TINY_KOALA = TINY_SDXL | {
     "transformer_depth_middle": -2,
 }  # fmt: skip
 
+EDIT = {"in_channels": 8}  # the noisy picture's and those of the one that is edited
+
 REFINER = SDXL | {
     "model_channels": 384, "context_dim": 1280, "adm_in_channels": 2560, "num_res_blocks": [2, 2, 2, 2], "channel_mult": [1, 2, 4, 4],
     "transformer_depth": [0, 0, 4, 4, 4, 4, 0, 0], "transformer_depth_middle": 4,
@@ -58,6 +60,10 @@ def size(random, number):
     return {"width": 256 * (1 + number), "height": 256}
 
 
+def picture(random, number):
+    return {"concat_latent_image": random(1, 4, 8, 12)}
+
+
 def _model(kind, config, levels, layers, models, full, full_layers, **more):
     return TinyModel(kind, "unet", config, (4, 8, 12), 24, picture=levels, layers=layers, place="all", models=models, full=full,
                      full_layers=full_layers, **more)  # fmt: skip
@@ -81,5 +87,7 @@ MODELS = [
     _sdxl("SSD1B", TINY_SSD, 17, "SSD-1B", SSD, 34),
     _sdxl("Segmind_Vega", TINY_VEGA, 15, "Segmind Vega", VEGA, 15),
     _sdxl("KOALA_700M", TINY_KOALA, 9, "KOALA 700M", _koala(5, -2), 21),
+    _model("SD15_instructpix2pix", TINY_SD15 | EDIT, (96, 24, 6, 2), 16, "InstructPix2Pix", SD15 | EDIT, 16, beside=picture),
+    _model("SDXL_instructpix2pix", TINY_SDXL | EDIT, (24, 6, 2), 17, "CosXL Edit", SDXL | EDIT, 70, extra=pooled, beside=picture),
     _sdxl("KOALA_1B", TINY_KOALA | {"transformer_depth_middle": 2}, 11, "KOALA 1B", _koala(6, 6), 30),
 ]

@@ -9,7 +9,9 @@ from . import (
     boogu,
     cascade,
     chroma,
+    cogvideo,
     cosmos,
+    cosmos1,
     deepfloyd,
     ernie,
     flux,
@@ -22,13 +24,18 @@ from . import (
     kandinsky5,
     krea2,
     lens,
+    ltx,
     lumina,
+    minimax,
     mmdit,
+    mochi,
     omnigen2,
     pixart,
     pixeldit,
     qwen_image,
     unet,
+    wan,
+    without_text,
 )
 
 FAMILIES = tuple(
@@ -58,7 +65,13 @@ FAMILIES = tuple(
         cosmos,
         kandinsky5,
         ernie,
+        wan,
+        ltx,
+        minimax,
+        cogvideo,
+        mochi,
+        cosmos1,
     )
-)
+) + (ltx.MODULATED,)
 
-UNSERVABLE = cascade.UNSERVABLE
+UNSERVABLE = cascade.UNSERVABLE | without_text.UNSERVABLE

@@ -1,4 +1,4 @@
-"""Kandinsky 5 Image.
+"""Kandinsky 5, Image and Video.
 
 Its text tokens pass blocks of their own, which the noise level modulates, before the picture attends them.
 """
@@ -7,7 +7,7 @@ from ..family import ALL, Family, parameters
 
 FAMILY = Family(
     name="kandinsky5",
-    description="Kandinsky 5 Image",
+    description="Kandinsky 5 (Image, Video)",
     classes=("comfy.ldm.kandinsky5.model:Kandinsky5",),
     layers=("visual_transformer_blocks.*.cross_attention",),
     text=ALL,

@@ -58,7 +58,7 @@ def _with(prompt, names, change):
 
 
 def _is_mask(name):
-    return "mask" in name or name.endswith("_weights")
+    return "mask" in name or name.endswith(("_weights", "_tags"))
 
 
 def _exchanged(value, shift):

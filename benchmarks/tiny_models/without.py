@@ -1,0 +1,31 @@
+"""Classes of ComfyUI whose models draw no words of a text.
+
+WITHOUT   name of the class in comfy.supported_models -> (models, why)
+"""
+
+from ...patching.adapters.without_text import ENLARGES, PICTURE, SOUND
+
+_SUNG = f"{SOUND} (published layers for sung words and instruments: ACE-Step 6, 7; Stable Audio Open 4, 11, 12, 13, 18; arXiv 2602.11910)"
+_NOTHING = "it finds things in a picture, and draws nothing"
+
+WITHOUT = {
+    "ACEStep": ("ACE-Step 1", _SUNG),
+    "ACEStep15": ("ACE-Step 1.5", SOUND),
+    "StableAudio": ("Stable Audio Open", _SUNG),
+    "StableAudio3": ("Stable Audio 3", SOUND),
+    "SVD_img2vid": ("Stable Video Diffusion", PICTURE),
+    "SV3D_u": ("SV3D (u)", PICTURE),
+    "SV3D_p": ("SV3D (p)", PICTURE),
+    "Stable_Zero123": ("Stable Zero123", PICTURE),
+    "Hunyuan3Dv2": ("Hunyuan3D 2", PICTURE),
+    "Hunyuan3Dv2mini": ("Hunyuan3D 2 mini", PICTURE),
+    "Hunyuan3Dv2_1": ("Hunyuan3D 2.1", PICTURE),
+    "TripoSplat": ("TripoSplat", PICTURE),
+    "SeedVR2": ("SeedVR2", ENLARGES),
+    "LotusD": ("Lotus D", "it says how far things in a picture are; its text is always empty"),
+    "SD_X4Upscaler": ("Stable Diffusion x4 upscaler", "it enlarges a picture, and its text stands in the place of self-attention as well"),
+    "RT_DETR_v4": ("RT-DETR 4", _NOTHING),
+    "SAM3": ("SAM 3", _NOTHING),
+    "SAM31": ("SAM 3.1", _NOTHING),
+    "DepthAnything3": ("Depth Anything 3", _NOTHING),
+}
