@@ -1,6 +1,7 @@
 """Which family a model belongs to, what its text layers are, and which are known.
 
 is_known        whether a model has a Family
+unservable      why a model has no text layers
 family_of       the Family of a model; an error names what is supported
 layer_names     all text layers of a model, in execution order
 architecture    a fingerprint: two models with the same one have the same text layers
@@ -13,7 +14,7 @@ FOUND           families of models without an adapter, which were found by looki
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from .adapters import FAMILIES, UNSERVABLE
+from .adapters import FAMILIES, UNSERVABLE, UNSERVABLE_KINDS
 from .messages import shortened
 from .text_layers import TextLayers, parse_layers
 
@@ -30,20 +31,26 @@ _LOCALIZED = Path(__file__).parent / "localized"
 
 def is_known(model):
     """Whether a MODEL's family is: by its adapter, or because it was looked at."""
-    return _family(model.get_model_object("diffusion_model")) is not None
+    return unservable(model) is None and _family(model.get_model_object("diffusion_model")) is not None
+
+
+def unservable(model):
+    """Why a MODEL has no text layers, or None."""
+    kind = type(model.get_model_object("diffusion_model"))
+    settings = getattr(model.model, "model_config", None)
+    return UNSERVABLE.get(f"{kind.__module__}:{kind.__qualname__}") or UNSERVABLE_KINDS.get(type(settings).__name__)
 
 
 def family_of(model):
     """model: ComfyUI's MODEL. Raises ValueError for an architecture that is not supported or cannot be."""
     diffusion_model = model.get_model_object("diffusion_model")
+    if reason := unservable(model):
+        raise ValueError(f"{type(model.model).__name__} models have no text layers: {reason}.")
     family = _family(diffusion_model)
     if family is not None:
         return family
-    kind = type(diffusion_model)
-    if reason := UNSERVABLE.get(f"{kind.__module__}:{kind.__qualname__}"):
-        raise ValueError(f"{type(model.model).__name__} models have no text layers: {reason}.")
     raise ValueError(
-        f"Text layers of {type(model.model).__name__} models ({kind.__name__}) are not supported by name. "
+        f"Text layers of {type(model.model).__name__} models ({type(diffusion_model).__name__}) are not supported by name. "
         "Connect a prompt of the model to the input prompt of Text Layers, and it is looked at for them. "
         f"Supported by name are {'; '.join(f.description for f in FAMILIES)}."
     )

@@ -3,7 +3,7 @@
 WITHOUT   name of the class in comfy.supported_models -> (models, why)
 """
 
-from ...patching.adapters.without_text import ENLARGES, PICTURE, SOUND
+from ...patching.adapters.without_text import ENLARGES, NO_WORDS, PICTURE, SOUND, STANDS_IN
 
 _SUNG = f"{SOUND} (published layers for sung words and instruments: ACE-Step 6, 7; Stable Audio Open 4, 11, 12, 13, 18; arXiv 2602.11910)"
 _NOTHING = "it finds things in a picture, and draws nothing"
@@ -22,8 +22,8 @@ WITHOUT = {
     "Hunyuan3Dv2_1": ("Hunyuan3D 2.1", PICTURE),
     "TripoSplat": ("TripoSplat", PICTURE),
     "SeedVR2": ("SeedVR2", ENLARGES),
-    "LotusD": ("Lotus D", "it says how far things in a picture are; its text is always empty"),
-    "SD_X4Upscaler": ("Stable Diffusion x4 upscaler", "it enlarges a picture, and its text stands in the place of self-attention as well"),
+    "LotusD": ("Lotus D", NO_WORDS),
+    "SD_X4Upscaler": ("Stable Diffusion x4 upscaler", STANDS_IN),
     "RT_DETR_v4": ("RT-DETR 4", _NOTHING),
     "SAM3": ("SAM 3", _NOTHING),
     "SAM31": ("SAM 3.1", _NOTHING),

@@ -2,6 +2,7 @@
 
 FAMILIES    all of them; a model belongs to the first that owns it
 UNSERVABLE  diffusion models without text layers, as "module:class" -> why
+UNSERVABLE_KINDS   classes of comfy.supported_models without them -> why
 """
 
 from . import (
@@ -75,3 +76,4 @@ FAMILIES = tuple(
 ) + (ltx.MODULATED,)
 
 UNSERVABLE = cascade.UNSERVABLE | without_text.UNSERVABLE
+UNSERVABLE_KINDS = without_text.KINDS

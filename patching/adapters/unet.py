@@ -4,19 +4,9 @@ Their text keys and values depend on the text alone, so the target's embeddings 
 to_v (injection); no run of the target is needed. [Staniszewski et al., section 4.1]
 """
 
-from dataclasses import dataclass
-
 from ..family import ALL, Family, parameters
 
-
-@dataclass(frozen=True)
-class _UNet(Family):
-    def owns(self, diffusion_model):
-        # The upscaler of SD 2 has text in the place of self-attention as well.
-        return super().owns(diffusion_model) and not any(getattr(m, "disable_self_attn", False) for m in diffusion_model.modules())
-
-
-FAMILY = _UNet(
+FAMILY = Family(
     name="unet",
     description="U-Nets with cross-attention (SD 1.x, SD 2.x, SDXL and their kin)",
     classes=("comfy.ldm.modules.diffusionmodules.openaimodel:UNetModel",),

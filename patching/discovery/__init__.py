@@ -8,7 +8,6 @@ import comfy.model_management
 import comfy.utils
 
 from .. import models
-from ..adapters import UNSERVABLE
 from ..comfy import is_out_of_memory
 from .checks import check
 from .look import FoundFamily, look
@@ -26,7 +25,7 @@ def look_at(model, conditioning):
     """
     diffusion_model = model.get_model_object("diffusion_model")
     kind = type(diffusion_model)
-    if models.is_known(model) or f"{kind.__module__}:{kind.__qualname__}" in UNSERVABLE or not conditioning:
+    if models.is_known(model) or models.unservable(model) or not conditioning:
         return
     bar = comfy.utils.ProgressBar(_CALLS)
     probe = Probe(model, lambda: bar.update(1))

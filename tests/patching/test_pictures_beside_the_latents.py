@@ -8,6 +8,8 @@ from text_layers.benchmarks import families as benchmark
 from text_layers.benchmarks.tiny_models import MODELS, TinyModel
 from text_layers.benchmarks.tiny_models.unet import TINY_SD15
 from text_layers.patching import models
+from text_layers.patching.adapters import UNSERVABLE_KINDS
+from text_layers.patching.discovery import look_at
 
 pytestmark = pytest.mark.any_comfyui
 
@@ -36,7 +38,12 @@ def test_two_entries_with_pictures_of_their_own(tiny):
         benchmark.g(bench)
 
 
-def test_the_upscaler_whose_text_stands_in_for_self_attention_is_no_unet_like_the_others():
-    """Its attn2 alone would be half of what the picture sees of the text."""
-    with pytest.raises(ValueError, match="not supported by name"):
-        models.family_of(UPSCALER.build())
+@pytest.mark.parametrize("kind", UNSERVABLE_KINDS)
+def test_a_unet_that_no_text_tells_what_to_draw_is_refused(kind):
+    """Their diffusion models are those of Stable Diffusion; of the upscaler attn2 alone would be half of what the picture sees of the text."""
+    model = replace(UPSCALER, kind=kind).build()
+    with pytest.raises(ValueError, match="models have no text layers: it |models have no text layers: a picture"):
+        models.family_of(model)
+    with pytest.raises(ValueError, match="have no text layers"):
+        look_at(model, UPSCALER.conditioning(0))
+        models.family_of(model)
