@@ -55,7 +55,7 @@ def test_localize_shows_itself_at_work_and_its_answer(canvas):
     canvas.page.evaluate(FEWER_PAIRS)
     with canvas.queued() as found:
         canvas.page.evaluate("window.app.queuePrompt(0)")
-        canvas.wait_for_widgets("TextLayersLocalize", r"\d+ model calls left in this round", 120)
+        canvas.wait_for_widgets("TextLayersLocalize", r"\d+ of about \d+ model calls", 120)
         canvas.page.wait_for_timeout(3000)
         canvas.screenshot("Localize at work.png")
         canvas.wait_for_widgets("TextLayersLocalize", r"\d of 9 text layers decide the drawn word", 300)
