@@ -1,8 +1,9 @@
 """Does Check Text Layers say what is true? `python dev.py run benchmarks.checked_layers --out FILE.json`
 
-Of each demo model as it ships, with a LoRA on all text layers, and with all weights trained further (both on signs in another lettering): the
-known text layers, and layers that are not these, each checked --draws times with other held-out words and another seed. Beside the verdicts
-stands what is true: of further held-out words, how many the layers draw in finished pictures of those that all layers draw, read by EasyOCR.
+Of each demo model as it ships, with a LoRA on all text layers, and with all weights trained further (both on signs in another lettering):
+the known text layers, and layers that are not these, each checked --draws times with other held-out words and another seed. Beside the
+verdicts stands what is true: of further held-out words, how many the layers draw in finished pictures of those that all layers draw, read
+by EasyOCR.
 
 And the rule by itself: simulated checks through the code that decides, by how many of a model's words the layers carry.
 """
@@ -30,7 +31,6 @@ from ..localization.drawing import Drawing
 from ..localization.sweep import Sweep
 from ..lora.train import Settings, train
 from ..patching import models
-from ..scoring.intervals import rate
 from ..scoring.ocr import engine
 from .localization import paired, setting
 from .record import environment
@@ -132,7 +132,9 @@ def simulated(runs, seed):
             ours = np.where(at < wholly, 1 - MISSING / 2, np.where(at < carried, (CARRIED + 1 - MISSING) / 2, 0.1))
             # A picture is read where the layers carry its word.
             verdicts[decide(tuple(ours), (0.2,) * pairs, (0.0,) * pairs, word if rng.random() < carried else missed)[0]] += 1
-        rows.append({"pairs": pairs, "carried": carried, "wholly": wholly, "runs": runs} | {v: verdicts[v] for v in (HOLD, PARTLY, NOT, UNTOLD)})
+        rows.append(
+            {"pairs": pairs, "carried": carried, "wholly": wholly, "runs": runs} | {v: verdicts[v] for v in (HOLD, PARTLY, NOT, UNTOLD)}
+        )
     return rows
 
 
@@ -146,7 +148,15 @@ def main():
     parser.add_argument("--folder", type=Path, default=Path("/tmp"), help="where the models that are trained further are kept")
     parser.add_argument("--out", type=Path, required=True)
     a = parser.parse_args()
-    result = {**environment(), "draws": a.draws, "pairs": a.pairs, "seed": a.seed, **CHECKED, "rows": [], "simulated": simulated(a.runs, a.seed)}
+    result = {
+        **environment(),
+        "draws": a.draws,
+        "pairs": a.pairs,
+        "seed": a.seed,
+        **CHECKED,
+        "rows": [],
+        "simulated": simulated(a.runs, a.seed),
+    }
     a.out.write_text(json.dumps(result, indent=1) + "\n")
     ocr, judge = engine("RapidOCR"), engine("EasyOCR")
     for name in a.models:
@@ -161,8 +171,8 @@ def main():
             for key, layers in asked.items():
                 drawn = checks(loaded, layers, a.draws, a.seed, ocr)
                 verdicts = Counter(one["verdict"] for one in drawn)
-                result["rows"].append({"model": name, "made": what, "set": key, "layers": layers, "true": true[layers],
-                                       "interval": [round(x, 3) for x in rate(*true[layers])], "verdicts": verdicts, "checks": drawn})  # fmt: skip
+                row = {"model": name, "made": what, "set": key, "layers": layers, "true": true[layers], "verdicts": verdicts}
+                result["rows"].append({**row, "checks": drawn})
                 print(name, what, key, layers, true[layers], dict(verdicts), max(one["calls"] for one in drawn), flush=True)
                 a.out.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -5,15 +5,16 @@ Checked   what was seen, and its verdict
 report    the same for people, in lines of text
 HOLD, PARTLY, NOT, UNTOLD   the verdicts
 
-Two kinds of evidence. The model's first prediction, one call a picture, compares the layers with all others and with random sets of as many,
-on the same pairs of words. And a word that OCR reads half-way through the schedule, where the plain target prompt is drawn, and the source
-with the target's text in the layers: it shows that the model draws words at all, and that the layers put them there.
+Two kinds of evidence. The model's first prediction, one call a picture, compares the layers with all others and with random sets of as
+many, on the same pairs of words. And a word that OCR reads half-way through the schedule, where the plain target prompt is drawn, and the
+source with the target's text in the layers: it shows that the model draws words at all, and that the layers put them there.
 
 A word is *carried* by the layers where they bring the first prediction further than half of the way to that of all layers patched, and
-further than all other layers and a random set; *wholly* where no more than MISSING of the way is missing. The verdicts are sign tests: of n
-words, as many are carried (or are not) as a fair coin shows in at most ERROR / 2 of all cases. So "hold" is wrong in at most that share of
-checks where half of all words or fewer are carried wholly, "hold partly" where half or fewer are carried, and "do not hold" where half or more
-are, however the effect is spread over words. At most two of these can be wrong of one model, so that any verdict is wrong in ERROR at most.
+further than all other layers and a random set; *wholly* where no more than MISSING of the way is missing. The verdicts are sign tests: of
+n words, as many are carried (or are not) as a fair coin shows in at most ERROR / 2 of all cases. So "hold" is wrong in at most that share
+of checks where half of all words or fewer are carried wholly, "hold partly" where half or fewer are carried, and "do not hold" where half
+or more are, however the effect is spread over words. At most two of these can be wrong of one model, so that any verdict is wrong in ERROR
+at most.
 """
 
 import math
@@ -70,8 +71,9 @@ class Checked:
 
 
 def check(sweep, layers, calls=CALLS):
-    """sweep: a Sweep whose pairs no search has looked at; layers: numbers of text layers; calls: of the model at most (more only where memory
-    runs out, and pictures are drawn again). Raises ValueError where no layer is left to compare with, and for too few pairs or calls."""
+    """sweep: a Sweep whose pairs no search has looked at; layers: numbers of text layers; calls: of the model at most (more only where
+    memory runs out, and pictures are drawn again). Raises ValueError where no layer is left to compare with, and for too few pairs or
+    calls."""
     drawing, half = sweep.drawing, sweep.half
     layers = tuple(sorted(layers))
     others = tuple(layer for layer in sweep.layers if layer not in layers)
@@ -131,7 +133,9 @@ def enough(pairs):
 def report(checked, layers, everything, engine):
     """Several lines. layers: numbers of those that were checked; everything: how many the model has; engine: name of the OCR."""
     head = f"Text layers {', '.join(map(str, layers))} of {everything}"
-    lines = [f"{head} {checked.verdict} in this model{_claim(checked)}" if not checked.why else f"{head}: it cannot be told, {checked.why}."]
+    lines = [
+        f"{head} {checked.verdict} in this model{_claim(checked)}" if not checked.why else f"{head}: it cannot be told, {checked.why}."
+    ]
     if checked.layers:
         rows = {"these layers": checked.layers, "all other layers": checked.others, "random sets of as many": checked.drawn}
         lines.append(f"How much of the effect on the first prediction is theirs, in the median of {len(checked.layers)} words:")
@@ -190,8 +194,8 @@ def _claim(checked):
     missed = [word.text for word in checked.words if word.legible and word.edited is False]
     if checked.verdict == HOLD:
         return (
-            f": of most words they carry at least {100 * (1 - MISSING):.0f} % of the effect, more than all other layers and than random sets "
-            f"({sum(checked.wholly)} of {count} words; {wrong}), and each word that was drawn to be read is read."
+            f": of most words they carry at least {100 * (1 - MISSING):.0f} % of the effect, more than all other layers and than random "
+            f"sets ({sum(checked.wholly)} of {count} words; {wrong}), and each word that was drawn to be read is read."
         )
     if checked.verdict == PARTLY:
         lacks = f"{sum(checked.wholly)} of {count} are carried to {100 * (1 - MISSING):.0f} %"

@@ -13,7 +13,7 @@ from .choice import chooser
 from .drawing import SOURCE, TARGET
 from .localize import QUICK, WEIGHED
 from .proof import confirm, weigh
-from .strategies import STRATEGIES
+from .strategies import ADD_UP, STRATEGIES
 from .sweep import SHOWN, Reading
 
 DECIDING = 3  # layers, as in SDXL
@@ -51,7 +51,8 @@ class _Counted:
         self._draw(pairs, [base, self.layers], 1, "first")
         self.calls += len(pairs) * (3 * len(weights) + self._own_run)
         by_layer = np.isin(self.layers, self._carry) & ~np.isin(self.layers, base)
-        return np.tile(by_layer / max(1, by_layer.sum()), (len(pairs), len(weights), 1))
+        uneven = 1 if base else 1 - 2 * ADD_UP  # as in most models: the slopes do not add up
+        return np.tile(uneven * by_layer / max(1, by_layer.sum()), (len(pairs), len(weights), 1))
 
     def readings(self, candidates, pairs, steps=None):
         candidates, pairs, steps = list(candidates), list(pairs), steps or self.steps

@@ -31,8 +31,8 @@ class CheckTextLayers(io.ComfyNode):
             node_id="TextLayersCheckLayers",
             display_name="Check Text Layers",
             category=CATEGORY,
-            description="Says whether text layers hold in the connected model, such as published layers in a fine-tuned one: they, all other "
-            "layers and random sets of as many are compared on a few words, in about 60 calls of the model.",
+            description="Says whether text layers hold in the connected model, such as published layers in a fine-tuned one: they, all "
+            "other layers and random sets of as many are compared on a few words, in about 60 calls of the model.",
             **aliases("verify text layers", "do these layers hold", "test text layers", "fine-tuned model", "merged model"),
             inputs=[
                 io.Model.Input("model", tooltip="The model in which the layers are checked, with its LoRAs. It stays as it is."),
@@ -49,8 +49,8 @@ class CheckTextLayers(io.ComfyNode):
                     "word_pairs",
                     default=DEFAULT,
                     multiline=True,
-                    tooltip="One pair a line, source and target: CAFE, HOTEL. Six or more. They are used from the bottom, which a search of "
-                    "the same list has hardly looked at.",
+                    tooltip="One pair a line, source and target: CAFE, HOTEL. Six or more. They are used from the bottom, which a search "
+                    "of the same list has hardly looked at.",
                 ),
                 ocr_input("What reads the pictures"),
                 io.Int.Input(
@@ -64,7 +64,9 @@ class CheckTextLayers(io.ComfyNode):
                 io.Int.Input(
                     "steps", default=10, min=2, max=1000, tooltip="Steps of a finished picture. Words are read half-way, with euler."
                 ),
-                io.Float.Input("cfg", default=7.0, min=0.0, max=100.0, step=0.1, tooltip="Guidance, as in KSampler. 1 for distilled models."),
+                io.Float.Input(
+                    "cfg", default=7.0, min=0.0, max=100.0, step=0.1, tooltip="Guidance, as in KSampler. 1 for distilled models."
+                ),
                 io.Combo.Input("scheduler", options=comfy.samplers.KSampler.SCHEDULERS, tooltip="As in KSampler."),
                 io.Int.Input(
                     "calls",
@@ -114,8 +116,8 @@ class CheckTextLayers(io.ComfyNode):
         models.check(model, text_layers)
         if text_layers.heads:
             raise ValueError(
-                f"Whole layers can be checked, and these text layers take some heads only ({', '.join(text_layers.heads)}). Write the layers "
-                "without heads in Text Layers to check them."
+                f"Whole layers can be checked, and these text layers take some heads only ({', '.join(text_layers.heads)}). Write the "
+                "layers without heads in Text Layers to check them."
             )
         drawing = Drawing(model, clip, vae, pairs, Setting(template, negative, latent_image, seed, steps, cfg, "euler", scheduler, _ROWS))
         layers = [drawing.names.index(name) for name in text_layers.names]

@@ -6,7 +6,7 @@ from math import factorial
 import comfy.model_management
 import pytest
 import torch
-from text_layers.benchmarks.localization import setting
+from text_layers.benchmarks.localization import TEMPLATE, setting
 from text_layers.demo import comfy_model
 from text_layers.localization.check import CALLS, ERROR, HOLD, MISSING, MOST_PAIRS, NOT, PAIRS, PARTLY, UNTOLD, Word, check, decide, report
 from text_layers.localization.drawing import Drawing
@@ -33,7 +33,9 @@ def test_the_known_layers_hold_and_others_do_not(name):
     """And what is counted is what goes through the model."""
     loaded = comfy_model.load(name)
     rows = []
-    handle = loaded[0].model.diffusion_model.register_forward_pre_hook(lambda module, args, kwargs: rows.append(len(args[0])), with_kwargs=True)
+    handle = loaded[0].model.diffusion_model.register_forward_pre_hook(
+        lambda module, args, kwargs: rows.append(len(args[0])), with_kwargs=True
+    )
     told = []
     sweep = sweep_of(loaded)
     sweep.tell = told.append
@@ -91,9 +93,8 @@ def test_an_interruption_ends_it():
 
 def test_the_node_gives_the_layers_on_and_refuses_heads():
     model, clip, vae = comfy_model.load("unet")
-    usual = {"model": model, "clip": clip, "vae": vae, "latent_image": EMPTY, "template": 'a white square sign on a blue wall that says "{word}"',
-             "word_pairs": DEFAULT, "ocr": "RapidOCR", "seed": 3, "steps": 10, "cfg": 3.0, "scheduler": "simple", "calls": 60,
-             "negative": ""}  # fmt: skip
+    usual = {"model": model, "clip": clip, "vae": vae, "latent_image": EMPTY, "template": TEMPLATE, "word_pairs": DEFAULT,
+             "ocr": "RapidOCR", "seed": 3, "steps": 10, "cfg": 3.0, "scheduler": "simple", "calls": 60, "negative": ""}  # fmt: skip
     chosen = models.preset(model)
     given, text = CheckTextLayers.execute(text_layers=chosen, **usual).args
     assert given is chosen and text.startswith("Text layers 4, 5, 7 of 9 hold in this model")

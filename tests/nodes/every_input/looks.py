@@ -44,9 +44,9 @@ def look_at_localize(world, node, inputs):
 
 
 def check_layers(world):
-    return {"model": world.mmdit, "clip": world.clip, "vae": world.vae, "text_layers": world.layers("0"), "latent_image": {"samples": torch.zeros(1, *SIZE)},
-            "template": SOURCE.replace("CAFE", "{word}"), "word_pairs": SIX, "ocr": "RapidOCR", "seed": 1, "steps": 2, "cfg": 3.0,
-            "scheduler": "simple", "calls": 60, "negative": ""}  # fmt: skip
+    return {"model": world.mmdit, "clip": world.clip, "vae": world.vae, "text_layers": world.layers("0"),
+            "latent_image": {"samples": torch.zeros(1, *SIZE)}, "template": SOURCE.replace("CAFE", "{word}"), "word_pairs": SIX,
+            "ocr": "RapidOCR", "seed": 1, "steps": 2, "cfg": 3.0, "scheduler": "simple", "calls": 60, "negative": ""}  # fmt: skip
 
 
 def look_at_check_layers(world, node, inputs):
