@@ -15,7 +15,7 @@ SHOWN = ((0.0, 0.0), (0.25, 0.0), (0.5, 0.0), (0.5, 0.5), (0.75, 0.5), (0.9, 0.5
 
 def checked(found):
     rows = []
-    for row in found["rows"]:
+    for row in (row for one in found for row in one["rows"]):
         read, of = row["true"]
         layers = ", ".join(map(str, row["layers"]))
         told = [row["verdicts"].get(verdict, 0) for verdict in VERDICTS]
@@ -37,19 +37,22 @@ def simulated(found):
 
 
 def section():
-    found = kept("checked_layers")
+    found = [kept(f"checked_layers-{model}") for model in NAMES]
+    first = found[0]
     half, wholly = (f"{100 * share:.0f} %" for share in (CARRIED, 1 - MISSING))
-    runs = sum(row["runs"] for row in found["simulated"])
+    asked = (f"--models {model} --draws {one['draws']} --pairs {one['pairs']}" for model, one in zip(NAMES, found, strict=True))
+    commands = "\n".join(f"`python dev.py run benchmarks.checked_layers {arguments} --out FILE.json`" for arguments in asked)
+    runs = sum(row["runs"] for row in first["simulated"])
     return f"""## Do given layers hold in a model?
 
 Check Text Layers compares layers with all others and with random sets on {PAIRS} words by the first prediction, and reads a word:
-{CALLS} calls at most, each row of a batch counted, {found["steps"]} steps with guidance. A word is *carried* where the layers have at least
+{CALLS} calls at most, each row of a batch counted, {first["steps"]} steps with guidance. A word is *carried* where the layers have at least
 {half} of the effect and more than the others, *wholly* where {wholly}. A verdict is a sign test over words: with {PAIRS}, all have
 to agree. The {wholly} come from 24 pairs of words that the demo models were trained on, of which the known layers carry all wholly,
 and the U-Net's two most decisive ones about half; the words below are others.
 
-Each row: {found["draws"]} checks with other words and another seed. *True* is what finished pictures of {found["pairs"]} further pairs
-say, read by EasyOCR, of those that all layers draw. *With a LoRA*: rank 8 on all text layers; *trained further*: all weights; both on signs
+Each row: checks with other words and another seed each. *True* is what finished pictures of further pairs say, read by EasyOCR, of those
+that all layers draw. *With a LoRA*: rank 8 on all text layers; *trained further*: all weights; both on signs
 in another lettering and ink.
 
 {checked(found)}
@@ -59,6 +62,6 @@ Layers of another architecture are refused before a call. The rule by itself, in
 half or fewer are carried wholly, "hold partly" where half or fewer are carried, "do not hold" where half or more are. The worst case over
 all shares, computed exactly by a test, is {100 * ERROR:.0f} % at most.
 
-{simulated(found)}
+{simulated(first)}
 
-`python dev.py run benchmarks.checked_layers --out benchmarks/results/checked_layers.json`"""
+{commands}"""

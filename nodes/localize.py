@@ -135,19 +135,22 @@ class LocalizeTextLayers(io.ComfyNode):
         notice = "\n".join(filter(None, (guidance_notice(model, cfg), before(len(pairs), proof))))
         if notice:
             say(number(cls), notice)
-        sweep = Sweep(drawing, reader, folder(), live)
-        calls = expected(drawing, strategy, proof)
-        live.expected = drawing.model_calls + calls
-        say(number(cls), "\n".join(filter(None, (notice, said(calls, sweep.pace, len(sweep.store) > 0)))))
+        sweep = None
         try:
+            sweep = Sweep(drawing, reader, folder(), live)
+            calls = expected(drawing, strategy, proof)
+            live.expected = drawing.model_calls + calls
+            say(number(cls), "\n".join(filter(None, (notice, said(calls, sweep.pace, len(sweep.store) > 0)))))
             found = localize(model, sweep, strategy, proof=proof)
             sheet = contact_sheet(found, sweep)
             text = "\n".join(filter(None, (notice, report(found, sweep))))
         except comfy.model_management.InterruptProcessingException:
-            say(number(cls), sweep.store.problem or "Interrupted. What was found is kept: queue again to go on.")
+            lost = sweep.store.problem if sweep else None
+            say(number(cls), lost or "Interrupted. What was found is kept: queue again to go on.")
             raise
         finally:
-            sweep.close()
+            if sweep:
+                sweep.close()
         pictures = [torch.from_numpy(picture).float()[None] / 255 for picture in (chart(found), sheet)]
         scores = {layer: round(found.ranking.mean(layer), 4) for layer in range(len(found.names))}
         # What follows is told why it gets no layers, and the chart and the report are there all the same.
