@@ -109,6 +109,8 @@ def decide(layers, others, drawn, words):
     count, most = len(layers), enough(len(layers))
     carried = sum(_carried(layers, others, drawn, CARRIED))
     wholly = sum(_carried(layers, others, drawn, 1 - MISSING))
+    if most > count:
+        return UNTOLD, f"the target's text changes the first prediction for {count} of the words only"
     legible = [word for word in words if word.legible and word.edited is not None]
     edited = sum(word.edited for word in legible)
     if wholly >= most and edited == len(legible) > 0:
@@ -191,11 +193,12 @@ def _too_few(calls, pairs, word, setting):
 def _claim(checked):
     wrong = f"such a verdict is wrong in {100 * ERROR:.0f} % of checks at most"
     count = len(checked.layers)
+    legible = sum(word.legible and word.edited is not None for word in checked.words)
     missed = [word.text for word in checked.words if word.legible and word.edited is False]
     if checked.verdict == HOLD:
         return (
             f": of most words they carry at least {100 * (1 - MISSING):.0f} % of the effect, more than all other layers and than random "
-            f"sets ({sum(checked.wholly)} of {count} words; {wrong}), and each word that was drawn to be read is read."
+            f"sets ({sum(checked.wholly)} of {count} words; {wrong}), and {legible} of {legible} words that were drawn are read."
         )
     if checked.verdict == PARTLY:
         lacks = f"{sum(checked.wholly)} of {count} are carried to {100 * (1 - MISSING):.0f} %"

@@ -10,7 +10,6 @@ from ..localization.guidance import notice
 from ..localization.pairs import DEFAULT, parse_pairs
 from ..localization.sweep import Sweep
 from ..patching import models
-from ..patching.discovery import look_at
 from ..scoring.languages import BUILT_IN
 from ..scoring.ocr import check as can_read
 from ..scoring.ocr import engine
@@ -111,15 +110,13 @@ class CheckTextLayers(io.ComfyNode):
         reader = engine(ocr, language or BUILT_IN)
         for word in {word for pair in pairs for word in (pair.source, pair.target)}:
             can_read(reader, "the word pairs' word", word)
-        if not models.is_known(model):
-            look_at(model, [clip.encode_from_tokens_scheduled(clip.tokenize(template))[0]])
-        models.check(model, text_layers)
         if text_layers.heads:
             raise ValueError(
                 f"Whole layers can be checked, and these text layers take some heads only ({', '.join(text_layers.heads)}). Write the "
                 "layers without heads in Text Layers to check them."
             )
         drawing = Drawing(model, clip, vae, pairs, Setting(template, negative, latent_image, seed, steps, cfg, "euler", scheduler, _ROWS))
+        models.check(model, text_layers)
         layers = [drawing.names.index(name) for name in text_layers.names]
         told = notice(model, cfg)
         if told:

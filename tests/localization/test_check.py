@@ -144,5 +144,8 @@ def test_what_decides():
     assert decided(6, 6, 6, (Word("HOTEL", False, False, ("", "")),)) == PARTLY, "no word tells"
     assert decided(0, 0, 6, (MISSED,)) == NOT and decide((0.9,) * 6, (0.95,) * 6, (0.1,) * 6, (MISSED,))[0] == NOT, "others do more"
     assert decided(0, 0, 6) == UNTOLD
+    for count in range(PAIRS):
+        verdict, why = decide((1.0,) * count, (0.0,) * count, (0.0,) * count, (READ,))
+        assert verdict == UNTOLD and f"for {count} of the words only" in why
     verdict, why = decide((0.9,) * 6, (0.1,) * 6, (0.95,) * 6, (READ,))
     assert verdict == UNTOLD and "other layers" in why, "the pictures say otherwise"
