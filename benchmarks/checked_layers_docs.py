@@ -49,7 +49,8 @@ Check Text Layers compares layers with all others and with random sets on {PAIRS
 {CALLS} calls at most, each row of a batch counted, {first["steps"]} steps with guidance. A word is *carried* where the layers have at least
 {half} of the effect and more than the others, *wholly* where {wholly}. A verdict is a sign test over words: with {PAIRS}, all have
 to agree. The {wholly} come from 24 pairs of words that the demo models were trained on, of which the known layers carry all wholly,
-and the U-Net's two most decisive ones about half; the words below are others.
+the two most decisive ones alone about half (U-Net) and four of five (MMDiT, where these two also read most words); the words below are
+others.
 
 Each row: checks with other words and another seed each. *True* is what finished pictures of further pairs say, read by EasyOCR, of those
 that all layers draw. *With a LoRA*: rank 8 on all text layers; *trained further*: all weights; both on signs
