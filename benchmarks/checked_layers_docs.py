@@ -61,7 +61,7 @@ in another lettering and ink.
 Layers of another architecture are refused before a call. The rule by itself, in {runs:,} simulated checks through the code that decides
 ({PAIRS} words are shown), by the share of all words that the layers carry. *Wrong* is a verdict that says more than is true: "hold" where
 half or fewer are carried wholly, "hold partly" where half or fewer are carried, "do not hold" where half or more are. The worst case over
-all shares, computed exactly by a test, is {100 * ERROR:.0f} % at most.
+all shares in twentieths, computed exactly by a test, is {100 * ERROR:.0f} % at most.
 
 {simulated(first)}
 
