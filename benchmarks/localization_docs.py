@@ -8,6 +8,7 @@ from ..localization.proof import ERROR, needed
 from ..localization.selection import REACH
 from ..scoring.charts import curves
 from ..scoring.intervals import rate
+from . import checked_layers_docs
 from .localization_scaling import WIDE
 from .markdown import between, table
 from .record import kept
@@ -222,6 +223,8 @@ Simulated searches through the same code: 1 to 10 deciding layers, 60, 100 or 20
 
 How often each layer of a demo model is chosen over templates, steps, guidance, seeds and disjoint pairs:
 `python dev.py run benchmarks.draws --model unet --draws 20 --out FILE.json`
+
+{checked_layers_docs.section()}
 
 ## Which OCR engine?
 

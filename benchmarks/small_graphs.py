@@ -36,6 +36,10 @@ GRAPHS = {
         {"model": _MODEL, "clip": _CLIP, "vae": _VAE, "latent_image": (LATENT, 0)},
         {0: [("TextLayersSave", "text_layers")], 1: [_PREVIEW], 2: [_PREVIEW], 3: [_TEXT]},
     ),
+    "TextLayersCheckLayers": Small(
+        {"model": _MODEL, "clip": _CLIP, "vae": _VAE, "text_layers": ("TextLayersChoose", 0), "latent_image": (LATENT, 0)},
+        {0: [_PATCH_LAYERS], 1: [_TEXT]},
+    ),
     "TextLayersLoadLora": Small(
         {"model": ("CheckpointLoaderSimple", 0), "clip": ("CheckpointLoaderSimple", 1), "text_layers": ("TextLayersChoose", 0)},
         {0: [_SAMPLER], 1: [("CLIPTextEncode", "clip")]},

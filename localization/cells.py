@@ -1,6 +1,7 @@
 """Results kept on disk while a search runs, so that it goes on where it stopped.
 
-CellStore   one folder for one sweep: small results by key, pictures' latents by key
+Memory      small results by key, pictures' latents by key, for a sweep that nobody goes on with
+CellStore   the same in one folder for one sweep
 tidy        keeps the folders of all sweeps together below a bound
 
 Any number of processes may write into one folder, be killed at any moment or find the disk full. Each process appends to a file
@@ -26,13 +27,40 @@ _IN_USE = 24 * 3600  # seconds; another process may be at work on what was touch
 _LARGEST = 2**28  # bytes of one file of results; a search writes some hundred kilobytes
 
 
-class CellStore:
+class Memory:
+    problem: str | None = None
+
+    def __init__(self):
+        self._results, self._arrays = {}, {}
+
+    def __len__(self):
+        return len(self._results)
+
+    def get(self, key):
+        """The result of a cell, or None."""
+        return self._results.get(key)
+
+    def put(self, key, result):
+        """result: JSON values."""
+        self._results[key] = result
+
+    def get_array(self, key):
+        """float32 [...] or None."""
+        return self._arrays.get(key)
+
+    def put_array(self, key, array):
+        self._arrays[key] = np.ascontiguousarray(array, np.float32)
+
+    def close(self):
+        """Nothing is open."""
+
+
+class CellStore(Memory):
     """folder: made when it is missing. When the disk refuses, results stay in memory and `problem` says why they are not kept."""
 
     def __init__(self, folder):
+        super().__init__()
         self.folder = Path(folder)
-        self.problem = None
-        self._results, self._arrays = {}, {}
         self._file = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -55,16 +83,8 @@ class CellStore:
                 key, result = json.loads(text)
                 self._results[key] = result
 
-    def __len__(self):
-        return len(self._results)
-
-    def get(self, key):
-        """The result of a cell, or None."""
-        return self._results.get(key)
-
     def put(self, key, result):
-        """result: JSON values."""
-        self._results[key] = result
+        super().put(key, result)
         text = json.dumps([key, result]).encode()
         try:
             if self._file is None:
@@ -74,7 +94,6 @@ class CellStore:
             self._refused(error)
 
     def get_array(self, key):
-        """float32 [...] or None."""
         if key not in self._arrays:
             try:
                 with (self.folder / f"{key}.latent").open("rb") as file:

@@ -90,7 +90,7 @@ class Drawing:
         self.model_calls = 0
         self._model = model.clone()
         add_counting_wrapper(self._model, self._count)
-        self._takes_rows = takes_from_rows(model)
+        self.has_own_run = takes_from_rows(model)
         self._latent = empty_latent(model, setting.latent)
         self._fingerprints = {}
         self._noise = {}
@@ -141,7 +141,7 @@ class Drawing:
 
     def cost(self, pictures):
         """How many rows a batch of these pictures has: unless embeddings are enough, the target's own run is a row as well."""
-        givers = {p.target() for p in pictures if p.layers not in (SOURCE, TARGET)} if self._takes_rows else set()
+        givers = {p.target() for p in pictures if p.layers not in (SOURCE, TARGET)} if self.has_own_run else set()
         return len(set(pictures) | givers)
 
     def calls(self, pictures):
@@ -150,7 +150,8 @@ class Drawing:
 
     def draw(self, pictures, tell: Callable = lambda: None):
         """{picture: latent [C, ...] float32 on the CPU} of pictures with the same number of steps; the targets that were drawn
-        beside them are in it as well. tell() is called after each step. Halves the batch where memory runs out."""
+        beside them are in it as well. tell() is called after each step. Halves the batch where memory runs out, down to one row: then a
+        target's run is by itself, and what it gives is kept."""
         drawn = {}
         waiting = list(dict.fromkeys(pictures))
         while waiting:
@@ -162,18 +163,19 @@ class Drawing:
             try:
                 drawn |= self._draw_batch(batch, tell)
             except Exception as error:
-                if not is_out_of_memory(error) or self.cost(batch) <= 2:
+                cost = min(self.cost(batch), self.rows)
+                if not is_out_of_memory(error) or cost < 2:
                     raise
-                self.rows = max(2, self.cost(batch) // 2)
+                self.rows = cost // 2
                 waiting = batch + waiting
                 comfy.model_management.soft_empty_cache()
         return drawn
 
     def _draw_batch(self, batch, tell):
         runs, drawn = {}, {}
-        if self._takes_rows:
+        if self.has_own_run:
             givers = dict.fromkeys(p.target() for p in batch if p.layers not in (SOURCE, TARGET))
-            apart = [giver for giver in givers if self._length(giver) != self._length(batch[0])]
+            apart = [giver for giver in givers if self.rows < 2 or self._length(giver) != self._length(batch[0])]
             names = [self.names[i] for i in sorted({i for p in batch if p.layers not in (SOURCE, TARGET) for i in p.layers})]
             for giver in apart:
                 recording, kept = record_targets(self._model, names)
@@ -220,7 +222,7 @@ class Drawing:
         because a kernel without a backward pass somewhere in the model takes a part of the gradient away without a word.
         """
         with torch.inference_mode(False):
-            if self._takes_rows:
+            if self.has_own_run:
                 recording, runs = record_targets(self._model, self.names)
                 self._sample(recording, [first_prediction(pair, TARGET)], tell)
                 target = (runs, 0)
@@ -268,7 +270,7 @@ class Drawing:
         if picture.layers in (SOURCE, TARGET):
             return None
         names = tuple(self.names[i] for i in picture.layers)
-        if self._takes_rows:
+        if self.has_own_run:
             giver = picture.target()
             return Swap(names, runs[giver] if giver in runs else batch.index(giver))
         return Swap(names, self.conditioning(self.prompt(picture.pair, True))[0])

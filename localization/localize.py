@@ -99,15 +99,29 @@ def localize(model, sweep, strategy, judge=None, proof=QUICK):
     found = Localization(
         strategy, chosen, ranking, selection, names, sum(d.model_calls for d in drawings) - calls, time.perf_counter() - started
     )
-    if not found.localized:
+    if not found.localized:  # such layers go nowhere
         missing = gaps(judge, [selection.layers], CLOSE_PAIRS)[selection.layers]
         return replace(found, curve=curve(judge, ranking), reached=1 - missing)
     if proof == QUICK:
-        return found
+        together = needed()[1]
+        return _in_doubt(found, f"not tested: {SURE} in Localize Text Layers, with {together} word pairs, can make it sure")
     first, calls = max(sweep.seen, judge.seen), judge.drawing.model_calls
     test = confirm(judge, selection.layers, first)
     evidence = weigh(judge, selection.layers, first) if proof == WEIGHED and first < len(judge.pairs) else None
-    return replace(found, test=test, evidence=evidence, proof_calls=judge.drawing.model_calls - calls)
+    found = replace(found, test=test, evidence=evidence, proof_calls=judge.drawing.model_calls - calls)
+    if test.sure:
+        return found
+    read = (
+        f"{test.good} of {test.counted} words that the search had not seen are read"
+        if test.counted
+        else "too few pairs are left to test it"
+    )
+    more = max(1, test.more() - max(0, len(judge.pairs) - judge.seen))
+    return _in_doubt(found, f"not sure: {read}; {more} more word pairs, all read, would make it sure")
+
+
+def _in_doubt(found, doubt):
+    return replace(found, text_layers=replace(found.text_layers, doubt=doubt))
 
 
 def report(found, sweep):

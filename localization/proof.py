@@ -47,6 +47,12 @@ class Test:
             return f"Sure: {claim}, which is wrong in {100 * ERROR:.0f} % of searches at most. {found[0].upper()}{found[1:]}."
         return f"Not sure: {found}."
 
+    def more(self):
+        """Further fresh pairs that would make it sure, if all of them are read; 0 where it is."""
+        if self.sure:
+            return 0
+        return math.ceil((math.log(1 / ERROR) - self.good * _GOOD - (self.counted - self.good) * _BAD) / _GOOD)
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -129,7 +135,7 @@ def weigh(sweep, layers, first, seed=0):
     necessity = {layer: lost(exact[layers], exact[candidate], level) for layer, candidate in fewer.items()}
     gone, of, *_ = lost(exact[layers], exact[others])
     complement = (of - gone, of, *rate(of - gone, of))
-    sets = _random_sets(sweep.layers, layers, random.Random(seed))
+    sets = random_sets(sweep.layers, layers, random.Random(seed), SETS)
     some = pairs[:SET_PAIRS]
     scores = {s: float(np.mean([r.similarity for r in readings])) for s, readings in sweep.readings([layers, *sets], some).items()}
     as_good = sum(scores[s] >= scores[layers] for s in sets)
@@ -146,11 +152,11 @@ def weigh(sweep, layers, first, seed=0):
     )
 
 
-def _random_sets(everything, layers, rng):
-    """SETS others of the same size, or all that there are."""
+def random_sets(everything, layers, rng, most):
+    """So many others of the same size, or all that there are."""
     count = math.comb(len(everything), len(layers)) - 1
     found = set()
-    while len(found) < min(SETS, count):
+    while len(found) < min(most, count):
         drawn = tuple(sorted(rng.sample(everything, len(layers))))
         if drawn != tuple(layers):
             found.add(drawn)

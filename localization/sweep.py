@@ -6,6 +6,7 @@ Reading    what OCR read, and how near it is to the target's word
 
 import hashlib
 import math
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from ..scoring import text
 from ..scoring.compare import USUAL
 from ..scoring.ocr import enlargement
 from ..scoring.ocr_engine import Engine
-from .cells import CellStore
+from .cells import CellStore, Memory
 from .drawing import SOURCE, TARGET, Drawing, Picture, first_prediction
 
 # What engines give; part of a search's identity, since other readings cannot be compared with these.
@@ -39,29 +40,32 @@ class Reading:
 @dataclass
 class Progress:
     """What a search tells while it runs. done, left: model calls, left of the question that is being asked; scores: layer -> mean of
-    what was seen of it so far; picture: [H, W, 3] uint8, the last one that was read."""
+    what was seen of it so far; picture: [H, W, 3] uint8, the last one that was read; asked: the question, in words."""
 
     done: int
     left: int
     scores: dict[int, float]
     picture: np.ndarray | None
+    asked: str = ""
 
 
 @dataclass
 class Sweep:
     """drawing: of the model; ocr: an engine of scoring.ocr; folder: where cells are kept, below a name of their own for this model
-    and these settings; tell(Progress) is called after each step of the sampler.
+    and these settings, or None for nothing on disk; tell(Progress) is called after each step of the sampler.
 
     `computed` counts the cells that were not on disk; `seen` is how many pairs, from the top, any question was about: those behind
-    them have told nothing about any set of layers.
+    them have told nothing about any set of layers. `pace`: seconds of a model call, of the first picture, which is drawn by itself.
     """
 
     drawing: Drawing
     ocr: Engine
-    folder: Path
+    folder: Path | None
     tell: Callable = lambda progress: None
     computed: int = 0
     seen: int = 0
+    pace: float = 0.0
+    _asked: str = ""
     _latents: dict = field(default_factory=dict)
     _latest: dict = field(default_factory=dict)  # first predictions of the last question, which the next one often goes on from
     _seen: dict = field(default_factory=dict)
@@ -69,17 +73,28 @@ class Sweep:
     _no_gradient: NoGradient | None = None
 
     def __post_init__(self):
+        if self.folder is None:
+            self.store = Memory()
+            return
         # The model is known by what it draws: the first source picture depends on weights, LoRAs, other nodes' patches and sampler.
         first = Picture(0, SOURCE, self.drawing.setting.steps)
-        latent = self.drawing.draw([first], lambda: self._tell(0))[first]
+        self._asked, ticks = "One picture, which shows how long a call takes", []
+
+        def tick():
+            ticks.append((time.perf_counter(), self.drawing.model_calls))
+            self._tell(0)
+
+        latent = self.drawing.draw([first], tick)[first]
+        if len(ticks) > 1:  # the first step may have loaded the model
+            (started, before), (ended, after) = ticks[0], ticks[-1]
+            self.pace = (ended - started) / max(1, after - before)
         picture = self.drawing.decode(latent[None])
         setting = self.drawing.setting
         settings = (setting.steps, setting.cfg, setting.sampler, setting.scheduler, setting.seed, self.ocr.name, self.ocr.language, READING)
         parts = (repr(settings).encode(), latent.numpy().tobytes(), picture.tobytes())
         self.identity = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:32]
-        self.store = CellStore(self.folder / self.identity)
+        self.store: Memory = CellStore(self.folder / self.identity)
         self.store.put_array(self._key(first), latent)
-        self._enlarge = enlargement(picture.shape[1])
 
     @property
     def layers(self):
@@ -101,7 +116,7 @@ class Sweep:
         without guidance.
         """
         candidates, pairs = list(candidates), list(pairs)
-        self._note(pairs)
+        self._note(pairs, f"How far {_sets(candidates)} move the first prediction")
         wanted = [_looked_at(pair, layers, steps) for pair in pairs for layers in candidates]
         missing = [p for p in wanted if self.store.get(self._key(p, "closeness")) is None]
         references = dict.fromkeys(replace(p, layers=layers) for p in missing for layers in (SOURCE, self.layers))
@@ -130,7 +145,7 @@ class Sweep:
         Raises NoGradient where the model has none.
         """
         pairs, found = list(pairs), []
-        self._note(pairs)
+        self._note(pairs, "Which layers' weights move the first prediction most")
         references = [first_prediction(pair, layers) for pair in pairs for layers in (base, self.layers)]
         kinds = {w: f"slope {w}" for w in weights}
         missing = [p for p in pairs if any(self.store.get(self._key(first_prediction(p, base), kind)) is None for kind in kinds.values())]
@@ -153,14 +168,15 @@ class Sweep:
         """{candidate: [Reading of each pair]}. A candidate can be SOURCE or TARGET. steps: None for the finished picture."""
         steps = steps or self.drawing.setting.steps
         candidates, pairs = list(candidates), list(pairs)
-        self._note(pairs)
+        when = "finished pictures" if steps == self.drawing.setting.steps else "pictures half-way"
+        self._note(pairs, f"What OCR reads in {when} with {_sets(candidates)}")
         wanted = [Picture(pair, layers, steps) for pair in pairs for layers in candidates]
         missing = [p for p in wanted if self.store.get(self._key(p, "readings")) is None]
 
         def score(picture, latent):
             comfy.model_management.throw_exception_if_processing_interrupted()
             drawn = self.drawing.decode(latent[None])[0]
-            result = {"read": self.ocr.read(drawn, self._enlarge)}
+            result = {"read": self.ocr.read(drawn, enlargement(drawn.shape[0]))}
             self._picture = drawn
             if picture.layers not in (SOURCE, TARGET):
                 self._see(picture.layers, self._judged(picture, result["read"]).similarity)
@@ -200,7 +216,8 @@ class Sweep:
             self._no_gradient = reason
             raise
 
-    def _note(self, pairs):
+    def _note(self, pairs, asked):
+        self._asked = asked
         self.seen = max([self.seen, *(pair + 1 for pair in pairs)])
 
     def _reading(self, picture):
@@ -249,7 +266,7 @@ class Sweep:
 
     def _tell(self, left):
         scores = {layer: float(np.mean(values)) for layer, values in self._seen.items()}
-        self.tell(Progress(self.drawing.model_calls, left, scores, self._picture))
+        self.tell(Progress(self.drawing.model_calls, left, scores, self._picture, self._asked))
 
     def _see(self, candidate, value):
         """Remembers for people what a layer alone brings, or what is lost without it."""
@@ -270,6 +287,10 @@ class Sweep:
         negative = self.drawing.fingerprint(self.drawing.setting.negative) if picture.guided else "before guidance"
         parts = (kind, picture.pair, layers, picture.steps, self.pairs[picture.pair].target, prompts, negative)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:40]
+
+
+def _sets(candidates):
+    return f"{len(candidates)} sets of layers" if len(candidates) > 1 else "a set of layers"
 
 
 def _looked_at(pair, layers, steps):

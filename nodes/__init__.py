@@ -2,6 +2,7 @@
 
 from comfy_api.latest import ComfyExtension
 
+from .check_layers import CheckTextLayers
 from .deepfloyd import LoadDeepFloydIF
 from .demo_model import LoadTextDemoModel
 from .editing import CompositeEdit, ReplaceDrawnWords, ReplaceDrawnWordsInMany
@@ -20,6 +21,7 @@ class TextLayersExtension(ComfyExtension):
     async def get_node_list(self):
         return [
             LocalizeTextLayers,
+            CheckTextLayers,
             ChooseTextLayers,
             PatchPromptIntoLayers,
             ReplaceDrawnWords,

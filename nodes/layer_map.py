@@ -1,6 +1,6 @@
 """What a node tells the map of text layers in the browser (web/text_layers.js)."""
 
-from ..patching.text_layers import list_layers
+from ..patching.text_layers import doubted, list_layers
 
 
 def layer_map(names, text_layers, scores=None, published=None):
@@ -15,6 +15,7 @@ def layer_map(names, text_layers, scores=None, published=None):
                 "chosen": list_layers(text_layers, names),
                 "published": published and list_layers(published, names),
                 "scores": scores,
+                "doubt": doubted(text_layers) if text_layers.doubt else "",
             }
         ]
     }

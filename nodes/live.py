@@ -17,27 +17,41 @@ import comfy.model_management
 import comfy.utils
 from PIL import Image
 
+from ..localization.estimate import in_words
 from ..scoring.charts import live_chart
 
 _INTERVAL = 0.5  # seconds between two pictures
+_BAR = 1000  # parts of a progress bar
 _LONGEST = 20_000  # characters; more nobody reads, and the queue's history keeps all of it
 _EVENT = "text_layers.said"
 
 
 class Live:
-    """Called with localization.sweep.Progress: moves the node's progress bar, shows the chart so far and the last picture."""
+    """Called with localization.sweep.Progress: moves the node's progress bar, which goes forward only, says what is asked and how much time
+    is left, shows the chart so far and the last picture. expected: model calls in all, as far as is known."""
 
-    def __init__(self, node_id, layers):
+    def __init__(self, node_id, layers, expected=0):
+        self.expected = expected
         self._node, self._layers, self._due = node_id, layers, seldom()
-        self._bar = comfy.utils.ProgressBar(1, node_id=node_id)
+        self._bar = comfy.utils.ProgressBar(_BAR, node_id=node_id)
+        self._reached, self._first = 0, None
 
     def __call__(self, progress):
         picture = None
         if self._due():
             chart = live_chart(progress.scores, self._layers, progress.picture)
             picture = ("JPEG", Image.fromarray(chart), 512)
-            say(self._node, f"{progress.left} model calls left in this round, {progress.done} done")
-        self._bar.update_absolute(progress.done, progress.done + progress.left + 1, picture)
+            say(self._node, self._says(progress))
+        if self.expected:
+            done = progress.done / max(self.expected, progress.done + progress.left + 1)
+            self._reached = max(self._reached, int(_BAR * done))
+        self._bar.update_absolute(self._reached, _BAR, picture)
+
+    def _says(self, progress):
+        now, done, total = time.monotonic(), progress.done, max(self.expected, progress.done + progress.left)
+        began, before = self._first = self._first or (now, done)
+        left = f", {in_words((total - done) * (now - began) / (done - before))} left" if done > before and self.expected else ""
+        return f"{progress.asked}: {done} of about {total} model calls{left}"
 
 
 def seldom():

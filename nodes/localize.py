@@ -7,6 +7,8 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..localization.drawing import SAMPLERS, Drawing, Setting
+from ..localization.estimate import expected, said
+from ..localization.guidance import notice as guidance_notice
 from ..localization.localize import PROOFS, before, chart, contact_sheet, localize, report
 from ..localization.pairs import DEFAULT, parse_pairs
 from ..localization.storage import folder
@@ -130,16 +132,25 @@ class LocalizeTextLayers(io.ComfyNode):
         drawing = Drawing(model, clip, vae, pairs, setting)
         comfy.model_management.throw_exception_if_processing_interrupted()
         live = Live(number(cls), len(drawing.names))
-        notice = before(len(pairs), proof)
+        notice = "\n".join(filter(None, (guidance_notice(model, cfg), before(len(pairs), proof))))
         if notice:
             say(number(cls), notice)
-        sweep = Sweep(drawing, reader, folder(), live)
+        sweep = None
         try:
+            sweep = Sweep(drawing, reader, folder(), live)
+            calls = expected(drawing, strategy, proof)
+            live.expected = drawing.model_calls + calls
+            say(number(cls), "\n".join(filter(None, (notice, said(calls, sweep.pace, len(sweep.store) > 0)))))
             found = localize(model, sweep, strategy, proof=proof)
             sheet = contact_sheet(found, sweep)
             text = "\n".join(filter(None, (notice, report(found, sweep))))
+        except comfy.model_management.InterruptProcessingException:
+            lost = sweep.store.problem if sweep else None
+            say(number(cls), lost or "Interrupted. What was found is kept: queue again to go on.")
+            raise
         finally:
-            sweep.close()
+            if sweep:
+                sweep.close()
         pictures = [torch.from_numpy(picture).float()[None] / 255 for picture in (chart(found), sheet)]
         scores = {layer: round(found.ranking.mean(layer), 4) for layer in range(len(found.names))}
         # What follows is told why it gets no layers, and the chart and the report are there all the same.

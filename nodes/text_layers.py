@@ -5,7 +5,7 @@ from comfy_api.latest import io, ui
 from ..patching import models, storage
 from ..patching.discovery import look_at, said
 from ..patching.paths import shown
-from ..patching.text_layers import summary
+from ..patching.text_layers import doubted, summary
 from .checked import checked
 from .comfy_compat import aliases
 from .layer_map import layer_map
@@ -89,7 +89,8 @@ class SaveTextLayers(io.ComfyNode):
     @checked
     def execute(cls, text_layers, filename):
         path = storage.save(text_layers, filename)
-        return io.NodeOutput(ui=show(f"Saved as {shown(path)}"))
+        doubt = f"\n{doubted(text_layers)}" if text_layers.doubt else ""
+        return io.NodeOutput(ui=show(f"Saved as {shown(path)}{doubt}"))
 
 
 class LoadTextLayers(io.ComfyNode):

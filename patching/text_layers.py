@@ -4,6 +4,7 @@ TextLayers      the frozen value that travels between nodes; JSON in, JSON out
 parse_layers    a hand-written list ("55-57", "10:0+3", a module path) -> names and heads
 list_layers     the other way
 summary         the layers, for people
+doubted         what was not shown of them
 """
 
 import json
@@ -21,7 +22,8 @@ _FORMAT = 1
 class TextLayers:
     """family: adapter name; architecture: fingerprint of the model they belong to (see models.architecture);
     names: module paths in execution order; heads: name -> head numbers, layers without an entry mean all heads;
-    scores: name -> localization score; source: where the choice came from, for people.
+    scores: name -> localization score; source: where the choice came from, and doubt: what was not shown of it, "" for nothing to say,
+    for people.
 
     Raises ValueError when there is no layer, a name is twice, or heads or scores name a layer that is not chosen.
     """
@@ -32,6 +34,7 @@ class TextLayers:
     heads: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
     source: str = ""
+    doubt: str = ""
 
     def __post_init__(self):
         if not self.names:
@@ -57,6 +60,8 @@ class TextLayers:
 
     def to_json(self):
         plain = {**vars(self), "heads": dict(self.heads), "scores": dict(self.scores)}
+        if not self.doubt:
+            del plain["doubt"]
         return json.dumps({"text_layers": _FORMAT, **plain}, indent=2)
 
     @classmethod
@@ -82,7 +87,9 @@ class TextLayers:
             ),
             "scores": (lambda v: isinstance(v, dict) and all(map(_is_score, v.values())), "an object of finite numbers"),
             "source": (_is_text, "text"),
+            "doubt": (_is_text, "text"),
         }
+        data.setdefault("doubt", "")
         for key, (valid, expected) in checks.items():
             if key not in data:
                 raise ValueError(f'The text layers file lacks "{key}".')
@@ -181,4 +188,10 @@ def summary(text_layers, available):
     for name in text_layers.names:
         only = f", heads {'+'.join(map(str, text_layers.heads[name]))}" if name in text_layers.heads else ""
         parts.append(f"{available.index(name)}: {name}{only}")
-    return f"{len(parts)} of {len(available)} text layers ({text_layers.source})\n" + "\n".join(parts)
+    doubt = f"\n{doubted(text_layers)}" if text_layers.doubt else ""
+    return f"{len(parts)} of {len(available)} text layers ({text_layers.source})\n" + "\n".join(parts) + doubt
+
+
+def doubted(text_layers):
+    """What is in doubt of them, as a sentence."""
+    return f"{text_layers.doubt[:1].upper()}{shortened(text_layers.doubt, 300)[1:]}."

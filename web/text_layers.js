@@ -4,7 +4,7 @@ import { parse, write } from "./layer_map/layer_list.js"
 import { LayerMap } from "./layer_map/layer_map.js"
 import { load as loadTexts } from "./layer_map/texts.js"
 
-const NODES = ["TextLayersChoose", "TextLayersLoad", "TextLayersLocalize"]
+const NODES = ["TextLayersChoose", "TextLayersLoad", "TextLayersLocalize", "TextLayersCheckLayers"]
 const BY_HAND = "written below" // the option of Text Layers' choice that reads the list
 // In a node's properties, so that a workflow opens with its maps.
 const KEPT = "text layers map"
@@ -17,10 +17,10 @@ const lastElement = new Map() // by the node's number
 function ofRun(value) {
   const names = value?.names
   const is = Array.isArray(names) && names.length <= MOST_LAYERS && names.every((name) => typeof name === "string")
-  if (!is) return { names: [], chosen: "", published: "", scores: {} }
+  if (!is) return { names: [], chosen: "", published: "", scores: {}, doubt: "" }
   const text = (list) => (typeof list === "string" ? list : "")
   const scores = Object.entries(value.scores ?? {}).filter(([layer, score]) => names[layer] !== undefined && Number.isFinite(score))
-  return { names, chosen: text(value.chosen), published: text(value.published), scores: Object.fromEntries(scores) }
+  return { names, chosen: text(value.chosen), published: text(value.published), scores: Object.fromEntries(scores), doubt: text(value.doubt) }
 }
 
 function addMap(node) {
@@ -50,7 +50,7 @@ function addMap(node) {
     const asWritten = editable && choice.value === BY_HAND
     const { chosen, heads, unknown } = parse(asWritten ? String(list.value) : list ? run.published : run.chosen, run.names)
     const exploring = editable && node.properties[EXPLORING] === true
-    return { names: run.names, scores: run.scores, chosen, heads, unknown, editable, exploring }
+    return { names: run.names, scores: run.scores, chosen, heads, unknown, editable, exploring, doubt: list ? "" : run.doubt }
   }
 
   function show() {

@@ -12,6 +12,8 @@ from pathlib import Path
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 LORA, LAYERS, UNET_IF = "robustness.safetensors", "robustness.json", "tiny-IF"
 PAIRS = "BIRD, ENTER\nWOOD, TOWN"
+SIX = f"{PAIRS}\nMOON, RIVER\nCAFE, HOTEL\nOPEN, SHUT\nNORTH, SOUTH"
+CHOICE = "published for this model"
 _READER = "RapidOCR"  # the faster one
 
 
@@ -89,7 +91,16 @@ def of_nodes(server):
     lora = _with_lora(drawn, loader, layers)
     loaded = json.loads(json.dumps(drawn))
     loaded[layers] = {"class_type": "TextLayersLoad", "inputs": {"model": [loader, 0], "file": LAYERS}}
+    checking = _only(found, *_ids(found, "TextLayersLocalize"))
+    asked = checking[localized]["inputs"]
+    checking["layers"] = {"class_type": "TextLayersChoose", "inputs": {"model": asked["model"], "choice": CHOICE, "layers": ""}}
+    shared = ("model", "clip", "vae", "latent_image", "template", "ocr", "seed", "steps", "cfg", "scheduler", "negative", "language")
+    checking[localized] = {
+        "class_type": "TextLayersCheckLayers",
+        "inputs": {key: asked[key] for key in shared if key in asked} | {"text_layers": ["layers", 0], "word_pairs": SIX, "calls": 60},
+    }
     return {
+        "TextLayersCheckLayers": (checking, localized),
         "TextLayersLoadDemoModel": (_only(drawn, edited), loader),
         "TextLayersChoose": (_only(drawn, edited), layers),
         "TextLayersPatchPrompt": (_only(drawn, edited), _ids(drawn, "TextLayersPatchPrompt")[0]),

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest
 from text_layers.benchmarks.known_answer import KnownAnswer
 from text_layers.benchmarks.search_errors import Simulated, searched
-from text_layers.localization.proof import ERROR, SETS, confirm, needed, weigh
+from text_layers.localization.proof import ERROR, SETS, Test, confirm, needed, weigh
 from text_layers.localization.selection import REACH
 from text_layers.localization.sweep import Reading
 
@@ -124,3 +124,14 @@ def test_a_failure_costs_pairs_and_not_the_proof():
         assert found.sure == sure and (not sure or found.good == found.counted - 1)
         if sure:
             assert [test.counted for test in told] == list(range(4, found.counted + 1, 4)), "a search for hours tells how far it is"
+
+
+@pytest.mark.parametrize("failures", [0, 1, 3])
+def test_how_many_more_words_make_it_sure(failures):
+    """All of them read: as many as the test then needs, and not one fewer."""
+    few = Test(False, 20, 20 + failures)
+    for more, sure in ((few.more(), True), (few.more() - 1, False)):
+        after = Test(False, few.good + more, few.counted + more)
+        assert (after.more() <= 0) == sure
+    assert few.more() + 20 == needed()[0] if not failures else few.more() + 20 > needed()[0]
+    assert Test(True, 65, 65).more() == 0

@@ -18,7 +18,8 @@ from text_layers.benchmarks.localization import TEMPLATE, setting
 from text_layers.demo import comfy_model, pictures
 from text_layers.localization.cells import CellStore
 from text_layers.localization.drawing import SOURCE, TARGET, Drawing, Picture
-from text_layers.localization.localize import chart, contact_sheet, localize, report
+from text_layers.localization.estimate import expected
+from text_layers.localization.localize import QUICK, chart, contact_sheet, localize, report
 from text_layers.localization.pairs import DEFAULT, WordPair, parse_pairs
 from text_layers.localization.strategies import STRATEGIES
 from text_layers.localization.sweep import Sweep
@@ -163,6 +164,28 @@ def test_too_large_a_batch_is_halved(demo, tmp_path, monkeypatch):
         assert found[layers] == pytest.approx(wanted[layers], abs=1e-3)
 
 
+@pytest.mark.any_comfyui
+def test_a_device_that_takes_one_row_alone(demo, tmp_path, monkeypatch):
+    """The target's run, which is a row as well in joint attention, is then by itself."""
+    asked = [(0,), KNOWN[demo[0]]]
+    wanted = sweep_of(demo, tmp_path / "a").closeness(asked, range(2))
+    small = sweep_of(demo, tmp_path / "b", rows=2, cfg=1.0)
+    calls = small.drawing.model_calls
+    apply_model = demo[1][0].model._apply_model
+
+    def refuse(x, *args, **kwargs):
+        if len(x) > 1:
+            raise torch.OutOfMemoryError("no memory")
+        return apply_model(x, *args, **kwargs)
+
+    monkeypatch.setattr(comfy.model_management, "OOM_EXCEPTION", torch.OutOfMemoryError)
+    monkeypatch.setattr(demo[1][0].model, "_apply_model", refuse)
+    found = small.closeness(asked, range(2))
+    assert small.drawing.rows == 1 and small.drawing.model_calls > calls
+    for layers in wanted:
+        assert found[layers] == pytest.approx(wanted[layers], abs=1e-3)
+
+
 def test_interruption_stops_within_one_call_and_keeps_the_cells(demo, tmp_path):
     sweep = sweep_of(demo, tmp_path, rows=4)
     calls = []
@@ -196,7 +219,13 @@ def test_the_node_s_answer_on_the_demo_models(demo, tmp_path):
     """With a few of the pairs that ship."""
     model = demo[1][0]
     sweep = Sweep(Drawing(*demo[1], parse_pairs(DEFAULT)[:24], setting(0, 16)), engine("RapidOCR"), tmp_path)
+    started = sweep.drawing.model_calls
     found = localize(model, sweep, "gradients")
+    contact_sheet(found, sweep)
+    calls = sweep.drawing.model_calls - started
+    assert 0.7 * calls <= expected(sweep.drawing, "gradients", QUICK) <= 1.3 * calls, "what was said before"
+    assert 0 < sweep.pace < 60
+    assert "not tested" in found.text_layers.doubt and found.text_layers.doubt in found.text_layers.to_json()
     assert found.selection.layers[:2] == KNOWN[demo[0]][:2]
     assert models.check(model, found.text_layers).names == tuple(found.names[layer] for layer in found.selection.layers)
     lines = report(found, sweep)

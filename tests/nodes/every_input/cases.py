@@ -5,6 +5,7 @@ from text_layers.patching.patch import SAME_LATENTS
 from text_layers.scoring.lexicon import EVERYTHING
 
 from .harness import case
+from .looks import SIX
 from .world import SIZE, SOURCE, TARGET
 
 
@@ -35,6 +36,21 @@ CASES = {
     "TextLayersLocalize.batch": case(2, "rows ..."),
     "TextLayersLocalize.language": case("Latin letters", "engines ..."),
     "TextLayersLocalize.proof": case("search and test", "told ..."),
+    "TextLayersCheckLayers.model": case(lambda w: w.other, "read ..."),
+    "TextLayersCheckLayers.clip": case(lambda w: w.loaded("unet")[1], "text read ..."),
+    "TextLayersCheckLayers.vae": case(lambda w: w.negating, "read"),
+    "TextLayersCheckLayers.text_layers": case(lambda w: w.layers("2"), "layers"),
+    "TextLayersCheckLayers.latent_image": case({"samples": torch.zeros(1, *SIZE[:2], 40)}, "noise end read ..."),
+    "TextLayersCheckLayers.template": case('a white sign that says "{word}"', "text read ..."),
+    "TextLayersCheckLayers.word_pairs": case(SIX.replace("TOWN", "BOX"), "text read ..."),
+    "TextLayersCheckLayers.ocr": case("EasyOCR", "engines ..."),
+    "TextLayersCheckLayers.seed": case(2, "noise read ..."),
+    "TextLayersCheckLayers.steps": case(4, "levels ..."),
+    "TextLayersCheckLayers.cfg": case(5.0, "read ..."),
+    "TextLayersCheckLayers.scheduler": case("beta", "levels ...", steps=4),
+    "TextLayersCheckLayers.calls": case(4, says="calls of the model are too few"),
+    "TextLayersCheckLayers.negative": case("a green sign", "text ..."),
+    "TextLayersCheckLayers.language": case("Latin letters", "engines ..."),
     "TextLayersChoose.model": case(lambda w: w.unet, "layers shown said"),
     "TextLayersChoose.choice": case("published for this model", "layers shown said"),
     "TextLayersChoose.layers": case("1", "layers shown said"),

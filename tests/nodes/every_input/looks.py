@@ -5,11 +5,13 @@ import comfy.model_management
 import pytest
 import torch
 from safetensors.torch import load_file
+from text_layers.nodes import check_layers as check_layers_node
 from text_layers.patching.patch import OWN_RUN
 from text_layers.scoring.lexicon import OBSCENE
 
 from .world import SIZE, SOURCE, TARGET, reading, watched
 
+SIX = "CAFE, HOTEL\nOPEN, SHUT\nNORTH, SOUTH\nMOON, RIVER\nBIRD, ENTER\nWOOD, TOWN"
 GUARDED = SOURCE.replace("CAFE", "CRAP")
 
 
@@ -38,6 +40,25 @@ def look_at_localize(world, node, inputs):
             node.execute(**inputs)
     seen = {"noise": calls[0]["x"][:1], "end": calls[-1]["x"][:1], "levels": [float(call["level"][0]) for call in calls],
             "rows": max(len(call["x"]) for call in calls), "text": [call["text"][:2] for call in calls], "told": told}  # fmt: skip
+    return read_by(world, seen)
+
+
+def check_layers(world):
+    return {"model": world.mmdit, "clip": world.clip, "vae": world.vae, "text_layers": world.layers("0"),
+            "latent_image": {"samples": torch.zeros(1, *SIZE)}, "template": SOURCE.replace("CAFE", "{word}"), "word_pairs": SIX,
+            "ocr": "RapidOCR", "seed": 1, "steps": 2, "cfg": 3.0, "scheduler": "simple", "calls": 60, "negative": ""}  # fmt: skip
+
+
+def look_at_check_layers(world, node, inputs):
+    """Up to the first picture that is read."""
+    with watched(inputs["model"]) as calls, reading(world, stop=True), pytest.MonkeyPatch.context() as watch:
+        asked = []
+        inner = check_layers_node.check
+        watch.setattr(check_layers_node, "check", lambda sweep, layers, calls: asked.append(layers) or inner(sweep, layers, calls))
+        with pytest.raises(comfy.model_management.InterruptProcessingException):
+            node.execute(**inputs)
+    seen = {"noise": calls[0]["x"][:1], "end": calls[-1]["x"][:1], "levels": [float(call["level"][0]) for call in calls], "layers": asked,
+            "text": [call["text"] for call in calls]}  # fmt: skip
     return read_by(world, seen)
 
 
@@ -284,6 +305,7 @@ def look_at_deepfloyd(world, node, inputs):
 
 LOOKS = {
     "TextLayersLocalize": (localize, look_at_localize),
+    "TextLayersCheckLayers": (check_layers, look_at_check_layers),
     "TextLayersChoose": (choose, look_at_choose),
     "TextLayersPatchPrompt": (patch, look_at_patch),
     "TextLayersReplaceWords": (replace_words, look_at_replace_words),
