@@ -4,6 +4,7 @@ from pathlib import Path
 
 import folder_paths
 from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..lora import storage
 from ..lora.files import read
@@ -82,7 +83,8 @@ class LoadLocalizedLora(io.ComfyNode):
         if strength_clip and clip is None:
             raise ValueError("strength_clip is not 0, but no CLIP is connected: connect one, or set it to 0.")
         loaded = load_lora(read(lora_path(lora_name)), model, text_layers, strength_text_layers, strength_elsewhere, clip, strength_clip)
-        return io.NodeOutput(loaded.model, loaded.clip, loaded.report, ui=show(loaded.report))
+        no_clip = ExecutionBlocker("Connect a CLIP to Load Localized LoRA, or take the one that the model came with: it gives on what it gets.")
+        return io.NodeOutput(loaded.model, loaded.clip or no_clip, loaded.report, ui=show(loaded.report))
 
 
 class CutLora(io.ComfyNode):
