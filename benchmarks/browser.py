@@ -1,7 +1,8 @@
 """ComfyUI's page in a real browser.
 
 executable   where a browser is installed
-opened       a Chromium with the page, as a Canvas
+launched     a Chromium
+opened       the page in one, as a Canvas
 Canvas       what a user does there: drops workflows, queues, looks
 """
 
@@ -35,18 +36,24 @@ def executable():
 
 
 @contextlib.contextmanager
-def opened(server, profile, pictures):
-    """profile: an empty folder for the browser; pictures: the folder for screenshots."""
+def launched():
+    """A Chromium that has opened nothing yet."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            str(profile), executable_path=executable(), headless=True, args=FLAGS, viewport={"width": 2400, "height": 1300}
-        )
+        browser = playwright.chromium.launch(executable_path=executable(), headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def opened(browser, server, pictures, size=(2400, 1300)):
+    """pictures: the folder for screenshots; size: of the window, in pixels."""
+    width, height = size
+    with browser.new_context(viewport={"width": width, "height": height}) as context:
         canvas = Canvas(server, context.new_page(), pictures)
         canvas.open()
         yield canvas
-        context.close()
 
 
 class Canvas:
@@ -58,12 +65,16 @@ class Canvas:
         self.page.wait_for_function("window.app?.graph && window.app?.extensionManager", timeout=120_000)
         self.page.wait_for_timeout(2000)
 
-    def drop(self, path):
-        """A workflow's file onto the canvas; returns what is in it."""
+    def drop(self, path, as_app=False):
+        """A workflow's file onto the canvas; returns what is in it. One that is an app opens as such, and then shows its graph unless
+        as_app."""
         workflow = json.loads(path.read_text("utf-8"))
         self.page.evaluate(_DROP, [path.name, path.read_text("utf-8")])
         self.page.wait_for_function("n => window.app.graph.nodes.length === n", arg=len(workflow["nodes"]), timeout=30_000)
         self.page.wait_for_timeout(700)
+        if workflow["extra"].get("linearMode") and not as_app:
+            self.page.evaluate("window.app.extensionManager.command.execute('Comfy.ToggleLinear')")
+            self.page.wait_for_timeout(700)
         return workflow
 
     def set(self, setting, value):

@@ -4,9 +4,10 @@ ComfyUI runs every output node of a prompt. Most of the pack's are output nodes,
 say is seen; but on the side of a lazy switch that was not chosen, a search or a training would run as well, for minutes and for nothing.
 """
 
-import nodes
 from comfy_execution.graph import get_input_info
 from comfy_execution.graph_utils import is_link
+
+import nodes
 
 _OURS = "TextLayers"
 
@@ -21,7 +22,7 @@ def watch():
 
 
 def _name_targets(request):
-    if request.get("partial_execution_targets") is None:  # else a hand has chosen some
+    if isinstance(request, dict) and request.get("partial_execution_targets") is None:  # else a hand has chosen some
         found = targets(request.get("prompt"))
         if found is not None:
             request["partial_execution_targets"] = found

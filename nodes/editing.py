@@ -8,7 +8,7 @@ from ..editing.composite import composite, mask
 from ..editing.replace import parsed, replaced
 from ..patching.drawn import encode
 from .checked import checked
-from .comfy_compat import aliases
+from .comfy_compat import SAYS, aliases
 from .text_layers import CATEGORY, show
 
 
@@ -47,7 +47,7 @@ class ReplaceDrawnWords(io.ComfyNode):
                 io.String.Output(display_name="source_prompt", tooltip="The prompt as it is."),
                 io.String.Output(display_name="target_prompt", tooltip="The prompt with the new words."),
             ],
-            is_output_node=True,
+            **SAYS,
         )
 
     @classmethod
@@ -90,7 +90,7 @@ class CompositeEdit(io.ComfyNode):
                 io.Image.Output(tooltip="The source with the edited words."),
                 io.Mask.Output(tooltip="Where it is the edit's, 0 to 1."),
             ],
-            is_output_node=True,
+            **SAYS,
         )
 
     @classmethod
