@@ -34,7 +34,7 @@ def run(canvas, boxes, word):
     for box, text in boxes.items():
         fields(canvas.page).nth(box).fill(text.format(word))
     with canvas.queued() as found:
-        canvas.page.get_by_test_id("linear-run-button").locator("visible=true").click()
+        canvas.page.get_by_role("button", name="Run", exact=True).locator("visible=true").click()
     (entry,) = found
     assert entry["status"]["status_str"] == "success", entry["status"]
     outputs = canvas.page.evaluate("window.app.graph.extra.linearData.outputs")
@@ -43,7 +43,7 @@ def run(canvas, boxes, word):
 
 
 def fields(page):
-    return page.locator("[data-widget-key]").locator("textarea, input").locator("visible=true")
+    return page.get_by_test_id("linear-widgets").locator("textarea, input").locator("visible=true")
 
 
 def picture(page, file):
