@@ -37,9 +37,10 @@ def run(canvas, boxes, word):
         canvas.page.get_by_role("button", name="Run", exact=True).locator("visible=true").click()
     (entry,) = found
     assert entry["status"]["status_str"] == "success", entry["status"]
-    outputs = canvas.page.evaluate("window.app.graph.extra.linearData.outputs")
-    assert capitals(engine("RapidOCR").read(np.asarray(canvas.server.images(entry)[str(outputs[-1])].convert("RGB")))) == word
-    return entry["outputs"][str(outputs[-1])]["images"][0]["filename"]
+    last = str(canvas.page.evaluate("window.app.graph.extra.linearData.outputs.at(-1)"))
+    shown = canvas.server.images(entry)[last].convert("RGB").resize((256, 128))
+    assert capitals(engine("RapidOCR").read(np.asarray(shown))) == word
+    return entry["outputs"][last]["images"][0]["filename"]
 
 
 def fields(page):
@@ -68,14 +69,14 @@ def test_a_template_opens_as_an_app(canvas, page, name, labels, boxes):
     picture(page, file)
 
     page.set_viewport_size(NARROW)
-    page.get_by_role("button", name="Edit & Run").click()
+    page.get_by_text("Edit & Run", exact=True).locator("visible=true").first.click()
     assert page.get_by_test_id("builder-widget-label").locator("visible=true").all_inner_texts() == labels
     for box in fields(page).all():
         place = box.bounding_box()
         assert place["x"] >= 0 and place["x"] + place["width"] <= NARROW["width"], place
     page.screenshot(path=str(canvas.pictures / f"{name} - narrow app, filled.png"))
     file = run(canvas, boxes, "LOVE")
-    page.get_by_role("button", name="Outputs", exact=True).click()
+    page.get_by_text("Outputs", exact=True).locator("visible=true").first.click()
     page.wait_for_timeout(1000)
     page.screenshot(path=str(canvas.pictures / f"{name} - narrow app.png"))
     picture(page, file)
