@@ -40,13 +40,17 @@ def chromium():
 @pytest.fixture(scope="session")
 def pinned_canvas(chromium, server, tmp_path_factory):
     """With the front end that this ComfyUI asks for."""
-    with browser.opened(chromium, server, pictures(tmp_path_factory, "pinned"), SIZE) as canvas:
-        yield canvas
+    yield from opened(chromium, server, pictures(tmp_path_factory, "pinned"))
 
 
 @pytest.fixture(scope="session")
 def newest_canvas(chromium, newest_server, tmp_path_factory):
-    with browser.opened(chromium, newest_server, pictures(tmp_path_factory, "newest"), SIZE) as canvas:
+    yield from opened(chromium, newest_server, pictures(tmp_path_factory, "newest"))
+
+
+def opened(chromium, server, folder):
+    with browser.opened(chromium, server, folder, SIZE) as canvas:
+        canvas.set("Comfy.Minimap.Visible", False)  # it would lie over nodes, and is drawn all the time
         yield canvas
 
 
