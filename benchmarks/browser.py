@@ -10,6 +10,8 @@ import contextlib
 import json
 import shutil
 
+import comfyui_version
+
 from ..dev import BROWSERS
 
 FLAGS = [
@@ -72,10 +74,19 @@ class Canvas:
         self.page.evaluate(_DROP, [path.name, path.read_text("utf-8")])
         self.page.wait_for_function("n => window.app.graph.nodes.length === n", arg=len(workflow["nodes"]), timeout=30_000)
         self.page.wait_for_timeout(700)
-        if workflow["extra"].get("linearMode") and not as_app:
-            self.page.evaluate("window.app.extensionManager.command.execute('Comfy.ToggleLinear')")
-            self.page.wait_for_timeout(700)
+        if workflow.get("extra", {}).get("linearMode") and not as_app:
+            self._leave_app()
         return workflow
+
+    def _leave_app(self):
+        """Where the front end has apps: those of ComfyUI 0.3 know of none."""
+        if comfyui_version.__version__.startswith("0.3."):
+            return
+        boxes = self.page.get_by_test_id("linear-widgets").first
+        boxes.wait_for(state="attached")
+        self.page.evaluate("window.app.extensionManager.command.execute('Comfy.ToggleLinear')")
+        boxes.wait_for(state="detached")
+        self.page.wait_for_timeout(700)
 
     def set(self, setting, value):
         self.page.evaluate("([s, v]) => window.app.extensionManager.setting.set(s, v)", [setting, value])

@@ -27,13 +27,13 @@ def renderer(request, canvas):
     canvas.set("Comfy.VueNodes.Enabled", False)  # the server keeps it, for the browsers of other tests, too
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def one_renderer(canvas):
     """Vue nodes on the newest front end, canvas nodes on the pinned one: for what costs much and is drawn by the same elements in both."""
-    vue = canvas.pictures.name == "newest"
-    canvas.set("Comfy.VueNodes.Enabled", vue)
-    yield vue
-    canvas.set("Comfy.VueNodes.Enabled", False)
+    before = canvas.page.evaluate("window.app.extensionManager.setting.get('Comfy.VueNodes.Enabled')")
+    canvas.set("Comfy.VueNodes.Enabled", canvas.pictures.name == "newest")
+    yield
+    canvas.set("Comfy.VueNodes.Enabled", before)
 
 
 @pytest.fixture
