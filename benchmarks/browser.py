@@ -63,7 +63,7 @@ class Canvas:
         self.server, self.page, self.pictures = server, page, pictures
 
     def open(self):
-        self.page.goto(self.server.url)
+        self.page.goto(self.server.url, timeout=120_000)
         self.page.wait_for_function("window.app?.graph && window.app?.extensionManager", timeout=120_000)
         self.page.wait_for_timeout(2000)
 
