@@ -79,13 +79,11 @@ class Canvas:
         return workflow
 
     def _leave_app(self):
-        """Where the front end has apps: those of ComfyUI 0.3 know of none."""
-        if comfyui_version.__version__.startswith("0.3."):
-            return
-        boxes = self.page.get_by_test_id("linear-widgets").first
-        boxes.wait_for(state="attached")
+        oldest = comfyui_version.__version__.startswith("0.3.")  # whose front end shows an app's graph's widgets, all of them
+        app, graph = self.page.get_by_test_id("linear-widgets").first, self.page.locator("#graph-canvas")
+        graph.wait_for(state="hidden") if oldest else app.wait_for(state="attached")
         self.page.evaluate("window.app.extensionManager.command.execute('Comfy.ToggleLinear')")
-        boxes.wait_for(state="detached")
+        graph.wait_for() if oldest else app.wait_for(state="detached")
         self.page.wait_for_timeout(700)
 
     def set(self, setting, value):
