@@ -10,8 +10,6 @@ import contextlib
 import json
 import shutil
 
-import comfyui_version
-
 from ..dev import BROWSERS
 
 FLAGS = [
@@ -79,11 +77,10 @@ class Canvas:
         return workflow
 
     def _leave_app(self):
-        oldest = comfyui_version.__version__.startswith("0.3.")  # whose front end shows an app's graph's widgets, all of them
-        app, graph = self.page.get_by_test_id("linear-widgets").first, self.page.locator("#graph-canvas")
-        graph.wait_for(state="hidden") if oldest else app.wait_for(state="attached")
+        app = self.page.get_by_test_id("linear-widgets").first
+        app.wait_for(state="attached")
         self.page.evaluate("window.app.extensionManager.command.execute('Comfy.ToggleLinear')")
-        graph.wait_for() if oldest else app.wait_for(state="detached")
+        app.wait_for(state="detached")
         self.page.wait_for_timeout(700)
 
     def set(self, setting, value):
