@@ -89,6 +89,7 @@ def main():
     write_shim()
     if options.command == "test":
         browser.join()
+        set_up_front_end("newest-front-end", DEV / "newest-front-end", python)  # which the pages' tests use as well
     if options.command == "test" and not (options.version or options.comfyui or options.arguments):
         comfyuis = [set_up_comfyui(version, python) for version in (NEWEST, OLDEST)]
         sys.exit(max([test(python, comfyui, []) for comfyui in comfyuis]))  # the second also when the first fails
@@ -109,7 +110,7 @@ def main():
 
 def test(python, comfyui, arguments):
     """pytest's exit status. One process a core, each with one thread: several threads in each would wait for each other."""
-    workers = ["-n", str(min(4, os.cpu_count())), "--dist", "loadfile", "--no-loadscope-reorder"]
+    workers = ["-n", str(min(4, os.cpu_count())), "--dist", "loadgroup", "--no-loadscope-reorder"]
     return run_with(comfyui, [str(python), "-m", "pytest", *workers, *arguments], cwd=ROOT, OMP_NUM_THREADS="1")
 
 
@@ -181,7 +182,8 @@ def set_up_comfyui(version, python):
             )
         tree.rename(folder)
         shutil.rmtree(unfinished, ignore_errors=True)
-    set_up_front_end(version, folder, python)
+    if version == OLDEST:  # its own lies beside its main.py, where it comes before the newest one's of the environment
+        set_up_front_end(f"comfyui-{version}", folder, python)
     return folder
 
 
@@ -221,14 +223,14 @@ def code_of(comfyui):
     return hashlib.sha256(b"".join(f"{name}\n{digest(file)}\n".encode() for name, file in named)).hexdigest()
 
 
-def set_up_front_end(version, comfyui, python):
-    """The oldest ComfyUI's own front end lies beside its main.py, where it comes before the newest one's of the environment."""
-    lock, stamp = ROOT / "requirements" / f"comfyui-{version}.lock", comfyui / "front-end"
-    if not lock.is_file() or (stamp.is_file() and stamp.read_text() == digest(lock)):
+def set_up_front_end(name, folder, python):
+    """The front end of a lock, in a folder."""
+    lock, stamp = ROOT / "requirements" / f"{name}.lock", folder / "front-end"
+    if stamp.is_file() and stamp.read_text() == digest(lock):
         return
-    say(f"installing the front end of ComfyUI {version} ...")
+    say(f"installing the front end of {lock.relative_to(ROOT)} ...")
     uv = [str(python), "-m", "uv", "pip", "install", "--quiet", "--python", str(python), "--no-deps", "--require-hashes"]
-    call([*uv, "--target", str(comfyui), "-r", str(lock)], f"a package of {lock.relative_to(ROOT)} could not be installed (see above)")
+    call([*uv, "--target", str(folder), "-r", str(lock)], f"a package of {lock.relative_to(ROOT)} could not be installed (see above)")
     stamp.write_text(digest(lock))
 
 

@@ -1,7 +1,8 @@
 """ComfyUI's page in a real browser.
 
 executable   where a browser is installed
-opened       a Chromium with the page, as a Canvas
+launched     a Chromium
+opened       the page in one, as a Canvas
 Canvas       what a user does there: drops workflows, queues, looks
 """
 
@@ -35,18 +36,24 @@ def executable():
 
 
 @contextlib.contextmanager
-def opened(server, profile, pictures):
-    """profile: an empty folder for the browser; pictures: the folder for screenshots."""
+def launched():
+    """A Chromium that has opened nothing yet."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            str(profile), executable_path=executable(), headless=True, args=FLAGS, viewport={"width": 2400, "height": 1300}
-        )
+        browser = playwright.chromium.launch(executable_path=executable(), headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def opened(browser, server, pictures, size=(2400, 1300)):
+    """pictures: the folder for screenshots; size: of the window, in pixels."""
+    width, height = size
+    with browser.new_context(viewport={"width": width, "height": height}) as context:
         canvas = Canvas(server, context.new_page(), pictures)
         canvas.open()
         yield canvas
-        context.close()
 
 
 class Canvas:
@@ -54,17 +61,27 @@ class Canvas:
         self.server, self.page, self.pictures = server, page, pictures
 
     def open(self):
-        self.page.goto(self.server.url)
+        self.page.goto(self.server.url, timeout=120_000)
         self.page.wait_for_function("window.app?.graph && window.app?.extensionManager", timeout=120_000)
         self.page.wait_for_timeout(2000)
 
-    def drop(self, path):
-        """A workflow's file onto the canvas; returns what is in it."""
+    def drop(self, path, as_app=False):
+        """A workflow's file onto the canvas; returns what is in it. One that is an app opens as such, and then shows its graph unless
+        as_app."""
         workflow = json.loads(path.read_text("utf-8"))
         self.page.evaluate(_DROP, [path.name, path.read_text("utf-8")])
         self.page.wait_for_function("n => window.app.graph.nodes.length === n", arg=len(workflow["nodes"]), timeout=30_000)
         self.page.wait_for_timeout(700)
+        if workflow.get("extra", {}).get("linearMode") and not as_app:
+            self._leave_app()
         return workflow
+
+    def _leave_app(self):
+        app = self.page.get_by_test_id("linear-widgets").first
+        app.wait_for(state="attached")
+        self.page.evaluate("window.app.extensionManager.command.execute('Comfy.ToggleLinear')")
+        app.wait_for(state="detached")
+        self.page.wait_for_timeout(700)
 
     def set(self, setting, value):
         self.page.evaluate("([s, v]) => window.app.extensionManager.setting.set(s, v)", [setting, value])
@@ -94,10 +111,11 @@ class Canvas:
     @contextlib.contextmanager
     def queued(self, seconds=300):
         """What is done inside queues one prompt; gives a list that holds its history entry afterwards."""
-        before, found = set(self.server.json("/history")), []
+        last = "/history?max_items=1"  # all of it is megabytes after some runs
+        before, found = set(self.server.json(last)), []
         yield found
         for _ in range(seconds * 2):
-            if new := set(self.server.json("/history")) - before:
+            if new := set(self.server.json(last)) - before:
                 found.append(self.server.wait(new.pop()))
                 return
             self.page.wait_for_timeout(500)

@@ -129,8 +129,9 @@ class Server:
 
 
 @contextmanager
-def running(comfyui, base):
-    """A Server with the pack. comfyui: the folder of a ComfyUI; base: an empty folder, in which it finds models and writes everything."""
+def running(comfyui, base, *arguments):
+    """A Server with the pack. comfyui: the folder of a ComfyUI; base: an empty folder, in which it finds models and writes everything;
+    arguments: more of ComfyUI's own."""
     (base / "custom_nodes").mkdir(parents=True, exist_ok=True)
     (base / "user" / "default").mkdir(parents=True, exist_ok=True)
     # Without this, ComfyUI's template browser covers the canvas at the first start.
@@ -139,7 +140,7 @@ def running(comfyui, base):
     if not link.exists():
         link.symlink_to(ROOT, target_is_directory=True)
     database = ["--database-url", f"sqlite:///{base / 'comfyui.db'}"]
-    with started(sys.executable, comfyui, base, "--base-directory", str(base), *database) as server:
+    with started(sys.executable, comfyui, base, "--base-directory", str(base), *database, *arguments) as server:
         yield server
 
 

@@ -218,7 +218,7 @@ def main():
         (Path(base) / "comfyui" / "input").mkdir()
         shutil.copy(ROOT / "docs" / "icon.png", Path(base) / "comfyui" / "input" / "example.png")
         with running(os.environ["COMFYUI_PATH"], Path(base) / "comfyui") as server:
-            with browser.opened(server, Path(base) / "profile", Path(base)) as canvas:
+            with browser.launched() as chromium, browser.opened(chromium, server, Path(base)) as canvas:
                 canvas.set("Comfy.NodeBadge.NodeSourceBadgeMode", "None")
                 for part in chosen:
                     parts[part](canvas)

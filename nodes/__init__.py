@@ -2,6 +2,7 @@
 
 from comfy_api.latest import ComfyExtension
 
+from . import asked
 from .check_layers import CheckTextLayers
 from .deepfloyd import LoadDeepFloydIF
 from .demo_model import LoadTextDemoModel
@@ -19,6 +20,7 @@ from .training import TrainLocalizedLora
 
 class TextLayersExtension(ComfyExtension):
     async def get_node_list(self):
+        asked.watch()  # not in on_load, which ComfyUI 0.3 does not call
         return [
             LocalizeTextLayers,
             CheckTextLayers,

@@ -82,7 +82,7 @@ class CheckTextLayers(io.ComfyNode):
                 TextLayersSocket.Output(display_name="text_layers", tooltip="The layers that were checked, as they are."),
                 io.String.Output(display_name="report", tooltip="The verdict and what it rests on, in words."),
             ],
-            is_output_node=True,
+            **SAYS,
             hidden=[io.Hidden.unique_id],
         )
 

@@ -9,7 +9,7 @@ from ..editing.many import several
 from ..editing.replace import parsed, replaced
 from ..patching.drawn import encode
 from .checked import checked
-from .comfy_compat import aliases
+from .comfy_compat import SAYS, aliases
 from .live import each
 from .text_layers import CATEGORY, show
 
@@ -49,7 +49,7 @@ class ReplaceDrawnWords(io.ComfyNode):
                 io.String.Output(display_name="source_prompt", tooltip="The prompt as it is."),
                 io.String.Output(display_name="target_prompt", tooltip="The prompt with the new words."),
             ],
-            is_output_node=True,
+            **SAYS,
         )
 
     @classmethod
@@ -98,7 +98,7 @@ class ReplaceDrawnWordsInMany(io.ComfyNode):
                 io.String.Output(display_name="source_prompt", tooltip="The prompt as it is."),
                 io.String.Output(display_name="target_prompts", is_output_list=True, tooltip="The prompts with the new words, one a line."),
             ],
-            is_output_node=True,
+            **SAYS,
             hidden=[io.Hidden.unique_id],
         )
 
@@ -150,7 +150,7 @@ class CompositeEdit(io.ComfyNode):
                 io.Image.Output(tooltip="The source with the edited words."),
                 io.Mask.Output(tooltip="Where it is the edit's, 0 to 1."),
             ],
-            is_output_node=True,
+            **SAYS,
         )
 
     @classmethod

@@ -12,7 +12,7 @@ from ..scoring.languages import BUILT_IN
 from ..scoring.lexicon import OBSCENE, STRENGTHS
 from ..scoring.ocr import engine
 from .checked import checked
-from .comfy_compat import ADVANCED, aliases
+from .comfy_compat import ADVANCED, SAYS, SAYS_AGAIN, aliases
 from .inputs import entries, language_input, ocr_input, read_images
 from .live import each
 from .text_layers import CATEGORY, TextLayersSocket, show
@@ -65,6 +65,7 @@ class GuardDrawnText(io.ComfyNode):
                 io.String.Output(display_name="found", tooltip="The toxic words, with commas between; empty for a clean prompt."),
                 io.Boolean.Output(display_name="toxic", tooltip="Whether any was found."),
             ],
+            **SAYS_AGAIN,
         )  # fmt: skip
 
     @classmethod
@@ -101,7 +102,7 @@ class CheckDrawnText(io.ComfyNode):
                 io.String.Output(display_name="found", tooltip="The toxic ones, with commas between."),
                 io.Image.Output(display_name="boxes", tooltip="The pictures with a box around each word, red for toxic ones."),
             ],
-            is_output_node=True,
+            **SAYS,
             hidden=[io.Hidden.unique_id],
         )  # fmt: skip
 

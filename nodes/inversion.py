@@ -14,7 +14,7 @@ from ..scoring.languages import BUILT_IN
 from ..scoring.mask import mask_words
 from ..scoring.ocr import engine
 from .checked import checked
-from .comfy_compat import aliases
+from .comfy_compat import SAYS_AGAIN, aliases
 from .inputs import language_input, ocr_input, read_images
 from .live import each
 from .text_layers import CATEGORY, show
@@ -52,6 +52,7 @@ class InvertPicture(io.ComfyNode):
                 io.Float.Output(display_name="psnr", tooltip="Of the reconstruction against the picture, dB; of a batch the lowest."),
                 io.String.Output(display_name="report", tooltip="How near the reconstruction is, and how near the VAE alone comes."),
             ],
+            **SAYS_AGAIN,
         )
 
     @classmethod

@@ -17,7 +17,7 @@ from ..localization.sweep import Sweep
 from ..scoring.languages import BUILT_IN
 from ..scoring.ocr import check, engine
 from .checked import checked
-from .comfy_compat import ADVANCED, FIXED_SEED, aliases
+from .comfy_compat import ADVANCED, FIXED_SEED, SAYS, aliases
 from .inputs import language_input, ocr_input
 from .layer_map import layer_map
 from .live import Live, number, say
@@ -98,7 +98,7 @@ class LocalizeTextLayers(io.ComfyNode):
                 io.Image.Output(display_name="contact_sheet", tooltip="Source, target, edit and the other layers, with what OCR reads."),
                 io.String.Output(display_name="report", tooltip="The layers and the evidence for them, in words."),
             ],
-            is_output_node=True,
+            **SAYS,
             hidden=[io.Hidden.unique_id],
         )
 

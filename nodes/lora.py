@@ -4,6 +4,7 @@ from pathlib import Path
 
 import folder_paths
 from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..lora import storage
 from ..lora.files import read
@@ -11,7 +12,7 @@ from ..lora.load import cut, load_lora, report_of_cut
 from ..lora.metadata import LoraTensors
 from ..patching.paths import shown, stamp
 from .checked import checked
-from .comfy_compat import ADVANCED, aliases
+from .comfy_compat import ADVANCED, SAYS, aliases
 from .text_layers import CATEGORY, TextLayersSocket, show
 
 _STRENGTH = {"min": -100.0, "max": 100.0, "step": 0.01}
@@ -69,7 +70,7 @@ class LoadLocalizedLora(io.ComfyNode):
                 io.Clip.Output(tooltip="The CLIP, with the LoRA when its strength is not 0."),
                 io.String.Output(display_name="report", tooltip="What the file holds, and how much of it is used."),
             ],
-            is_output_node=True,
+            **SAYS,
         )
 
     @classmethod
@@ -82,7 +83,8 @@ class LoadLocalizedLora(io.ComfyNode):
         if strength_clip and clip is None:
             raise ValueError("strength_clip is not 0, but no CLIP is connected: connect one, or set it to 0.")
         loaded = load_lora(read(lora_path(lora_name)), model, text_layers, strength_text_layers, strength_elsewhere, clip, strength_clip)
-        return io.NodeOutput(loaded.model, loaded.clip, loaded.report, ui=show(loaded.report))
+        no_clip = ExecutionBlocker("Connect a CLIP to Load Localized LoRA: it can only pass on the one that it gets.")
+        return io.NodeOutput(loaded.model, loaded.clip or no_clip, loaded.report, ui=show(loaded.report))
 
 
 class CutLora(io.ComfyNode):
@@ -101,7 +103,7 @@ class CutLora(io.ComfyNode):
                 _file_input(),
             ],
             outputs=[io.Custom("LORA_MODEL").Output(display_name="lora", tooltip="The part of the LoRA in the text layers.")],
-            is_output_node=True,
+            **SAYS,
         )
 
     @classmethod
@@ -135,7 +137,7 @@ class SaveLocalizedLora(io.ComfyNode):
                 ),
             ],
             outputs=[],
-            is_output_node=True,
+            **SAYS,
         )
 
     @classmethod

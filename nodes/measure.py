@@ -12,7 +12,7 @@ from ..scoring.edit import change, measure
 from ..scoring.languages import BUILT_IN
 from ..scoring.ocr import engine
 from .checked import checked
-from .comfy_compat import ADVANCED, aliases
+from .comfy_compat import ADVANCED, SAYS, aliases
 from .inputs import entries, language_input, ocr_input, read_images
 from .live import each
 from .text_layers import CATEGORY, show
@@ -52,7 +52,7 @@ class MeasureTextEdit(io.ComfyNode):
                 io.Float.Output(display_name="f1", tooltip="Of the edited pictures' letters against the wanted word, the paper's, mean."),
                 io.Float.Output(display_name="background_psnr", tooltip="Edited against source outside the words, dB, mean; at most 100."),
             ],
-            is_output_node=True,
+            **SAYS,
             hidden=[io.Hidden.unique_id],
         )  # fmt: skip
 

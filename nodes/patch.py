@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ..patching.discovery import look_at, said
 from ..patching.patch import METHODS, OWN_RUN, Share, patch_prompt
 from .checked import checked
-from .comfy_compat import ADVANCED, aliases
+from .comfy_compat import ADVANCED, SAYS_AGAIN, aliases
 from .live import number, say
 from .text_layers import CATEGORY, TextLayersSocket, show
 
@@ -69,6 +69,7 @@ class PatchPromptIntoLayers(io.ComfyNode):
             ],
             outputs=[io.Model.Output(tooltip="The patched model, for KSampler.")],
             hidden=[io.Hidden.unique_id],
+            **SAYS_AGAIN,
         )
 
     @classmethod

@@ -7,7 +7,7 @@ from ..patching.discovery import look_at, said
 from ..patching.paths import shown
 from ..patching.text_layers import doubted, summary
 from .checked import checked
-from .comfy_compat import aliases
+from .comfy_compat import SAYS, aliases
 from .layer_map import layer_map
 from .live import cut
 
@@ -51,7 +51,7 @@ class ChooseTextLayers(io.ComfyNode):
                 io.Conditioning.Input("prompt", optional=True, tooltip=_PROMPT),
             ],
             outputs=[TextLayersSocket.Output(display_name="text_layers", tooltip="The chosen layers.")],
-            is_output_node=True,
+            **SAYS,
         )
 
     @classmethod
@@ -82,7 +82,7 @@ class SaveTextLayers(io.ComfyNode):
                 ),
             ],
             outputs=[],
-            is_output_node=True,
+            **SAYS,
         )
 
     @classmethod
@@ -108,7 +108,7 @@ class LoadTextLayers(io.ComfyNode):
                 io.Conditioning.Input("prompt", optional=True, tooltip=_PROMPT),
             ],
             outputs=[TextLayersSocket.Output(display_name="text_layers", tooltip="The layers of the file.")],
-            is_output_node=True,
+            **SAYS,
         )
 
     @classmethod

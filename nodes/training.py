@@ -18,7 +18,7 @@ from ..scoring.charts import loss_chart
 from ..scoring.image import pixels
 from ..scoring.ocr import ENGINES
 from .checked import checked
-from .comfy_compat import ADVANCED, FIXED_SEED, aliases
+from .comfy_compat import ADVANCED, FIXED_SEED, SAYS, aliases
 from .inputs import entries
 from .live import number, say, seldom
 from .lora import lora_path, version
@@ -196,7 +196,7 @@ class TrainLocalizedLora(io.ComfyNode):
                 io.Int.Output(display_name="steps", tooltip="Steps that were trained."),
                 io.Image.Output(display_name="previews", tooltip="The pictures of the first prompt, where a VAE is connected."),
             ],
-            is_output_node=True,
+            **SAYS,
             hidden=[io.Hidden.unique_id],
         )
 

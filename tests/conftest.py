@@ -17,6 +17,10 @@ sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != ROOT]
 args.cpu = not torch.cuda.is_available()
 
 LONGEST = ("server", "localization", "install", "demo")  # folders whose files are begun first, so that no worker is left alone with one
+# Files that share a worker, and with it what takes long to start: a browser and a server of each front end, or a server.
+PAGES = ("apps", "browser", "by_hand", "foreign_text", "layer_map", "oldest_front_end", "said", "subgraphs")
+SHARED = {f"server/test_{name}.py": "pages" for name in PAGES}
+SHARED |= {f"server/test_{name}.py": "server" for name in ("asked", "locales", "schema", "server")}
 ORACLE = Path(__file__).parent / "oracle"
 
 # For the everyday loop: the paper's tensors, a second implementation and one of each mechanism, the schemas, and all that computes little.
@@ -49,6 +53,9 @@ def pytest_ignore_collect(collection_path, config):
 def pytest_collection_modifyitems(items):
     order = {folder: number for number, folder in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.parent.name, len(LONGEST)))
+    for item in items:
+        file = item.path.relative_to(ROOT / "tests").as_posix()
+        item.add_marker(pytest.mark.xdist_group(SHARED.get(file, file)))
 
 
 def pytest_collection_finish():

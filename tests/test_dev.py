@@ -151,6 +151,14 @@ def test_the_oldest_has_its_own_front_end():
     assert list(oldest.glob(f"{asked.replace('-', '_').replace('==', '-')}.dist-info"))
 
 
+def test_the_newest_front_end_is_newer_than_the_one_that_is_asked_for():
+    def pinned(lock):
+        (version,) = re.findall(r"^comfyui-frontend-package==([\d.]+)", (ROOT / "requirements" / f"{lock}.lock").read_text("utf-8"), re.M)
+        return tuple(map(int, version.split(".")))
+
+    assert pinned("newest-front-end") > pinned("dev")
+
+
 @pytest.fixture
 def two(checkout, tmp_path_factory):
     """Two checkouts with one .dev. Each is a pack that says where it is."""

@@ -4,6 +4,7 @@
 // could draw pictures from its own server and links; and newer ones take the widget away when the run ends.
 import { api } from "../../scripts/api.js"
 import { app } from "../../scripts/app.js"
+import { keep, kept } from "./said/kept.js"
 import { Said } from "./said/said.js"
 
 const OURS = /^TextLayers[A-Z]/ // all nodes of the pack
@@ -66,7 +67,14 @@ app.registerExtension({
     const first = node.onExecuted
     node.onExecuted = function (output) {
       first?.apply(this, arguments)
-      if (Array.isArray(output?.text)) say(this, output.text.join("\n"))
+      if (!Array.isArray(output?.text)) return
+      const text = output.text.join("\n")
+      say(this, text)
+      keep(this, text)
     }
+  },
+  loadedGraphNode(node) {
+    const text = OURS.test(node.comfyClass) ? kept(node) : undefined
+    if (text !== undefined) say(node, text)
   },
 })

@@ -3,6 +3,7 @@ import { app } from "../../scripts/app.js"
 import { parse, write } from "./layer_map/layer_list.js"
 import { LayerMap } from "./layer_map/layer_map.js"
 import { load as loadTexts } from "./layer_map/texts.js"
+import { VERSION } from "./version.js"
 
 const NODES = ["TextLayersChoose", "TextLayersLoad", "TextLayersLocalize", "TextLayersCheckLayers"]
 const BY_HAND = "written below" // the option of Text Layers' choice that reads the list
@@ -116,6 +117,8 @@ function after(object, method, then) {
 
 app.registerExtension({
   name: "text_layers.map",
+  // In Settings > About, which the form for bugs asks for.
+  aboutPageBadges: [{ label: `Text Layers ${VERSION}`, url: "https://github.com/text-layers/text-layers", icon: "pi pi-github" }],
   async setup() {
     const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("layer_map/layer_map.css", import.meta.url) })
     document.head.append(style)

@@ -18,18 +18,18 @@ WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
-def test_a_dropped_workflow_has_no_missing_node(server, canvas, path):
+def test_a_dropped_workflow_has_no_missing_node(canvas, path):
     workflow = canvas.drop(path)
-    known = set(server.json("/object_info")) | {"MarkdownNote"}
+    known = set(canvas.server.nodes) | {"MarkdownNote"}
     assert {n["type"] for n in workflow["nodes"]} <= known
     state = canvas.page.evaluate("window.app.graph.nodes.map(n => [n.type, n.has_errors ?? false, n.constructor.nodeData?.name ?? n.type])")
     assert sorted(t for t, _, _ in state) == sorted(n["type"] for n in workflow["nodes"])
     assert not re.search(r"missing node|some nodes are missing", canvas.page.inner_text("body"), re.I)
-    canvas.screenshot(f"{path.stem}.png")
 
 
 @pytest.mark.parametrize("path", [w for w in WORKFLOWS if w.name.startswith("Edit") and "demo" in w.name], ids=lambda p: p.stem)
-def test_a_queued_demo_workflow_gives_the_apis_pictures(server, canvas, path):
+def test_a_queued_demo_workflow_gives_the_apis_pictures(server, pinned_canvas, path):
+    canvas = pinned_canvas
     workflow = canvas.drop(path)
     entry = canvas.run()
     assert entry["status"]["status_str"] == "success", entry["status"]
@@ -49,7 +49,8 @@ FEWER_PAIRS = """() => {
 }"""
 
 
-def test_localize_shows_itself_at_work_and_its_answer(canvas):
+def test_localize_shows_itself_at_work_and_its_answer(newest_canvas):
+    canvas = newest_canvas
     path = next(w for w in WORKFLOWS if w.name.startswith("Localize") and "demo U-Net" in w.name)
     canvas.drop(path)
     canvas.page.evaluate(FEWER_PAIRS)
@@ -65,8 +66,9 @@ def test_localize_shows_itself_at_work_and_its_answer(canvas):
     canvas.screenshot(f"{path.stem} - finished.png")
 
 
-def test_an_interrupted_search_says_how_it_goes_on(server, canvas):
+def test_an_interrupted_search_says_how_it_goes_on(server, newest_canvas):
     """And the list of pairs is tall enough, and filled from a file."""
+    canvas = newest_canvas
     path = next(w for w in WORKFLOWS if w.name.startswith("Localize") and "demo U-Net" in w.name)
     canvas.drop(path)
     find = "window.app.graph.nodes.find(n => n.type === 'TextLayersLocalize').widgets"
@@ -86,7 +88,8 @@ def test_an_interrupted_search_says_how_it_goes_on(server, canvas):
     canvas.screenshot("Localize interrupted.png")
 
 
-def test_training_shows_itself_at_work_and_mends_the_word(server, canvas):
+def test_training_shows_itself_at_work_and_mends_the_word(server, pinned_canvas):
+    canvas = pinned_canvas
     (path,) = (w for w in WORKFLOWS if w.name.startswith("Train"))
     canvas.drop(path)
     with canvas.queued() as found:

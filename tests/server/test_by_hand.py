@@ -43,8 +43,8 @@ PROMPTS = {SOURCE: 'a red round sign on a blue wall that says "CAFE"', TARGET: '
 NUMBERS = {LATENT: {"width": "64", "height": "32"}, SAMPLER: {"steps": "12", "cfg": "3"}}
 
 
-def test_a_fresh_graph_draws_the_edit(server, canvas):
-    page = canvas.page
+def test_a_fresh_graph_draws_the_edit(wide):
+    canvas, server, page = wide, wide.server, wide.page
     blank(page)
     ids = []
     for search, kind, x, y in NODES:

@@ -24,9 +24,9 @@ _SAID = "kind => window.app.graph.nodes.find(n => n.type === kind).widgets.find(
 
 
 @pytest.fixture(scope="module")
-def files(server):
+def files(canvas):
     """A LoRA of the demo U-Net, the same with keys that are markup, and text layers, all of whose texts are hostile."""
-    model = comfy_model.load("unet")[0]
+    server, model = canvas.server, comfy_model.load("unet")[0]
     layers = models.preset(model)
     for folder in ("loras", "text_layers"):
         (server.base / "models" / folder).mkdir(parents=True, exist_ok=True)

@@ -108,8 +108,8 @@ def test_what_is_inside_is_known_to_the_server(server, path):
     assert ends == {(link["id"], f"{e}_id", link[f"{e}_id"], link[f"{e}_slot"]) for link in links for e in ("origin", "target")}
 
 
-def test_edit_drawn_word_changes_the_word_alone(server, canvas):
-    page = canvas.page
+def test_edit_drawn_word_changes_the_word_alone(wide):
+    canvas, server, page = wide, wide.server, wide.page
     blank(page)
     model, latent, edited, source = page.evaluate(_BUILD, [AROUND_EDIT, []])
     edit = add(page, "Edit Drawn Word", "Edit Drawn Word", 800, 120)
@@ -135,8 +135,8 @@ def test_edit_drawn_word_changes_the_word_alone(server, canvas):
     look_inside(canvas, edit, "Edit Drawn Word")
 
 
-def test_guarded_prompt_draws_the_replacement(server, canvas):
-    page = canvas.page
+def test_guarded_prompt_draws_the_replacement(wide):
+    canvas, server, page = wide, wide.server, wide.page
     blank(page)
     model, *_, sampler, _, preview = page.evaluate(_BUILD, [AROUND_GUARD, LINKS_AROUND_GUARD])
     guard = add(page, "Guarded Prompt", "Guarded Prompt", 800, 120)

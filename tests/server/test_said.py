@@ -1,0 +1,142 @@
+"""What the nodes said, on the page: after a run, after one in which nothing had to run, and when the page is loaded again."""
+
+import uuid
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+pytestmark = pytest.mark.needs_comfyui("0.30")  # older ones have no message for what need not run
+
+VUE = "Comfy.VueNodes.Enabled"
+TOXIC = 'a red round sign on a blue wall that says "CRAP"'
+LOADED = {"model": ["model", 0], "text_layers": ["choose", 0], "lora_name": "said.safetensors"}
+READING = {"ocr": "RapidOCR"}
+PROMPT = {
+    "model": {"class_type": "TextLayersLoadDemoModel", "inputs": {"demo_model": "unet"}},
+    "choose": {"class_type": "TextLayersChoose", "inputs": {"model": ["model", 0], "choice": "published for this model", "layers": ""}},
+    "save": {"class_type": "TextLayersSave", "inputs": {"text_layers": ["choose", 0], "filename": "said"}},
+    "replace": {"class_type": "TextLayersReplaceWords", "inputs": {"prompt": TOXIC, "replacements": "CRAP -> HOTEL", "clip": ["model", 1]}},
+    "guard": {"class_type": "TextLayersGuard",
+              "inputs": {"model": ["model", 0], "clip": ["model", 1], "prompt": TOXIC, "text_layers": ["choose", 0], "replacement": "LOVE",
+                         "allow": "", "block": "", "start_step": 0, "method": "target's own run"}},
+    "cleaned": {"class_type": "PreviewAny", "inputs": {"source": ["guard", 1]}},
+    "load": {"class_type": "TextLayersLoadLora",
+             "inputs": {**LOADED, "strength_text_layers": 1.0, "strength_elsewhere": 0.0, "strength_clip": 0.0}},
+    "cut": {"class_type": "TextLayersCutLora", "inputs": LOADED},
+    "file": {"class_type": "TextLayersSaveLora", "inputs": {"lora": ["cut", 0], "filename_prefix": "loras/said"}},
+    "white": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 32, "batch_size": 1, "color": 0xFFFFFF}},
+    "check": {"class_type": "TextLayersCheck", "inputs": {"image": ["white", 0], "allow": "", "block": "", **READING}},
+    "measure": {"class_type": "TextLayersMeasureEdit",
+                "inputs": {"source": ["white", 0], "edited": ["white", 0], "wanted": "CAFE", **READING}},
+}  # fmt: skip
+_LOAD = "async w => { await window.app.loadGraphData(w, true, true, null) }"
+# {the node's class: the text that can be seen on it}; each as high as a line at least, and on top of what lies there
+_SEEN = """() => Object.fromEntries(window.app.graph.nodes.map((node) => {
+  const element = node.widgets?.find((w) => w.name === "text layers said")?.element
+  const box = element?.getBoundingClientRect()
+  if (!box || box.height < 4) return [node.type, null]
+  const on_top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)
+  return [node.type, on_top === element ? element.innerText.trim() : `hidden by ${on_top?.outerHTML.slice(0, 200)}`]
+}).filter(([type, text]) => type.startsWith("TextLayers") && text !== null))"""
+
+
+def load(canvas, prompt):
+    """As a workflow of its own."""
+    page = canvas.page
+    page.evaluate("async p => { await window.app.loadApiJson(p, 'said') }", prompt)
+    workflow = page.evaluate("JSON.parse(JSON.stringify(window.app.graph.serialize()))")
+    workflow["id"] = str(uuid.uuid4())
+    for n, node in enumerate(workflow["nodes"]):  # side by side, with room for what they say
+        node["pos"] = [450 * (n % 6), 900 * (n // 6)]
+    page.evaluate(_LOAD, workflow)
+    page.wait_for_function("id => window.app.graph.id === id", arg=workflow["id"])
+    return workflow
+
+
+def seen(canvas, name):
+    canvas.screenshot(name)
+    return canvas.page.evaluate(_SEEN)
+
+
+def reload(canvas):
+    canvas.open()
+    canvas.page.wait_for_function("n => window.app.graph.nodes.length === n", arg=len(PROMPT), timeout=30_000)
+    canvas.page.wait_for_timeout(1000)
+
+
+def test_what_nodes_said_is_seen(canvas):
+    server = canvas.server
+    (server.base / "models" / "loras").mkdir(parents=True, exist_ok=True)
+    key = "diffusion_model.output_blocks.1.1.transformer_blocks.0.attn2.to_q"
+    lora = {f"{key}.lora_up.weight": torch.ones(128, 2), f"{key}.lora_down.weight": torch.ones(2, 128)}
+    save_file(lora, server.base / "models" / "loras" / "said.safetensors")
+    canvas.page.evaluate("window.app.refreshComboInNodes()")  # the page was there before the file
+    load(canvas, PROMPT)
+
+    entry = canvas.run()
+    assert entry["status"]["status_str"] == "success", str(entry["status"])[:3000]
+    said = {
+        PROMPT[n]["class_type"]: output["text"][0].strip() for n, output in entry["outputs"].items() if n != "cleaned" and "text" in output
+    }
+    assert len(said) == 9 and "CRAP" in said["TextLayersGuard"] and said["TextLayersCheck"] == "No toxic word was read."
+    canvas.page.wait_for_timeout(1500)
+    assert seen(canvas, "said.png") == said
+
+    try:
+        canvas.set(VUE, True)
+        canvas.page.wait_for_timeout(1500)
+        assert seen(canvas, "said - Vue nodes.png") == said
+        reload(canvas)
+        assert seen(canvas, "said - loaded again, Vue nodes.png") == said
+        canvas.set(VUE, False)
+        assert seen(canvas, "said - loaded again.png") == said
+
+        canvas.page.evaluate("sessionStorage.removeItem('text layers said')")
+        reload(canvas)
+        assert canvas.page.evaluate(_SEEN) == {}
+        entry = canvas.run()
+        need_not_run = {n for kind, data in entry["status"]["messages"] if kind == "execution_cached" for n in data["nodes"]}
+        assert {"guard", "check", "measure", "replace", "load", "cut", "choose"} <= need_not_run
+        canvas.page.wait_for_timeout(1500)
+        again = seen(canvas, "said - nothing need run.png")
+        assert again == said | {kind: text for kind, text in again.items() if kind in ("TextLayersSave", "TextLayersSaveLora")}
+        canvas.set(VUE, True)
+        canvas.page.wait_for_timeout(1500)
+        assert seen(canvas, "said - nothing need run, Vue nodes.png") == again
+    finally:
+        canvas.set(VUE, False)
+
+
+def test_the_about_page_names_the_packs_version(canvas):
+    from text_layers.benchmarks.comfy_server import ROOT
+
+    version = next(line for line in (ROOT / "pyproject.toml").read_text("utf-8").splitlines() if line.startswith("version = "))
+    canvas.page.evaluate("window.app.extensionManager.command.execute('Comfy.ShowSettingsDialog')")
+    dialog = canvas.page.get_by_role("dialog")
+    dialog.get_by_text("About", exact=True).first.click()
+    number = version.split('"')[1]
+    dialog.get_by_text(f"Text Layers {number}", exact=True).wait_for()
+    canvas.page.screenshot(path=str(canvas.pictures / "about.png"))
+    canvas.page.keyboard.press("Escape")
+
+
+def test_another_workflow_and_other_values_show_nothing_of_it(canvas):
+    """A text belongs to what ran."""
+    page = canvas.page
+    workflow = load(canvas, {n: PROMPT[n] for n in ("model", "choose")})
+    canvas.run()
+    page.wait_for_timeout(1000)
+
+    def shown():
+        page.wait_for_timeout(700)
+        return page.evaluate("window.app.graph.nodes.some(n => n.widgets?.some(w => w.name === 'text layers said'))")
+
+    page.evaluate(_LOAD, workflow)
+    assert shown()
+    page.evaluate(_LOAD, {**workflow, "id": str(uuid.uuid4())})
+    assert not shown()
+    (choose,) = (node for node in workflow["nodes"] if node["type"] == "TextLayersChoose")
+    choose["widgets_values"][:2] = ["written below", "3"]
+    page.evaluate(_LOAD, workflow)
+    assert not shown()
