@@ -14,7 +14,7 @@ from ..scoring.languages import BUILT_IN
 from ..scoring.ocr import check as can_read
 from ..scoring.ocr import engine
 from .checked import checked
-from .comfy_compat import ADVANCED, FIXED_SEED, aliases
+from .comfy_compat import ADVANCED, FIXED_SEED, SAYS, aliases
 from .inputs import language_input, ocr_input
 from .layer_map import layer_map
 from .live import Live, number, say
