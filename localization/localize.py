@@ -139,8 +139,11 @@ def report(found, sweep):
     lines += _proof(found, len(sweep.pairs))
     cost = f" and {found.proof_calls} to test the answer" if found.proof_calls else ""
     lines.append(f"{found.strategy}: {found.model_calls} model calls{cost}, {found.seconds:.0f} s for the search.")
-    if sweep.drawing.rows < sweep.drawing.setting.rows:
-        lines.append(f"Memory ran out with {sweep.drawing.setting.rows} pictures in a batch; {sweep.drawing.rows} fitted.")
+    drawing = sweep.drawing
+    if drawing.fits < drawing.setting.rows:
+        lines.append(f"The free memory has room for {drawing.fits} pictures in a batch, and {drawing.setting.rows} were allowed.")
+    if drawing.rows < drawing.fits:
+        lines.append(f"Memory ran out with {drawing.fits} pictures in a batch; {drawing.rows} fitted.")
     if sweep.store.problem:
         lines.append(sweep.store.problem)
     return "\n".join(lines)

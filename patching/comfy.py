@@ -11,6 +11,7 @@ batched                 encoded prompts -> CONDITIONING with a row for each
 beside_caches           options for a call of the model that a cache must not count
 foreign_state           what may remember a call of the model that was not the sampler's
 weights_state           changes when a model's weights do
+original_weights        a MODEL's weights as they were loaded, and what is to be done to them
 random_state            leaves the global generators of random numbers as they were
 uncompiled              runs a compiled model as it is written
 refuse_small            makes a model say when its latents are too small
@@ -192,6 +193,15 @@ def weights_state(model):
 def _weight_state(weight):
     # Tensors that were made in inference mode, as ComfyUI's nodes run, count no changes.
     return weight.data_ptr(), None if weight.is_inference() else weight._version
+
+
+def original_weights(patcher):
+    """{name: (weight, [patches])}: the weight as it was loaded, also while patches (of a LoRA) are computed into it; then it would have
+    the rounding of the machine."""
+    found = {}
+    for name, (weight, *patches) in patcher.get_key_patches().items():
+        found[name] = (weight[0], patches)
+    return found
 
 
 @contextmanager

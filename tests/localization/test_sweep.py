@@ -187,7 +187,7 @@ def test_a_pair_that_is_not_needed_is_not_encoded(demo, tmp_path):
     sweep = sweep_of(demo, tmp_path, steps=2)
     sweep.readings([(0,)], [0], sweep.half)
     assert sweep.was_read(0, (0,)) and not sweep.was_read(0, (1,)) and not sweep.was_read(1, (0,))
-    assert [sweep.drawing.is_encoded(pair) for pair in range(3)] == [True, False, False]
+    assert [sweep.drawing.is_asked(pair) for pair in range(3)] == [True, False, False]
 
 
 @pytest.mark.any_comfyui
