@@ -141,9 +141,9 @@ class _Walk:
 
     def _tensor(self, tensor):
         self._tell()
-        self._say("tensor", type(tensor).__qualname__, tuple(tensor.shape), tensor.dtype)
-        parts = {}
-        if type(tensor) not in (torch.Tensor, torch.nn.Parameter):  # quantized ones keep their numbers and scales beside
+        parts, plain = {}, type(tensor) in (torch.Tensor, torch.nn.Parameter)
+        self._say("tensor", "" if plain else type(tensor).__qualname__, tuple(tensor.shape), tensor.dtype)
+        if not plain:  # quantized ones keep their numbers and scales beside
             parts = {name: part for name, part in vars(tensor).items() if not name.startswith("__")}
         self.feed(parts)
         if tensor.device.type == "meta":

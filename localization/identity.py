@@ -56,12 +56,14 @@ def _digest(value):
 def _patcher(patcher):
     model = patcher.model
     config = getattr(model, "model_config", None)
+    # Those of this patcher, also while another one's lie on the model.
+    kinds = ("manual_cast_dtype", "model_sampling", "latent_format")
+    own = {name: patcher.get_model_object(name) if hasattr(model, name) else None for name in kinds}
     return {
         "class": [type(model), type(getattr(model, "diffusion_model", None)), type(config)],
         "config": [getattr(config, "unet_config", None), getattr(config, "sampling_settings", None)],
-        "precision": [getattr(model, "manual_cast_dtype", None), patcher.force_cast_weights],
-        "sampling": [getattr(model, name, None) for name in ("model_type", "model_sampling", "latent_format")],
-        "schedule": _plain(getattr(model, "model_sampling", None)),
+        "precision": [own["manual_cast_dtype"], patcher.force_cast_weights],
+        "sampling": [getattr(model, "model_type", None), own["model_sampling"], _plain(own["model_sampling"]), own["latent_format"]],
         "weights": original_weights(patcher),
         "weight functions": getattr(patcher, "weight_wrapper_patches", {}),
         "hook weights": list(patcher.hook_patches.values()),

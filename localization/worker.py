@@ -2,7 +2,6 @@
 said whether there is one."""
 
 import importlib
-import os
 from pathlib import Path
 
 
@@ -32,12 +31,9 @@ class Worker:
     def answer(self, kind, pairs, asked, how):
         """(cells, model calls, rows of a batch that fitted, why cells could not be kept) of one chunk. kind: a question of Sweep."""
         sweep, before = self._sweep, self._sweep.drawing.model_calls
+        sweep.store.refresh()  # of one that was lost, on the same disk
         if kind == "slopes":
             sweep.slopes(asked, how, pairs)
         else:
             getattr(sweep, kind)(asked, pairs, how)
         return sweep.cells(kind, pairs, asked, how), sweep.drawing.model_calls - before, sweep.drawing.rows, sweep.store.problem
-
-    def process(self):
-        """Its number in the system."""
-        return os.getpid()

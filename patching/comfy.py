@@ -196,11 +196,13 @@ def _weight_state(weight):
 
 
 def original_weights(patcher):
-    """{name: (weight, [patches])}: the weight as it was loaded, also while patches (of a LoRA) are computed into it; then it would have
-    the rounding of the machine."""
-    found = {}
-    for name, (weight, *patches) in patcher.get_key_patches().items():
-        found[name] = (weight[0], patches)
+    """{name: (weight, [patches])}: the weight as it was loaded, also while patches (of a LoRA) are computed into it, when it would have the
+    rounding of the machine, and while other modules lie in the place of the model's own."""
+    found = {name: (weight[0], patches) for name, (weight, *patches) in patcher.get_key_patches().items()}
+    for place, own in patcher.object_patches_backup.items():
+        if isinstance(own, torch.nn.Module):
+            found = {name: weight for name, weight in found.items() if not name.startswith(f"{place}.")}
+            found |= {f"{place}.{name}": (weight, []) for name, weight in own.state_dict().items()}
     return found
 
 
