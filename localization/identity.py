@@ -56,9 +56,9 @@ def _digest(value):
 def _patcher(patcher):
     model = patcher.model
     config = getattr(model, "model_config", None)
-    # Those of this patcher, also while another one's lie on the model.
-    kinds = ("manual_cast_dtype", "model_sampling", "latent_format")
-    own = {name: patcher.get_model_object(name) if hasattr(model, name) else None for name in kinds}
+    # The model's own, also while a patcher's lie in their place: those are named apart.
+    kinds, replaced = ("manual_cast_dtype", "model_sampling", "latent_format"), patcher.object_patches_backup
+    own = {name: replaced[name] if name in replaced else getattr(model, name, None) for name in kinds}
     return {
         "class": [type(model), type(getattr(model, "diffusion_model", None)), type(config)],
         "config": [getattr(config, "unet_config", None), getattr(config, "sampling_settings", None)],
@@ -67,7 +67,7 @@ def _patcher(patcher):
         "weights": original_weights(patcher),
         "weight functions": getattr(patcher, "weight_wrapper_patches", {}),
         "hook weights": list(patcher.hook_patches.values()),
-        "object patches": patcher.object_patches,
+        "object patches": {name: (value, _plain(value)) for name, value in patcher.object_patches.items()},
         "put in": _put_in(patcher),
         "options": patcher.model_options,
         "wrappers": [patcher.wrappers, patcher.callbacks, patcher.injections, patcher.attachments],

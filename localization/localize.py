@@ -18,6 +18,7 @@ from ..scoring.intervals import interval
 from .choice import chooser, curve
 from .drawing import SOURCE, TARGET
 from .proof import Evidence, Test, confirm, needed, weigh
+from .record import record
 from .selection import CLOSE_PAIRS, Selection, gaps
 from .strategies import STRATEGIES, Ranking
 from .sweep import SHOWN
@@ -101,13 +102,17 @@ def localize(model, sweep, strategy, judge=None, proof=QUICK):
     )
     if not found.localized:
         missing = gaps(judge, [selection.layers], CLOSE_PAIRS)[selection.layers]
-        return replace(found, curve=curve(judge, ranking), reached=1 - missing)
+        return _recorded(model, judge, replace(found, curve=curve(judge, ranking), reached=1 - missing))
     if proof == QUICK:
-        return found
+        return _recorded(model, judge, found)
     first, calls = max(sweep.seen, judge.seen), judge.drawing.model_calls
     test = confirm(judge, selection.layers, first)
     evidence = weigh(judge, selection.layers, first) if proof == WEIGHED and first < len(judge.pairs) else None
-    return replace(found, test=test, evidence=evidence, proof_calls=judge.drawing.model_calls - calls)
+    return _recorded(model, judge, replace(found, test=test, evidence=evidence, proof_calls=judge.drawing.model_calls - calls))
+
+
+def _recorded(model, sweep, found):
+    return replace(found, text_layers=replace(found.text_layers, record=record(model, sweep, found)))
 
 
 def report(found, sweep):

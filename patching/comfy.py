@@ -12,6 +12,7 @@ beside_caches           options for a call of the model that a cache must not co
 foreign_state           what may remember a call of the model that was not the sampler's
 weights_state           changes when a model's weights do
 original_weights        a MODEL's weights as they were loaded, and what is to be done to them
+file_of                 the name of the file that a MODEL was loaded from
 random_state            leaves the global generators of random numbers as they were
 uncompiled              runs a compiled model as it is written
 refuse_small            makes a model say when its latents are too small
@@ -22,6 +23,7 @@ hunyuan_text_is_first   where HunyuanVideo's text tokens stand
 
 import inspect
 import random
+import re
 import threading
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -204,6 +206,13 @@ def original_weights(patcher):
             found = {name: weight for name, weight in found.items() if not name.startswith(f"{place}.")}
             found |= {f"{place}.{name}": (weight, []) for name, weight in own.state_dict().items()}
     return found
+
+
+def file_of(model):
+    """Without its folders, which are nobody's business; empty where ComfyUI does not tell (0.3, and loaders of other packs)."""
+    loader = getattr(model, "cached_patcher_init", None)
+    given = loader[1][0] if loader and loader[1] else None
+    return re.split(r"[/\\]", given)[-1] if isinstance(given, str) else ""
 
 
 @contextmanager
