@@ -6,6 +6,7 @@ SOURCE, TARGET, Picture    which picture is meant
 SAMPLERS   the samplers that can be used
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -174,7 +175,7 @@ class Drawing:
             except Exception as error:
                 if not is_out_of_memory(error) or self.rows == 1:
                     raise
-                self.rows = max(1, min(self.rows, self.cost(batch)) // 2)
+                self.rows = math.ceil(min(self.rows, self.cost(batch)) / 2)
                 waiting = batch + waiting
                 comfy.model_management.soft_empty_cache()
         return drawn

@@ -17,11 +17,13 @@ from pathlib import Path
 import comfy.model_management
 import comfy.model_patcher
 import comfy.sd
+import comfy.utils
 import comfyui_version
 
 from ..patching.comfy import original_weights
 from .digest import PLAIN, code, digest
 
+_NOT_THERE = getattr(comfy.utils, "ATTR_UNSET", None)  # what lies in the place of a thing that the model did not have
 _ROOT = Path(__file__).parents[1]
 
 
@@ -59,6 +61,7 @@ def _patcher(patcher):
     # The model's own, also while a patcher's lie in their place: those are named apart.
     kinds, replaced = ("manual_cast_dtype", "model_sampling", "latent_format"), patcher.object_patches_backup
     own = {name: replaced[name] if name in replaced else getattr(model, name, None) for name in kinds}
+    own = {name: None if value is _NOT_THERE else value for name, value in own.items()}
     return {
         "class": [type(model), type(getattr(model, "diffusion_model", None)), type(config)],
         "config": [getattr(config, "unet_config", None), getattr(config, "sampling_settings", None)],
