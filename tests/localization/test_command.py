@@ -15,8 +15,10 @@ from text_layers.demo import comfy_model, pictures, signs
 from text_layers.localization import storage
 from text_layers.localization.cells import CellStore
 from text_layers.localization.command import main
+from text_layers.localization.record import KEYS
 from text_layers.nodes.localize import LocalizeTextLayers
 from text_layers.patching import models
+from text_layers.patching.comfy import file_of
 from text_layers.patching.text_layers import TextLayers
 
 import nodes as core
@@ -75,6 +77,8 @@ def test_the_node_s_answer_on_a_demo_model(user, monkeypatch):
     assert without_cost(report) == without_cost(about["report"])
     assert about["model_calls"] > 0 and "gradients: 0 model calls" in report, "the node has drawn nothing again"
     assert cells() == known + 4 * 4, "but for the contact sheet"
+    assert set(layers.record) == set(KEYS) and layers.record == TextLayers.from_json(json.dumps(done)).record | {"model_calls": 0}
+    assert layers.record["depends_on"] == about["depends_on"] and layers.record["pairs"][0] == ["CAFE", "HOTEL"]
     with pytest.raises(SystemExit):
         command(monkeypatch, *given, "--out", user / "found.json")  # never over another
     command(monkeypatch, *given, "--out", user / "again.json")
@@ -109,6 +113,8 @@ def test_the_node_s_answer_on_separate_files(user, monkeypatch):
     (vae,) = core.VAELoader().load_vae("vae.safetensors")
     (latent,) = core.EmptyLatentImage().generate(64, 64, 1)
     words = "\n".join(WORDS.splitlines()[:2])
+    if hasattr(model, "cached_patcher_init"):
+        assert file_of(model) == "unet.safetensors"
     with pytest.raises(ValueError) as said:
         node(model, clip, vae, latent, word_pairs=words, steps=2, cfg=1.0)
     known = cells()
