@@ -170,7 +170,7 @@ class RaySweep(Sweep):
 
     def _take(self, cells, calls, rows, problem):
         self.drawing.model_calls += calls
-        self.drawing.rows = min(self.drawing.rows, rows)
+        self.drawing.fits = self.drawing.rows = min(self.drawing.rows, rows)  # on the worker, chosen or found out
         self.store.problem = self.store.problem or problem
         for key, result in cells.items():
             if self.store.get(key) is None:

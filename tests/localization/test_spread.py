@@ -66,7 +66,8 @@ def kept(folder):
 
 
 class Blows(threading.Thread):
-    """Each time that something more was kept: first the second node is killed, then the worker of the first, KILLS times."""
+    """First the second node is killed, then the worker of the first, KILLS times: the first and the last time when it has kept something
+    more, the others while it starts, which takes less time."""
 
     def __init__(self, nodes, folder):
         super().__init__(daemon=True)
@@ -77,7 +78,7 @@ class Blows(threading.Thread):
         seen, gone = 0, False
         while len(self.killed) < KILLS and not self.ended.wait(0.05):
             now = sum(path.stat().st_size for path in self.folder.rglob("*.cells"))
-            if now == seen:
+            if now == seen and len(self.killed) in (0, KILLS - 1):
                 continue
             if not gone:
                 self.cluster.remove_node(self.second, allow_graceful=False)
@@ -90,6 +91,7 @@ class Blows(threading.Thread):
             seen = now
 
 
+@pytest.mark.timeout(1800)  # every worker loads torch and ComfyUI, which takes a minute on a busy machine
 def test_a_killed_node_and_a_worker_that_is_killed_again_and_again_change_nothing(demo, alone, nodes, tmp_path):
     """More often than Ray itself restarted it. What was kept is not drawn again, nor are slopes and readings drawn here."""
     close, slopes, read = alone
