@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -56,7 +57,11 @@ def spread_over(demo, folder, workers, **options):
 
 def workers_of(node):
     raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
-    return [child for child in raylet.children() if any("ray::Worker" in part for part in child.cmdline())]
+    found = []
+    for child in raylet.children():
+        with suppress(psutil.Error):  # it ends meanwhile
+            found += [child] if any("ray::Worker" in part for part in child.cmdline()) else []
+    return found
 
 
 def kept(folder):
