@@ -232,13 +232,13 @@ model that ComfyUI's loaders take, also in separate files, with the node's answe
 that each goes on where the other one was stopped. With `--workers` it is spread by [Ray](https://docs.ray.io), on this machine or a cluster
 (`--address`), whose machines have ComfyUI, the pack and the files at the same places and cards of one kind.
 
-A worker that is killed, alone or with its machine, is replaced as often as it takes where there is room; what it had kept is not drawn again
-where its disk is still there, at most {_CHUNK} pairs of one question otherwise. A full disk costs what is kept, not the answer. A worker with
-another model, another version or another precision is refused.
+A worker that is killed, alone or with its machine, is replaced as often as it takes where there is room; what it had kept is not drawn
+again where its disk is still there, at most {_CHUNK} pairs of one question otherwise. A full disk costs what is kept, not the answer. A
+worker with another model, another version or another precision is refused.
 
-What further workers bring is bounded by what a search asks one after another: slopes and first predictions of {PAIRS} pairs at a time, which
-as many workers share; words {BLOCK} pairs at a time, so that with more than {BLOCK} the others wait there; random sets of layers are cut
-among all. A worker's answer is some hundred bytes a cell, and no picture travels.
+What further workers bring is bounded by what a search asks one after another: slopes and first predictions of {PAIRS} pairs at a time,
+which as many workers share; words {BLOCK} pairs at a time, so that with more than {BLOCK} the others wait there; random sets of layers are
+cut among all. A worker's answer is some hundred bytes a cell, and no picture travels.
 
 Cells are known by all that decides them: version and code of the pack, ComfyUI's version, the OCR engine with its version and settings, the
 model's, text encoder's and VAE's weights, patches and precision, sampler, settings, template and words. Weights count by sums of whole
