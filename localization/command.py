@@ -91,8 +91,8 @@ def search(a):
 
         given = (drawing, reader, a.cells or folder(), tell)
         if a.workers:
-            spread = {"load": "commands.model_files:load", "arguments": (files,), "workers": a.workers, "gpus": a.gpus}
-            sweep = RaySweep(*given, **spread, address=a.address)
+            load_there = "commands.model_files:load"
+            sweep = RaySweep(*given, load=load_there, arguments=(files,), workers=a.workers, gpus=a.gpus, address=a.address)
         else:
             sweep = Sweep(*given)
         try:

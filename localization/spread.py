@@ -49,7 +49,10 @@ class RaySweep(Sweep):
             raise ImportError("Ray, which spreads a search over workers, is not installed. Run: pip install ray") from None
         super().__post_init__()
         if not ray.is_initialized():
-            ray.init(self.address, log_to_driver=False, **({} if self.address else {"include_dashboard": False}))
+            if self.address:
+                ray.init(self.address, log_to_driver=False)
+            else:
+                ray.init(include_dashboard=False, log_to_driver=False)
         self._running: dict[Any, Any] = {}  # answer that is awaited -> (worker, chunk or None while it starts)
         self._deaths: Counter = Counter()
         self.pool = [self._start() for _ in range(self.workers)]
@@ -120,10 +123,8 @@ class RaySweep(Sweep):
         path = os.pathsep.join(dict.fromkeys([folder_paths.base_path, str(root), *filter(None, [os.environ.get("PYTHONPATH")])]))
         from .worker import Worker
 
-        actor = ray.remote(
-            num_cpus=0, num_gpus=self.gpus, max_restarts=0, max_task_retries=0, runtime_env={"env_vars": {"PYTHONPATH": path}}
-        )
-        worker = actor(Worker).remote()
+        environment = {"env_vars": {"PYTHONPATH": path}}
+        worker: Any = ray.remote(num_cpus=0, num_gpus=self.gpus, runtime_env=environment)(Worker).remote()
         pairs = [(pair.source, pair.target) for pair in self.pairs]
         setting = {**vars(self.drawing.setting)}
         given = (self.load, self.arguments, pairs, setting, (self.ocr.name, self.ocr.language), str(Path(self.folder).absolute()))
@@ -148,12 +149,13 @@ class RaySweep(Sweep):
     def _answer(self, done, worker, chunk):
         """None where the worker was lost; another stands in its place then."""
         import ray
+        from ray.exceptions import RayError, RayTaskError
 
         try:
             return ray.get(done)
-        except ray.exceptions.RayTaskError as error:
+        except RayTaskError as error:
             raise (error.cause if isinstance(error.cause, Exception) else error) from None
-        except ray.exceptions.RayError as error:
+        except RayError as error:
             where = repr(chunk)
             self._deaths[where] += 1
             if self._deaths[where] == _DEATHS:

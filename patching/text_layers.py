@@ -88,7 +88,7 @@ class TextLayers:
             "scores": (lambda v: isinstance(v, dict) and all(map(_is_score, v.values())), "an object of finite numbers"),
             "source": (_is_text, "text"),
         }
-        data = {"record": {}, **data}
+        data.setdefault("record", {})
         checks["record"] = (lambda v: isinstance(v, dict) and _is_plain(v), "an object of texts and finite numbers")
         for key, (valid, expected) in checks.items():
             if key not in data:
