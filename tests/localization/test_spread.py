@@ -149,9 +149,10 @@ def test_workers_that_never_start_end_the_search(demo, nodes, tmp_path, monkeypa
 
     def kill():
         while not ended.wait(0.05):
-            for worker in workers_of(nodes[1][0]):
-                with suppress(psutil.Error):
-                    worker.kill()
+            for node in nodes[1]:
+                with suppress(psutil.Error, KeyError, IndexError):  # a node, or a worker, that is gone
+                    for worker in workers_of(node):
+                        worker.kill()
 
     spread = spread_over(demo, tmp_path, 1)
     killer = threading.Thread(target=kill, daemon=True)
