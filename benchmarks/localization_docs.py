@@ -5,7 +5,9 @@ from pathlib import Path
 from PIL import Image
 
 from ..localization.proof import ERROR, needed
-from ..localization.selection import REACH
+from ..localization.selection import BLOCK, REACH
+from ..localization.spread import _CHUNK
+from ..localization.strategies import PAIRS
 from ..scoring.charts import curves
 from ..scoring.intervals import rate
 from . import checked_layers_docs
@@ -225,6 +227,25 @@ How often each layer of a demo model is chosen over templates, steps, guidance, 
 `python dev.py run benchmarks.draws --model unet --draws 20 --out FILE.json`
 
 {checked_layers_docs.section()}
+
+## Outside the graph, on one GPU or many
+
+`python -m custom_nodes.NAME.localization.command --help`, in ComfyUI's folder, NAME being the folder of this pack: the node's search of any
+model that ComfyUI's loaders take, also in separate files, with the node's answer. What is found on the way lies where the node keeps it, so
+that each goes on where the other one was stopped. With `--workers` it is spread by [Ray](https://docs.ray.io), on this machine or a cluster
+(`--address`), whose machines have ComfyUI, the pack and the files at the same places and cards of one kind.
+
+A worker that is killed, alone or with its machine, is replaced as often as it takes where there is room; what it had kept is not drawn
+again where its disk is still there, at most {_CHUNK} pairs of one question otherwise. A full disk costs what is kept, not the answer. A
+worker with another model, another version or another precision is refused.
+
+What further workers bring is bounded by what a search asks one after another: slopes and first predictions of {PAIRS} pairs at a time,
+which as many workers share; words {BLOCK} pairs at a time, so that with more than {BLOCK} the others wait there; random sets of layers are
+cut among all. A worker's answer is some hundred bytes a cell, and no picture travels.
+
+Cells are known by all that decides them: version and code of the pack, ComfyUI's version, the OCR engine with its version and settings, the
+model's, text encoder's and VAE's weights, patches and precision, sampler, settings, template and words. Weights count by sums of whole
+numbers, so that threads, cards of one kind and the size of a batch make no difference.
 
 ## Which OCR engine?
 

@@ -61,17 +61,24 @@ class CellStore(Memory):
     def __init__(self, folder):
         super().__init__()
         self.folder = Path(folder)
-        self._file = None
+        self._file, self._sizes = None, {}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             self._refused(error)
+        self.refresh()
+
+    def refresh(self):
+        """Reads what other processes have put into the folder since."""
         for path in sorted(self.folder.glob("*.cells")):
             self._read(path)
 
     def _read(self, path):
         try:
-            if path.stat().st_size > _LARGEST:
+            if path.stat().st_size == self._sizes.get(path):
+                return
+            self._sizes[path] = path.stat().st_size
+            if self._sizes[path] > _LARGEST:
                 raise OSError(f"it is larger than {_LARGEST} bytes")
             lines = path.read_bytes().split(b"\n")
         except OSError as error:

@@ -6,7 +6,7 @@ SOURCE, TARGET, Picture    which picture is meant
 SAMPLERS   the samplers that can be used
 """
 
-import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -23,7 +23,10 @@ from ..patching.gradient import with_slope
 from ..patching.messages import NoGradient
 from ..patching.sweep import Swap, record_targets, swap_rows, takes_from_rows
 from ..scoring.image import pixels
+from . import identity
+from .digest import digest
 from .pairs import WORD, check_template
+from .room import rows_that_fit
 
 # Samplers that add noise on the way would give each row of a batch other noise, and the pictures of a pair must share it.
 _WITHOUT_NOISE = ("euler", "heun", "heunpp2", "dpm_2", "lms", "dpmpp_2m", "ipndm", "ipndm_v", "deis", "res_multistep", "ddim", "uni_pc",
@@ -95,8 +98,10 @@ class Drawing:
         self._fingerprints = {}
         self._noise = {}
         self._compared = False  # the gradient with a finite difference
-        self.rows = setting.rows
+        self._given, self._parts = model, None
         self._check_vae()
+        sides = 1 if setting.cfg == 1 else 2
+        self.fits = self.rows = rows_that_fit(model, self._latent.shape, setting.rows, sides)
 
     def _count(self, rows):
         self.model_calls += rows
@@ -118,16 +123,28 @@ class Drawing:
             self._conditioning[text] = encoded[0]
         return self._conditioning[text]
 
+    def identity(self):
+        """{part: digest} of what decides what is drawn, beside a picture's prompts; a part that differs says what is another."""
+        if self._parts is None:
+            setting = self.setting
+            sampling = (setting.steps, setting.cfg, setting.sampler, setting.scheduler, setting.seed, tuple(self._latent.shape), self.names)
+            self._parts = {
+                "model": identity.of_model(self._given),
+                "text encoder": identity.of_clip(self._clip),
+                "VAE": identity.of_vae(self.vae),
+                "settings": digest(sampling),
+            }
+        return self._parts
+
     def fingerprint(self, text):
-        """Of what the text encoder makes of a prompt."""
+        """Of what the tokenizer makes of a prompt. What the text encoder makes of it has other last bits with other threads."""
         if text not in self._fingerprints:
-            embeddings, extra = self.conditioning(text)
-            tensors = [embeddings, *(value for _, value in sorted(extra.items()) if torch.is_tensor(value))]
-            self._fingerprints[text] = hashlib.sha256(b"".join(t.float().cpu().numpy().tobytes() for t in tensors)).hexdigest()
+            self._fingerprints[text] = digest(self._clip.tokenize(text))
         return self._fingerprints[text]
 
-    def is_encoded(self, pair):
-        return all(self.prompt(pair, target) in self._conditioning for target in (False, True))
+    def is_asked(self, pair):
+        """Whether any question was about this pair."""
+        return all(self.prompt(pair, target) in self._fingerprints for target in (False, True))
 
     def prompt(self, pair, target=False):
         return self.setting.template.replace(WORD, self.pairs[pair].target if target else self.pairs[pair].source)
@@ -163,10 +180,9 @@ class Drawing:
             try:
                 drawn |= self._draw_batch(batch, tell)
             except Exception as error:
-                cost = min(self.cost(batch), self.rows)
-                if not is_out_of_memory(error) or cost < 2:
+                if not is_out_of_memory(error) or self.rows == 1:
                     raise
-                self.rows = cost // 2
+                self.rows = math.ceil(min(self.rows, self.cost(batch)) / 2)
                 waiting = batch + waiting
                 comfy.model_management.soft_empty_cache()
         return drawn
@@ -175,7 +191,8 @@ class Drawing:
         runs, drawn = {}, {}
         if self.has_own_run:
             givers = dict.fromkeys(p.target() for p in batch if p.layers not in (SOURCE, TARGET))
-            apart = [giver for giver in givers if self.rows < 2 or self._length(giver) != self._length(batch[0])]
+            # With room for one row alone the target is drawn before, as one whose prompt has another length is.
+            apart = [giver for giver in givers if self.rows == 1 or self._length(giver) != self._length(batch[0])]
             names = [self.names[i] for i in sorted({i for p in batch if p.layers not in (SOURCE, TARGET) for i in p.layers})]
             for giver in apart:
                 recording, kept = record_targets(self._model, names)

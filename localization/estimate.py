@@ -79,8 +79,9 @@ def expected(drawing, strategy, proof):
 
 
 def said(calls, pace, kept):
-    """calls: of the model; pace: seconds each, of one that was timed; kept: whether a search that was stopped goes on."""
-    lines = f"About {calls:,} model calls, {in_words(calls * pace)} at the pace of one picture; less where several fit into a batch"
+    """calls: of the model; pace: seconds each, of one that was timed, 0 where none was; kept: whether a search that was stopped goes on."""
+    time = f", {in_words(calls * pace)} at the pace of one picture; less where several fit into a batch" if pace else ""
+    lines = f"About {calls:,} model calls{time}"
     return f"{lines}{', and what a search that was stopped has found is not asked again' if kept else ''}."
 
 

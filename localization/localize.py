@@ -18,6 +18,7 @@ from ..scoring.intervals import interval
 from .choice import chooser, curve
 from .drawing import SOURCE, TARGET
 from .proof import Evidence, Test, confirm, needed, weigh
+from .record import record
 from .selection import CLOSE_PAIRS, Selection, gaps
 from .strategies import STRATEGIES, Ranking
 from .sweep import SHOWN
@@ -101,27 +102,32 @@ def localize(model, sweep, strategy, judge=None, proof=QUICK):
     )
     if not found.localized:  # such layers go nowhere
         missing = gaps(judge, [selection.layers], CLOSE_PAIRS)[selection.layers]
-        return replace(found, curve=curve(judge, ranking), reached=1 - missing)
+        return _recorded(model, judge, replace(found, curve=curve(judge, ranking), reached=1 - missing))
     if proof == QUICK:
         together = needed()[1]
-        return _in_doubt(found, f"not tested: {SURE} in Localize Text Layers, with {together} word pairs, can make it sure")
+        doubt = f"not tested: {SURE} in Localize Text Layers, with {together} word pairs, can make it sure"
+        return _recorded(model, judge, _in_doubt(found, doubt))
     first, calls = max(sweep.seen, judge.seen), judge.drawing.model_calls
     test = confirm(judge, selection.layers, first)
     evidence = weigh(judge, selection.layers, first) if proof == WEIGHED and first < len(judge.pairs) else None
     found = replace(found, test=test, evidence=evidence, proof_calls=judge.drawing.model_calls - calls)
     if test.sure:
-        return found
+        return _recorded(model, judge, found)
     read = (
         f"{test.good} of {test.counted} words that the search had not seen are read"
         if test.counted
         else "too few pairs are left to test it"
     )
     more = max(1, test.more() - max(0, len(judge.pairs) - judge.seen))
-    return _in_doubt(found, f"not sure: {read}; {more} more word pairs, all read, would make it sure")
+    return _recorded(model, judge, _in_doubt(found, f"not sure: {read}; {more} more word pairs, all read, would make it sure"))
 
 
 def _in_doubt(found, doubt):
     return replace(found, text_layers=replace(found.text_layers, doubt=doubt))
+
+
+def _recorded(model, sweep, found):
+    return replace(found, text_layers=replace(found.text_layers, record=record(model, sweep, found)))
 
 
 def report(found, sweep):
@@ -153,8 +159,11 @@ def report(found, sweep):
     lines += _proof(found, len(sweep.pairs))
     cost = f" and {found.proof_calls} to test the answer" if found.proof_calls else ""
     lines.append(f"{found.strategy}: {found.model_calls} model calls{cost}, {found.seconds:.0f} s for the search.")
-    if sweep.drawing.rows < sweep.drawing.setting.rows:
-        lines.append(f"Memory ran out with {sweep.drawing.setting.rows} pictures in a batch; {sweep.drawing.rows} fitted.")
+    drawing = sweep.drawing
+    if drawing.fits < drawing.setting.rows:
+        lines.append(f"The free memory has room for {drawing.fits} pictures in a batch, and {drawing.setting.rows} were allowed.")
+    if drawing.rows < drawing.fits:
+        lines.append(f"Memory ran out with {drawing.fits} pictures in a batch; {drawing.rows} fitted.")
     if sweep.store.problem:
         lines.append(sweep.store.problem)
     return "\n".join(lines)

@@ -6,6 +6,7 @@ Reading    what OCR read, and how near it is to the target's word
 
 import hashlib
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -20,11 +21,11 @@ from ..scoring import text
 from ..scoring.compare import USUAL
 from ..scoring.ocr import enlargement
 from ..scoring.ocr_engine import Engine
+from . import drawing as mechanism
+from . import identity
 from .cells import CellStore, Memory
 from .drawing import SOURCE, TARGET, Drawing, Picture, first_prediction
 
-# What engines give; part of a search's identity, since other readings cannot be compared with these.
-READING = "as it stands, again where in doubt"
 SHOWN = 4  # pairs whose finished pictures are kept, for people to look at
 
 
@@ -54,8 +55,9 @@ class Sweep:
     """drawing: of the model; ocr: an engine of scoring.ocr; folder: where cells are kept, below a name of their own for this model
     and these settings, or None for nothing on disk; tell(Progress) is called after each step of the sampler.
 
-    `computed` counts the cells that were not on disk; `seen` is how many pairs, from the top, any question was about: those behind
-    them have told nothing about any set of layers. `pace`: seconds of a model call, of the first picture, which is drawn by itself.
+    `parts` says what its cells depend on, and `identity` is a name made of it. `computed` counts the cells that were not on disk; `seen`
+    is how many pairs, from the top, any question was about: those behind them have told nothing about any set of layers. `pace`: seconds
+    of a model call, once it was timed.
     """
 
     drawing: Drawing
@@ -76,25 +78,27 @@ class Sweep:
         if self.folder is None:
             self.store = Memory()
             return
-        # The model is known by what it draws: the first source picture depends on weights, LoRAs, other nodes' patches and sampler.
+        version = identity.of_code(mechanism, sys.modules[__name__])
+        self.parts = {**self.drawing.identity(), "OCR": identity.of_engine(self.ocr), "version": version}
+        self.identity = hashlib.sha256(repr(sorted(self.parts.items())).encode()).hexdigest()[:32]
+        self.store: Memory = CellStore(self.folder / self.identity)
+
+    def time_a_call(self):
+        """Draws the first source picture, which every search needs, by itself, and takes its `pace`. One that is kept is not drawn again:
+        then there is none."""
         first = Picture(0, SOURCE, self.drawing.setting.steps)
+        if self.store.get_array(self._key(first)) is not None:
+            return
         self._asked, ticks = "One picture, which shows how long a call takes", []
 
         def tick():
             ticks.append((time.perf_counter(), self.drawing.model_calls))
             self._tell(0)
 
-        latent = self.drawing.draw([first], tick)[first]
+        self.store.put_array(self._key(first), self.drawing.draw([first], tick)[first])
         if len(ticks) > 1:  # the first step may have loaded the model
             (started, before), (ended, after) = ticks[0], ticks[-1]
             self.pace = (ended - started) / max(1, after - before)
-        picture = self.drawing.decode(latent[None])
-        setting = self.drawing.setting
-        settings = (setting.steps, setting.cfg, setting.sampler, setting.scheduler, setting.seed, self.ocr.name, self.ocr.language, READING)
-        parts = (repr(settings).encode(), latent.numpy().tobytes(), picture.tobytes())
-        self.identity = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:32]
-        self.store: Memory = CellStore(self.folder / self.identity)
-        self.store.put_array(self._key(first), latent)
 
     @property
     def layers(self):
@@ -185,16 +189,25 @@ class Sweep:
         self._compute({}, missing, score)
         return {layers: [self._reading(Picture(pair, layers, steps)) for pair in pairs] for layers in candidates}
 
-    def cells(self, kind, candidates, pairs, steps=None):
-        """{key: result} of what is known of an answer. kind: "closeness" or "readings"."""
-        steps = steps or self.drawing.setting.steps
+    def cells(self, kind, pairs, *asked):
+        """{key: result} of what is known of an answer. kind: "closeness", "slopes" or "readings"; asked: what these take beside pairs."""
+        keys = [key for pair in pairs for key in self._keys(kind, pair, *asked)]
+        return {key: result for key in keys if (result := self.store.get(key)) is not None}
+
+    def unanswered(self, kind, pairs, *asked):
+        """The pairs of which something is not known."""
+        return [pair for pair in pairs if any(self.store.get(key) is None for key in self._keys(kind, pair, *asked))]
+
+    def _keys(self, kind, pair, asked, how):
+        """asked: candidates, or the base of slopes; how: steps, or the weights."""
+        if kind == "slopes":
+            return [self._key(first_prediction(pair, asked), f"slope {w}") for w in how]
         picture = _looked_at if kind == "closeness" else Picture
-        keys = [self._key(picture(pair, layers, steps), kind) for pair in pairs for layers in candidates]
-        return {key: self.store.get(key) for key in keys if self.store.get(key) is not None}
+        return [self._key(picture(pair, layers, how or self.drawing.setting.steps), kind) for layers in asked]
 
     def was_read(self, pair, candidate):
-        """Whether the prediction half-way was asked for and is among the cells. A pair that was not is not encoded for this."""
-        return self.drawing.is_encoded(pair) and self.store.get(self._key(Picture(pair, candidate, self.half), "readings")) is not None
+        """Whether the prediction half-way was asked for and is among the cells. A pair that was not costs nothing here."""
+        return self.drawing.is_asked(pair) and self.store.get(self._key(Picture(pair, candidate, self.half), "readings")) is not None
 
     def picture(self, pair, candidate):
         """A finished picture [H, W, 3] uint8, drawn if it is not there."""

@@ -2,15 +2,16 @@
 said whether there is one."""
 
 import importlib
-import os
 from pathlib import Path
 
 
 class Worker:
-    """load: "module:function" of this pack and its arguments, which gives (MODEL, CLIP, VAE); pairs: [(source, target)]; setting: fields
-    of drawing.Setting; ocr: an engine's name and language; folder: where the worker keeps cells, on its machine."""
+    """Loads nothing before `start`, so that what is wrong then reaches the search as the error that it is."""
 
-    def __init__(self, load, arguments, pairs, setting, ocr, folder):
+    def start(self, load, arguments, pairs, setting, ocr, folder):
+        """What decides its answers (Sweep.parts). load: "module:function" of this pack and its arguments, which gives (MODEL, CLIP, VAE);
+        pairs: [(source, target)]; setting: fields of drawing.Setting; ocr: an engine's name and language; folder: where the worker keeps
+        cells, on its machine."""
         import torch
         from comfy.cli_args import args
 
@@ -25,13 +26,14 @@ class Worker:
         model = getattr(importlib.import_module(f"{package}.{module}"), function)(*arguments)
         drawing = Drawing(*model, [WordPair(*pair) for pair in pairs], Setting(**setting))
         self._sweep = Sweep(drawing, engine(*ocr), Path(folder))
+        return self._sweep.parts
 
-    def answer(self, kind, candidates, pairs, steps):
-        """(cells, model calls) of one chunk. kind: "closeness" or "readings"."""
-        before = self._sweep.drawing.model_calls
-        getattr(self._sweep, kind)(candidates, pairs, steps)
-        return self._sweep.cells(kind, candidates, pairs, steps), self._sweep.drawing.model_calls - before
-
-    def process(self):
-        """Its number in the system."""
-        return os.getpid()
+    def answer(self, kind, pairs, asked, how):
+        """(cells, model calls, rows of a batch that fitted, why cells could not be kept) of one chunk. kind: a question of Sweep."""
+        sweep, before = self._sweep, self._sweep.drawing.model_calls
+        sweep.store.refresh()  # of one that was lost, on the same disk
+        if kind == "slopes":
+            sweep.slopes(asked, how, pairs)
+        else:
+            getattr(sweep, kind)(asked, pairs, how)
+        return sweep.cells(kind, pairs, asked, how), sweep.drawing.model_calls - before, sweep.drawing.rows, sweep.store.problem

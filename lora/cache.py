@@ -11,7 +11,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save
 
-from .storage import unpacked, write_whole
+from ..patching.paths import write_whole
+from .storage import unpacked
 
 _EMBEDDINGS = "the embeddings"
 

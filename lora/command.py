@@ -12,7 +12,7 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from ..demo.edit import MODELS
+from ..commands.model_files import ModelFiles, add_arguments, load
 from .optimizer import OPTIMIZERS, SCHEDULES
 from .state import ENDING, State
 from .state import read as read_training
@@ -22,15 +22,7 @@ _OWN = Path("the unfinished training of --out")
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    model = parser.add_mutually_exclusive_group(required=True)
-    model.add_argument("--checkpoint", type=Path, help="a checkpoint with model, text encoders and VAE")
-    model.add_argument("--diffusion-model", type=Path, metavar="FILE", help="a diffusion model alone, with --clip and --vae")
-    model.add_argument("--demo", choices=MODELS, help="one of the demo models")
-    parser.add_argument("--clip", type=Path, nargs="+", metavar="FILE", help="text encoders, in place of the checkpoint's own")
-    parser.add_argument(
-        "--clip-type", default="stable_diffusion", metavar="TYPE", help="of --clip, as in the node Load CLIP: sd3, flux, ..."
-    )
-    parser.add_argument("--vae", type=Path, metavar="FILE", help="in place of the checkpoint's own")
+    add_arguments(parser)
     parser.add_argument("--pictures", type=Path, required=True, help="a folder of pictures with captions")
     parser.add_argument("--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="scale and crop the pictures to this")
     parser.add_argument("--buckets", action="store_true", help="keep the pictures' own proportions, at about as many pixels as --size")
@@ -104,14 +96,14 @@ def _train(a):
     from .cache import Cache
     from .dataset import bucket, read_folder
     from .keeping import Keeper
-    from .model_files import files, load
     from .signals import Told
     from .train import Settings, recent, train
     from .validation import encoded, of_words
 
     pictures, captions = read_folder(a.pictures, partial(bucket, *a.size) if a.buckets else a.size)
     start = _start(a)
-    model, clip, vae = load(a)
+    files = ModelFiles.of(a)
+    model, clip, vae = load(files)
     if not a.layers:
         text_layers = models.preset(model)
     elif Path(a.layers).is_file():
@@ -119,7 +111,7 @@ def _train(a):
     else:
         text_layers = models.written(model, a.layers)
     with torch.no_grad():
-        cache = Cache(a.cache, files(a))
+        cache = Cache(a.cache, files.all())
         latents = [cache.latent(picture, lambda picture: vae.encode(picture)[0]) for picture in pictures]
         prompts = [cache.prompt(caption, partial(encoded, clip)) for caption in captions]
     settings = Settings(

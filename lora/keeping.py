@@ -11,9 +11,9 @@ from pathlib import Path
 
 import folder_paths
 
-from ..patching.paths import shown, why
+from ..patching.paths import shown, why, write_whole
 from .state import ENDING
-from .storage import packed, write_whole
+from .storage import packed
 
 
 def of_graph(every, say):

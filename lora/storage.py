@@ -4,7 +4,6 @@ save          under ComfyUI's output folder, where its loaders look too; without
 write         anywhere
 packed        the bytes of a file
 unpacked      its tensors and metadata
-write_whole   any file, whole or not at all
 """
 
 import hashlib
@@ -21,7 +20,7 @@ from safetensors.torch import load as deserialize
 from safetensors.torch import save as serialize
 
 from ..patching.messages import is_broken
-from ..patching.paths import why
+from ..patching.paths import why, write_whole
 
 _LONGEST_NAME = 200  # bytes; file systems take 255, and a number and the ending come behind
 
@@ -82,21 +81,6 @@ def unpacked(data):
     """Bytes of a safetensors file -> (tensors, metadata). Raises SafetensorError for what is none."""
     tensors = deserialize(data)
     return tensors, json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
-
-
-def write_whole(data, path):
-    """What stood there before is replaced when all is written, and stays otherwise; folders are made. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
 
 
 def _hash(tensors):

@@ -138,9 +138,11 @@ class LocalizeTextLayers(io.ComfyNode):
         sweep = None
         try:
             sweep = Sweep(drawing, reader, folder(), live)
+            goes_on = len(sweep.store) > 0
+            sweep.time_a_call()
             calls = expected(drawing, strategy, proof)
             live.expected = drawing.model_calls + calls
-            say(number(cls), "\n".join(filter(None, (notice, said(calls, sweep.pace, len(sweep.store) > 0)))))
+            say(number(cls), "\n".join(filter(None, (notice, said(calls, sweep.pace, goes_on)))))
             found = localize(model, sweep, strategy, proof=proof)
             sheet = contact_sheet(found, sweep)
             text = "\n".join(filter(None, (notice, report(found, sweep))))

@@ -11,6 +11,8 @@ batched                 encoded prompts -> CONDITIONING with a row for each
 beside_caches           options for a call of the model that a cache must not count
 foreign_state           what may remember a call of the model that was not the sampler's
 weights_state           changes when a model's weights do
+original_weights        a MODEL's weights as they were loaded, and what is to be done to them
+file_of                 the name of the file that a MODEL was loaded from
 random_state            leaves the global generators of random numbers as they were
 uncompiled              runs a compiled model as it is written
 refuse_kept_text        where a sampler keeps the text's keys from call to call
@@ -22,6 +24,7 @@ hunyuan_text_is_first   where HunyuanVideo's text tokens stand
 
 import inspect
 import random
+import re
 import threading
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -193,6 +196,24 @@ def weights_state(model):
 def _weight_state(weight):
     # Tensors that were made in inference mode, as ComfyUI's nodes run, count no changes.
     return weight.data_ptr(), None if weight.is_inference() else weight._version
+
+
+def original_weights(patcher):
+    """{name: (weight, [patches])}: the weight as it was loaded, also while patches (of a LoRA) are computed into it, when it would have the
+    rounding of the machine, and while other modules lie in the place of the model's own."""
+    found = {name: (weight[0], patches) for name, (weight, *patches) in patcher.get_key_patches().items()}
+    for place, own in patcher.object_patches_backup.items():
+        if isinstance(own, torch.nn.Module):
+            found = {name: weight for name, weight in found.items() if not name.startswith(f"{place}.")}
+            found |= {f"{place}.{name}": (weight, []) for name, weight in own.state_dict().items()}
+    return found
+
+
+def file_of(model):
+    """Without its folders, which are nobody's business; empty where ComfyUI does not tell (0.3, and loaders of other packs)."""
+    loader = getattr(model, "cached_patcher_init", None)
+    given = loader[1][0] if loader and loader[1] else None
+    return re.split(r"[/\\]", given)[-1] if isinstance(given, str) else ""
 
 
 @contextmanager

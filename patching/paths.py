@@ -3,6 +3,7 @@
 within   the folders in a folder, links followed
 stamp    changes when one of some files does
 why      what keeps a file from being written, for people
+write_whole  any file, whole or not at all
 shown    a path in ComfyUI's folders, for people who need not know where these lie
 """
 
@@ -58,3 +59,18 @@ def shown(path):
         if path.is_relative_to(root):
             return (Path(name) / path.relative_to(root)).as_posix()
     return path.name
+
+
+def write_whole(data, path):
+    """What stood there before is replaced when all is written, and stays otherwise; folders are made. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise

@@ -1,7 +1,8 @@
 """TEXT_LAYERS files in ComfyUI's models/text_layers, and in what extra_model_paths.yaml adds to it.
 
 names   the files that are there
-save    writes one, never over another; without where the layers came from where ComfyUI runs with --disable-metadata
+save    writes one, never over another; where ComfyUI runs with --disable-metadata without where the layers came from and what they were
+        found with
 load    reads one
 version changes when a file does
 """
@@ -68,7 +69,7 @@ def save(text_layers, name):
             "100 characters at most (fewer where they are not Latin), and no name that Windows keeps for itself, such as NUL or COM1."
         )
     folder = Path(folder_paths.get_folder_paths(FOLDER)[0])
-    kept = replace(text_layers, source="") if args.disable_metadata else text_layers
+    kept = replace(text_layers, source="", record={}) if args.disable_metadata else text_layers
     text = (kept.to_json() + "\n").encode()
     number = 1
     while True:

@@ -23,7 +23,7 @@ class TextLayers:
     """family: adapter name; architecture: fingerprint of the model they belong to (see models.architecture);
     names: module paths in execution order; heads: name -> head numbers, layers without an entry mean all heads;
     scores: name -> localization score; source: where the choice came from, and doubt: what was not shown of it, "" for nothing to say,
-    for people.
+    for people; record: JSON values, what a reviewer needs to judge layers that were localized (localization/record.py), empty for others.
 
     Raises ValueError when there is no layer, a name is twice, or heads or scores name a layer that is not chosen.
     """
@@ -35,6 +35,7 @@ class TextLayers:
     scores: Mapping[str, float] = field(default_factory=dict)
     source: str = ""
     doubt: str = ""
+    record: Mapping = field(default_factory=dict)
 
     def __post_init__(self):
         if not self.names:
@@ -50,6 +51,7 @@ class TextLayers:
         object.__setattr__(self, "names", tuple(self.names))
         object.__setattr__(self, "heads", MappingProxyType({k: tuple(v) for k, v in self.heads.items()}))
         object.__setattr__(self, "scores", MappingProxyType(dict(self.scores)))
+        object.__setattr__(self, "record", MappingProxyType(dict(self.record)))
 
     def __hash__(self):
         return hash(self.to_json())
@@ -59,9 +61,10 @@ class TextLayers:
         return f"<{len(self.names)} text layers of {shortened(self.architecture)}>"
 
     def to_json(self):
-        plain = {**vars(self), "heads": dict(self.heads), "scores": dict(self.scores)}
-        if not self.doubt:
-            del plain["doubt"]
+        plain = {**vars(self), "heads": dict(self.heads), "scores": dict(self.scores), "record": dict(self.record)}
+        for name in ("doubt", "record"):
+            if not plain[name]:
+                del plain[name]
         return json.dumps({"text_layers": _FORMAT, **plain}, indent=2)
 
     @classmethod
@@ -90,6 +93,8 @@ class TextLayers:
             "doubt": (_is_text, "text"),
         }
         data.setdefault("doubt", "")
+        data.setdefault("record", {})
+        checks["record"] = (lambda v: isinstance(v, dict) and _is_plain(v), "an object of texts and finite numbers")
         for key, (valid, expected) in checks.items():
             if key not in data:
                 raise ValueError(f'The text layers file lacks "{key}".')
@@ -113,6 +118,20 @@ def _is_text(value):
 
 def _is_index(value):
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_plain(value):
+    """JSON that can be written again. What is nested deeper than Python goes, its reader has refused."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += [*one, *one.values()]
+        elif isinstance(one, list):
+            waiting += one
+        elif not (one is None or isinstance(one, bool) or _is_text(one) or _is_score(one)):
+            return False
+    return True
 
 
 def _is_score(value):

@@ -29,7 +29,7 @@ class EasyOcr(Engine):
     folder.
     """
 
-    name = "EasyOCR"
+    name, packages = "EasyOCR", ("easyocr",)
     tile, coarse, sure = 2560, 1280, 0.3
 
     def __init__(self, language=BUILT_IN):
@@ -46,11 +46,12 @@ class EasyOcr(Engine):
         languages = LANGUAGES[language].easyocr
         device = comfy.model_management.get_torch_device()
         on_cpu = comfy.model_management.is_device_cpu(device)
+        self._quantized = on_cpu
         # By its name alone EasyOCR would take the GPU, and keep it.
         self._reader = safe_reader(easyocr)(
             list(languages),
             gpu="cpu",
-            quantize=on_cpu,
+            quantize=self._quantized,
             verbose=False,
             download_enabled=False,
             model_storage_directory=_folder(easyocr, languages, language),

@@ -7,6 +7,8 @@ Found       a text, where it is and how sure the engine is
 import math
 import unicodedata
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
 
 import numpy as np
 from PIL import Image
@@ -35,6 +37,12 @@ class Engine:
     name: str
     language: str
     tile: int
+    packages: tuple[str, ...]  # whose versions decide what is read
+
+    @property
+    def version(self):
+        """Of the packages, which other names may have (onnxruntime-gpu)."""
+        return ", ".join(f"{name} {getattr(import_module(name), '__version__', None) or version(name)}" for name in self.packages)
 
     def read_whole(self, picture):
         """[(corners, text, confidence)] of a picture [H, W, 3] that is not larger than `tile`."""

@@ -17,7 +17,7 @@ _DOUBTFUL = 0.8  # confidence; below, a text may stand on its head
 class RapidOcr(Engine):
     """The weights for Latin letters, Chinese and Japanese are in its package; others are downloaded into models/ocr."""
 
-    name = "RapidOCR"
+    name, packages = "RapidOCR", ("rapidocr", "onnxruntime")
     tile, coarse, sure = 1152, 960, 0.5
 
     def __init__(self, language=BUILT_IN):

@@ -89,6 +89,18 @@ def test_damaged_files_are_computed_again_and_harm_nothing_else(tmp_path):
     assert CellStore(tmp_path).get("a0") is None and CellStore(tmp_path).get("a1") is not None
 
 
+def test_what_others_put_meanwhile_is_read_when_it_is_asked_for(tmp_path):
+    one, other = CellStore(tmp_path), CellStore(tmp_path)
+    for number in range(2):
+        one.put(f"a{number}", number)
+        assert other.get(f"a{number}") is None
+        other.refresh()
+        assert other.get(f"a{number}") == number
+    other.put("b", 1)
+    one.refresh()
+    assert one.get("b") == 1 and len(one) == len(other) == 3
+
+
 def test_an_unreadable_file_is_left_out(tmp_path):
     store = CellStore(tmp_path)
     store.put("a0", {"read": "HOTEL" * 20, "number": 0})

@@ -210,7 +210,7 @@ def test_a_pair_that_is_not_needed_is_not_encoded(demo, tmp_path):
     sweep = sweep_of(demo, tmp_path, steps=2)
     sweep.readings([(0,)], [0], sweep.half)
     assert sweep.was_read(0, (0,)) and not sweep.was_read(0, (1,)) and not sweep.was_read(1, (0,))
-    assert [sweep.drawing.is_encoded(pair) for pair in range(3)] == [True, False, False]
+    assert [sweep.drawing.is_asked(pair) for pair in range(3)] == [True, False, False]
 
 
 @pytest.mark.any_comfyui
@@ -219,7 +219,10 @@ def test_the_node_s_answer_on_the_demo_models(demo, tmp_path):
     """With a few of the pairs that ship."""
     model = demo[1][0]
     sweep = Sweep(Drawing(*demo[1], parse_pairs(DEFAULT)[:24], setting(0, 16)), engine("RapidOCR"), tmp_path)
+    sweep.time_a_call()
     started = sweep.drawing.model_calls
+    sweep.time_a_call()
+    assert started == sweep.drawing.model_calls, "the picture is kept"
     found = localize(model, sweep, "gradients")
     contact_sheet(found, sweep)
     calls = sweep.drawing.model_calls - started

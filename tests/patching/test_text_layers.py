@@ -67,6 +67,16 @@ def test_json_round_trip():
     assert hash(TextLayers.from_json(value().to_json())) == hash(value())
 
 
+def test_what_layers_were_found_with_is_plain_json_and_need_not_be_there():
+    found = value(record={"pairs": [["CAFE", "HOTEL"]], "sure": True, "test": None, "cfg": 7.0})
+    assert TextLayers.from_json(found.to_json()) == found != value() and "record" not in value().to_json()
+    for wrong in ("[]", '"a"', '{"cfg": NaN}', '{"cfg": [1e999]}', '{"pairs": [["\\ud800"]]}', '{"\\ud800": 1}'):
+        with pytest.raises(ValueError, match=r'"record" of the text layers file .* an object of texts and finite numbers'):
+            TextLayers.from_json(value().to_json().replace('"source"', f'"record": {wrong}, "source"'))
+    with pytest.raises(TypeError):
+        found.record["sure"] = False
+
+
 @pytest.mark.parametrize("score", ["Infinity", "-Infinity", "NaN", "1e999", "true", '"0.5"', "null"])
 def test_a_score_is_a_finite_number(score):
     text = value().to_json()

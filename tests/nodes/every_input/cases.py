@@ -31,7 +31,7 @@ CASES = {
     "TextLayersLocalize.steps": case(3, "levels ..."),
     "TextLayersLocalize.cfg": case(5.0, "read ..."),
     "TextLayersLocalize.sampler_name": case("heun", "levels ..."),
-    "TextLayersLocalize.scheduler": case("beta", "levels ..."),
+    "TextLayersLocalize.scheduler": case("beta", "levels ...", steps=4),
     "TextLayersLocalize.negative": case("a green sign", "text read ..."),
     "TextLayersLocalize.batch": case(2, "rows ..."),
     "TextLayersLocalize.language": case("Latin letters", "engines ..."),
