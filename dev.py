@@ -5,7 +5,7 @@
     python dev.py test [PYTEST ARGS]     the whole suite, on the newest and the oldest supported ComfyUI; with arguments on the newest
     python dev.py test --quick           those of its tests that take little, half of them
     python dev.py serve [COMFYUI ARGS]   ComfyUI with the pack installed
-    python dev.py run MODULE [ARGS]      a module of the pack, e.g. benchmarks.oracle
+    python dev.py run MODULE [ARGS]      a module of the pack, e.g. benchmarks.families.oracle
 
 The first run makes .dev/ (a virtual environment and ComfyUI, about 7 GB); later ones start at once. Before the command,
 --version 0.3.75 takes an older ComfyUI instead of 0.30.0, and --comfyui PATH, or the variable COMFYUI_PATH,
@@ -104,7 +104,7 @@ def main():
     elif options.arguments:
         command = [*inside, *options.arguments]
     else:
-        fail("Say which module to run, for example: python dev.py run benchmarks.oracle FOLDER --out FILE.json")
+        fail("Say which module to run, for example: python dev.py run benchmarks.families.oracle FOLDER --out FILE.json")
     sys.exit(run_with(comfyui, command))
 
 
@@ -142,7 +142,18 @@ def run_inside(module, *arguments):
 
     args.cpu = not torch.cuda.is_available()
     sys.argv = [module, *arguments]
-    runpy.run_module(f"text_layers.{module}", run_name="__main__", alter_sys=True)
+    runpy.run_module(f"text_layers.{module_named(module)}", run_name="__main__", alter_sys=True)
+
+
+def module_named(name):
+    """benchmarks.NAME may leave out the folder in which NAME stands, or join the two: lora_files is lora/files.py."""
+    folder, _, last = name.rpartition(".")
+    if folder == "benchmarks" and not (ROOT / "benchmarks" / last).is_dir():
+        for found in sorted(path for path in (ROOT / "benchmarks").iterdir() if path.is_dir()):
+            for short in (last, last.removeprefix(f"{found.name}_")):
+                if (found / f"{short}.py").is_file() or (found / short / "__main__.py").is_file():
+                    return f"benchmarks.{found.name}.{short}"
+    return name
 
 
 def digest(*files):

@@ -41,7 +41,7 @@ def section():
     first = found[0]
     half, wholly = (f"{100 * share:.0f} %" for share in (CARRIED, 1 - MISSING))
     asked = (f"--models {model} --draws {one['draws']} --pairs {one['pairs']}" for model, one in zip(NAMES, found, strict=True))
-    commands = "\n".join(f"`python dev.py run benchmarks.checked_layers {arguments} --out FILE.json`" for arguments in asked)
+    commands = "\n".join(f"`python dev.py run benchmarks.localization.checked_layers {arguments} --out FILE.json`" for arguments in asked)
     runs = sum(row["runs"] for row in first["simulated"])
     return f"""## Do given layers hold in a model?
 

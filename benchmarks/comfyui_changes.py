@@ -13,8 +13,8 @@ import comfyui_version
 
 from ..patching import hook
 from ..patching.adapters import FAMILIES, UNSERVABLE
+from ..testing.tiny_models import MODELS, WITHOUT
 from .markdown import table
-from .tiny_models import MODELS, WITHOUT
 
 
 def page(families=FAMILIES, unservable=tuple(UNSERVABLE), tiny_models=MODELS, without=tuple(WITHOUT)):

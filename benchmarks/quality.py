@@ -11,7 +11,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import family_table, localization_docs
+from .families import table as family_table
+from .localization import docs as localization_docs
 from .markdown import table
 from .record import RESULTS, kept
 
@@ -42,12 +43,12 @@ def _localization():
 def _lora():
     smallest, largest = sorted(4 * kept("lora_size")[name]["text layers"] / 1000 for name in ("SDXL", "SD3 medium"))
     said = f"a LoRA of {smallest:.0f} (SD3) or {largest:.0f} kB (SDXL, rank 4)"
-    return Claim(said, "benchmarks.lora_size --out benchmarks/results/lora_size.json", "lora_size")
+    return Claim(said, "benchmarks.lora.size --out benchmarks/results/lora_size.json", "lora_size")
 
 
 def _edits():
     """Rows of the table of edits."""
-    command = "benchmarks.demo_edit --out benchmarks/results/demo_edit.json"
+    command = "benchmarks.editing.demo_edit --out benchmarks/results/demo_edit.json"
     pooled = [kept("demo_edit")["models"][name]["word_and_colours"]["all"] for name in ("unet", "mmdit")]
     rows = {
         "the edit reads the target's word, of the plain targets that can be read": [
@@ -87,7 +88,7 @@ def _oracle():
         f"Worst error: {sdxl} for SDXL (tolerance 1e-2), {sd3} for Stable Diffusion 3 (tolerance 5e-4), {deepfloyd} for DeepFloyd IF "
         "(tolerance 1e-3)."
     )
-    return Claim(said, "benchmarks.oracle tests/oracle --out benchmarks/results/oracle.json", "oracle")
+    return Claim(said, "benchmarks.families.oracle tests/oracle --out benchmarks/results/oracle.json", "oracle")
 
 
 def _short(value):
@@ -103,12 +104,12 @@ def _guard():
     return [
         Claim(
             f"Recall {recall['share']:.1%} on {recall['of']} prompts, precision {precision['share']:.0%}",
-            "benchmarks.guard_scores --out benchmarks/results/guard_scores.json",
+            "benchmarks.guard.scores --out benchmarks/results/guard_scores.json",
             "guard_scores",
         ),
         Claim(
             f"the word is read in {read} of {2 * signs['of']} guarded pictures",
-            "benchmarks.guard_pictures --out benchmarks/results/guard_pictures.json",
+            "benchmarks.guard.pictures --out benchmarks/results/guard_pictures.json",
             "guard_pictures",
         ),
     ]
@@ -122,17 +123,17 @@ def _keep():
         f"{same_seed:.1f} dB; as many words are read)"
     )
     assert found["text_layers_keep"]["read"] == max(way["read"] for way in found.values() if "read" in way)
-    return Claim(said, "benchmarks.paper --model unet --signs --out FOLDER", "keep")
+    return Claim(said, "benchmarks.editing.paper --model unet --signs --out FOLDER", "keep")
 
 
 def _inversion():
     found = [kept("inversion")["models"][name]["photographs"]["ours, 8 refinements"]["psnr"] for name in ("unet", "mmdit")]
     said = f"come back at {found[0]:.1f} dB (demo U-Net) and {found[1]:.1f} dB (demo MMDiT)"
-    return Claim(said, "benchmarks.inversion --out benchmarks/results/inversion.json", "inversion")
+    return Claim(said, "benchmarks.editing.inversion --out benchmarks/results/inversion.json", "inversion")
 
 
 def _robustness():
-    command = "benchmarks.robustness --out benchmarks/results/robustness.json"
+    command = "benchmarks.server.robustness --out benchmarks/results/robustness.json"
     found = kept("robustness")
     fuzz, stops = found["fuzz"], found["interruptions"]["all"]
     outcomes, errors, seconds = fuzz["outcomes"], fuzz["errors"], stops["seconds_to_stop"]
@@ -156,7 +157,7 @@ def _robustness():
 def _startup():
     found = kept("startup")
     said = f"With the pack, ComfyUI starts with {found['processor_difference']:+.2f} s of processor time"
-    return Claim(said, f"benchmarks.startup --rounds {found['rounds']} --out benchmarks/results/startup.json", "startup")
+    return Claim(said, f"benchmarks.server.startup --rounds {found['rounds']} --out benchmarks/results/startup.json", "startup")
 
 
 def claims():

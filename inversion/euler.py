@@ -16,7 +16,7 @@ def invert_euler(model, x, sigmas, extra_args=None, callback=None, disable=None,
     g(y) = x_i+1 - (sigma_i+1 - sigma_i) d(y, sigma_i). The first estimate is g(x_i+1), which is DDIM inversion (Song et al., 2021) and, for
     flows, reversed Euler. Each refinement calls the model once and goes on by Anderson's method: to the combination of the last estimates
     (`window` of them) whose residuals g(y) - y cancel most. A window of 1 is plain iteration
-    (as in ReNoise, Garibi et al., 2024), which needs several times as many calls; see benchmarks.inversion.
+    (as in ReNoise, Garibi et al., 2024), which needs several times as many calls; see benchmarks.editing.inversion.
     """
     x = model.latent_image.clone()
     rows = x.new_ones(len(x))

@@ -85,14 +85,14 @@ def comfyui_path():
 
 @pytest.fixture(scope="module")
 def sdxl():
-    from text_layers.benchmarks import oracle_fixture
+    from text_layers.testing import oracle_fixture
 
     return oracle_fixture.load("sdxl", ORACLE / "sdxl")
 
 
 @pytest.fixture(scope="module")
 def sd3():
-    from text_layers.benchmarks import oracle_fixture
+    from text_layers.testing import oracle_fixture
 
     return oracle_fixture.load("sd3", ORACLE / "sd3")
 

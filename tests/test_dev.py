@@ -47,7 +47,7 @@ def run(checkout, *arguments, **environment):
 
 @versions
 def test_a_failed_download_says_which_file_and_what_to_do(checkout, version, file):
-    done = run(checkout, *version, "run", "benchmarks.oracle")
+    done = run(checkout, *version, "run", "benchmarks.families.oracle")
     assert done.returncode == 1
     assert file in done.stderr and "comfyanonymous/ComfyUI.git" in done.stderr and "--comfyui PATH" in done.stderr
     assert "Traceback" not in done.stderr
@@ -58,7 +58,7 @@ def test_a_failed_download_says_which_file_and_what_to_do(checkout, version, fil
 def test_a_cut_off_download_is_not_trusted(checkout, version, file):
     archive = checkout / ".dev" / "downloads" / file
     archive.write_bytes(b"half of it")
-    assert run(checkout, *version, "run", "benchmarks.oracle").returncode == 1
+    assert run(checkout, *version, "run", "benchmarks.families.oracle").returncode == 1
     assert not archive.exists()
 
 
@@ -137,7 +137,7 @@ def test_other_code_under_the_tag_is_refused(checkout, remote):
 
 def test_without_the_package_and_without_git(checkout, tmp_path):
     (tmp_path / "bin").mkdir()
-    done = run(checkout, "run", "benchmarks.oracle", PATH=str(tmp_path / "bin"))
+    done = run(checkout, "run", "benchmarks.families.oracle", PATH=str(tmp_path / "bin"))
     assert done.returncode == 1 and "--comfyui PATH" in done.stderr and "Traceback" not in done.stderr
 
 
@@ -220,7 +220,7 @@ def test_a_half_made_environment_is_made_anew(checkout):
     venv.unlink()
     (venv / "bin").mkdir(parents=True)
     (venv / "leftover").touch()
-    done = run(checkout, "run", "benchmarks.oracle")
+    done = run(checkout, "run", "benchmarks.families.oracle")
     assert done.returncode == 1 and "uv, the installer, could not be downloaded" in done.stderr
     assert not (venv / "leftover").exists() and not (venv / "finished").exists()
 

@@ -7,22 +7,19 @@ from urllib.parse import unquote
 
 import comfy.supported_models
 import pytest
-from text_layers.benchmarks import (
-    compatibility_docs,
-    discovery_docs,
-    edit_docs,
-    families,
-    family_table,
-    guard_docs,
-    localization_docs,
-    lora_docs,
-    quality,
-    reading_docs,
-    screens,
-    small_graphs,
-)
+from text_layers.benchmarks import quality
+from text_layers.benchmarks.editing import docs as edit_docs
+from text_layers.benchmarks.families import checks as families
+from text_layers.benchmarks.families import discovery_docs
+from text_layers.benchmarks.families import table as family_table
+from text_layers.benchmarks.guard import docs as guard_docs
+from text_layers.benchmarks.localization import docs as localization_docs
+from text_layers.benchmarks.lora import docs as lora_docs
 from text_layers.benchmarks.mutants import page
-from text_layers.benchmarks.tiny_models import MODELS, WITHOUT
+from text_layers.benchmarks.reading import docs as reading_docs
+from text_layers.benchmarks.server import compatibility as compatibility_docs
+from text_layers.benchmarks.server import screens, small_graphs
+from text_layers.testing.tiny_models import MODELS, WITHOUT
 
 pytestmark = pytest.mark.any_comfyui
 
@@ -30,23 +27,27 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_the_family_table_is_that_of_the_adapters():
-    assert (ROOT / "docs" / "families.md").read_text("utf-8") == family_table.text(), "renew it: python dev.py run benchmarks.family_table"
+    assert (ROOT / "docs" / "families.md").read_text("utf-8") == family_table.text(), (
+        "renew it: python dev.py run benchmarks.families.table"
+    )
 
 
 def test_what_was_measured_of_localization_is_what_the_documents_say():
-    renew = "renew it: python dev.py run benchmarks.localization_docs"
+    renew = "renew it: python dev.py run benchmarks.localization.docs"
     assert (ROOT / "docs" / "localization.md").read_text("utf-8") == localization_docs.text(), renew
     evidence = (ROOT / "docs" / "evidence.md").read_text("utf-8")
     assert localization_docs.with_table(evidence) == evidence, renew
 
 
 def test_what_was_measured_of_loras_is_what_the_document_says():
-    assert (ROOT / "docs" / "lora.md").read_text("utf-8") == lora_docs.text(), "renew it: python dev.py run benchmarks.lora_docs"
+    assert (ROOT / "docs" / "lora.md").read_text("utf-8") == lora_docs.text(), "renew it: python dev.py run benchmarks.lora.docs"
 
 
 @pytest.mark.parametrize(("name", "docs"), [("guard", guard_docs), ("editing", edit_docs), ("reading", reading_docs)])
 def test_what_was_measured_of_guard_edits_and_reading_is_what_the_documents_say(name, docs):
-    assert (ROOT / "docs" / f"{name}.md").read_text("utf-8") == docs.text(), f"renew it: python dev.py run {docs.__name__[12:]}"
+    assert (ROOT / "docs" / f"{name}.md").read_text("utf-8") == docs.text(), (
+        f"renew it: python dev.py run {docs.__name__.removeprefix('text_layers.')}"
+    )
 
 
 def test_the_page_of_mistakes_is_that_of_what_was_tried():
@@ -55,7 +56,7 @@ def test_the_page_of_mistakes_is_that_of_what_was_tried():
 
 def test_the_compatibility_page_is_that_of_the_tests():
     assert (ROOT / "docs" / "compatibility.md").read_text("utf-8") == compatibility_docs.text(), (
-        "renew it: python dev.py run benchmarks.compatibility_docs"
+        "renew it: python dev.py run benchmarks.server.compatibility"
     )
     for *_, test in compatibility_docs.PROMPTS + compatibility_docs.MODELS:
         file, name = test.split("::")
@@ -63,7 +64,7 @@ def test_the_compatibility_page_is_that_of_the_tests():
 
 
 def test_the_page_of_discovery_is_that_of_what_was_measured():
-    renew = "renew it: python dev.py run benchmarks.discovery_docs"
+    renew = "renew it: python dev.py run benchmarks.families.discovery_docs"
     assert (ROOT / "docs" / "discovery.md").read_text("utf-8") == discovery_docs.text(), renew
 
 
@@ -85,7 +86,7 @@ def test_every_class_of_comfyui_is_served_or_named_with_a_reason():
 def test_contributing_shows_a_family_as_it_is():
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     added = [line[1:] for line in text.splitlines() if line.startswith("+") and not line.startswith("+++")]
-    for path in ("patching/adapters/krea2.py", "benchmarks/tiny_models/krea2.py"):
+    for path in ("patching/adapters/krea2.py", "testing/tiny_models/krea2.py"):
         lines = (ROOT / path).read_text("utf-8").splitlines()
         assert "\n".join(lines) in "\n".join(added), f"{path} has changed; CONTRIBUTING.md shows it"
 
@@ -93,7 +94,7 @@ def test_contributing_shows_a_family_as_it_is():
 def test_every_node_and_workflow_is_shown():
     """And every picture of a document is there."""
     text = (ROOT / "docs" / "screens.md").read_text("utf-8")
-    assert text == screens.page(), "renew it: python dev.py run benchmarks.screens"
+    assert text == screens.page(), "renew it: python dev.py run benchmarks.server.screens"
     documents = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "web" / "docs").glob("*.md")]
     for document in documents:
         for name in re.findall(r"!\[[^]]*\]\(([^)]+)\)", document.read_text("utf-8")):

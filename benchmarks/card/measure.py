@@ -12,8 +12,8 @@ import torch
 
 from ...patching import models
 from ...patching.patch import METHODS, patch_prompt
+from ...testing.memory import peak_bytes
 from ..cost.timing import ratio, timed
-from ..memory import peak_bytes
 
 
 def measure(built, rounds, memory):

@@ -15,9 +15,9 @@ import torch
 from comfy_api.torch_helpers import set_torch_compile_wrapper
 
 from ...demo import comfy_model, pictures
-from .. import full_size
-from ..tiny_models import MODELS
-from ..tiny_models.flux import FULL as FLUX
+from ...testing import full_size
+from ...testing.tiny_models import MODELS
+from ...testing.tiny_models.flux import FULL as FLUX
 from .cases import PRECISIONS
 
 

@@ -16,7 +16,7 @@ import comfy.supported_models
 import torch
 
 from ...demo import comfy_model, pictures
-from .. import full_size
+from ...testing import full_size
 
 
 @dataclass(frozen=True)

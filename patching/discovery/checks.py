@@ -2,7 +2,7 @@
 
 check   raises Unclear where it does not
 
-The letters are those of benchmarks/families.py, which asks the same of all families on tiny models:
+The letters are those of benchmarks/families/checks.py, which asks the same of all families on tiny models:
 a. the text layers are those attentions in which the picture sees the text (that is how they were found: look.py)
 b. patching gives a layer the text keys and values of the target's run, and changes nothing else up to there
 c. with the source's text as target nothing changes, nor with start = steps, nor in the model afterwards

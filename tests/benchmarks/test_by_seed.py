@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
-from text_layers.benchmarks.by_seed import estimate
+from text_layers.benchmarks.lora.by_seed import estimate
 
 pytestmark = pytest.mark.any_comfyui
 

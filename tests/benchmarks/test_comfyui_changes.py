@@ -5,8 +5,8 @@ from dataclasses import replace
 import comfy.supported_models
 import pytest
 from text_layers.benchmarks.comfyui_changes import page
-from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.patching.adapters import FAMILIES, wan
+from text_layers.testing.tiny_models import MODELS
 
 WAN = [tiny for tiny in MODELS if tiny.family == "wan" and tiny.kind in ("WAN21_T2V", "WAN21_I2V")]
 

@@ -1,8 +1,8 @@
-"""What the draws of benchmarks.draws are, and what is counted of them."""
+"""What the draws of benchmarks.localization.draws are, and what is counted of them."""
 
 import pytest
 from scipy.stats import binomtest
-from text_layers.benchmarks import draws
+from text_layers.benchmarks.localization import draws
 
 pytestmark = pytest.mark.any_comfyui
 

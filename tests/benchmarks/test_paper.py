@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 from scipy.stats import binomtest
-from text_layers.benchmarks.paper import cases, table
-from text_layers.benchmarks.paper.methods import METHODS, Bench
-from text_layers.benchmarks.paper.models import load
-from text_layers.benchmarks.paper.prompt_to_prompt import share_attention
+from text_layers.benchmarks.editing.paper import cases, table
+from text_layers.benchmarks.editing.paper.methods import METHODS, Bench
+from text_layers.benchmarks.editing.paper.models import load
+from text_layers.benchmarks.editing.paper.prompt_to_prompt import share_attention
 from text_layers.localization.pairs import parse_pairs
 from text_layers.scoring.mask import mask_words
 from text_layers.scoring.ocr import engine
@@ -49,7 +49,7 @@ def test_a_checkpoint_that_is_not_there():
 
 @pytest.mark.parametrize("bench", ["mmdit"], indirect=True)
 def test_a_schedule_at_its_ends_is_the_source_or_the_target(bench, batch):
-    from text_layers.benchmarks.paper.methods import _schedule
+    from text_layers.benchmarks.editing.paper.methods import _schedule
 
     source = bench.source(batch)
     target = METHODS["target"].draw(bench, batch, source)
@@ -103,7 +103,7 @@ def test_intervals_are_those_of_the_mean():
 
 
 def test_it_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    from text_layers.benchmarks.paper.__main__ import main
+    from text_layers.benchmarks.editing.paper.__main__ import main
 
     def run(*more):
         arguments = ["--model", "unet", "--signs", "word", "--ocr", "RapidOCR", "--rows", "2", "--out", str(tmp_path / "out"), *more]

@@ -1,7 +1,7 @@
-"""ComfyUI's official templates with our node before every sampler: a few here; benchmarks.templates tries all."""
+"""ComfyUI's official templates with our node before every sampler: a few here; benchmarks.families.templates tries all."""
 
 import pytest
-from text_layers.benchmarks.templates import __main__ as benchmark
+from text_layers.benchmarks.families.templates import __main__ as benchmark
 
 pytestmark = pytest.mark.needs_comfyui("0.30")
 

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.any_comfyui
 def separate_files(folder):
     """(weights, their file, a VAE's file) of the tiny Stable Diffusion 3."""
     from safetensors.torch import save_file
-    from text_layers.benchmarks.tiny_models import MODELS
+    from text_layers.testing.tiny_models import MODELS
 
     tiny = next(tiny for tiny in MODELS if tiny.kind == "SD3")
     # ComfyUI takes it for one of Stable Diffusion 3, whose last block lets its text go.

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import folder_paths
 import pytest
 import torch
-from text_layers.benchmarks.tiny_if import CONFIG
+from text_layers.testing.tiny_if import CONFIG
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,13 @@ import comfy.sample
 import pytest
 import torch
 from comfy.ldm.modules.attention import attention_pytorch
-from text_layers.benchmarks.full_size import Looked
 from text_layers.deepfloyd import files
 from text_layers.deepfloyd.model import from_weights, threshold
 from text_layers.deepfloyd.unet import DeepFloydUNet
 from text_layers.patching import models
 from text_layers.patching.patch import patch_prompt
 from text_layers.patching.sweep import Swap, swap_rows
+from text_layers.testing.full_size import Looked
 
 import nodes as comfy_nodes
 

@@ -18,7 +18,7 @@ COUNT, SEED = 8, 3
 
 
 def words():
-    from text_layers.benchmarks.demo_edit import held_out_pairs
+    from text_layers.benchmarks.editing.demo_edit import held_out_pairs
 
     return [sign_pair(a, b, SEED, word_only=True) for a, b in held_out_pairs(COUNT, 31)]
 

@@ -3,13 +3,13 @@
 from functools import cache
 
 import pytest
-from text_layers.benchmarks import demo_edit, demo_quality
+from text_layers.benchmarks.editing import demo_edit, demo_quality
 from text_layers.demo.comfy_model import MODELS, WEIGHTS
 
 pytestmark = pytest.mark.any_comfyui
 
 
-WORDS, PAIRS = 24, 8  # a share of the full benchmarks' 200 words and 102 pairs: benchmarks/demo_quality.py, benchmarks/demo_edit.py
+WORDS, PAIRS = 24, 8  # of the full benchmarks' 200 words and 102 pairs: demo_quality.py and demo_edit.py of benchmarks/editing
 
 
 @pytest.mark.parametrize("name", MODELS)

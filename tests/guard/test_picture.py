@@ -37,7 +37,7 @@ def test_harmless_words(name, text):
 
 
 class _Read:
-    """What an engine has read, as it stood in pictures of benchmarks.guard_reading."""
+    """What an engine has read, as it stood in pictures of benchmarks.guard.reading."""
 
     def __init__(self, *texts):
         self._texts = texts

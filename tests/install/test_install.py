@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 from packaging.requirements import Requirement
-from text_layers.benchmarks.comfy_server import started
+from text_layers.testing.comfy_server import started
 
 from .environment import ROOT
 from .registry import registry

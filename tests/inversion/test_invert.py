@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import Guider_Basic
-from text_layers.benchmarks.inversion import Bench
+from text_layers.benchmarks.editing.inversion import Bench
 from text_layers.demo import pictures, signs
 from text_layers.inversion.euler import invert_euler
 from text_layers.inversion.invert import invert

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import Guider_Basic
-from text_layers.benchmarks.tiny_models import MODELS
-from text_layers.benchmarks.tiny_models.model import fill
 from text_layers.demo import comfy_model
 from text_layers.inversion.pictures import decode, encode
 from text_layers.nodes.inversion import InvertPicture
+from text_layers.testing.tiny_models import MODELS
+from text_layers.testing.tiny_models.model import fill
 
 pytestmark = pytest.mark.any_comfyui
 

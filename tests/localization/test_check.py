@@ -6,7 +6,7 @@ from math import factorial
 import comfy.model_management
 import pytest
 import torch
-from text_layers.benchmarks.localization import TEMPLATE, setting
+from text_layers.benchmarks.localization.searches import TEMPLATE, setting
 from text_layers.demo import comfy_model
 from text_layers.localization.check import CALLS, ERROR, HOLD, MISSING, MOST_PAIRS, NOT, PAIRS, PARTLY, UNTOLD, Word, check, decide, report
 from text_layers.localization.drawing import Drawing

@@ -10,7 +10,6 @@ import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy.taesd.taesd import TAESD
 from safetensors.torch import save_file
-from text_layers.benchmarks.tiny_models.model import fill
 from text_layers.demo import comfy_model, pictures, signs
 from text_layers.localization import storage
 from text_layers.localization.cells import CellStore
@@ -20,6 +19,7 @@ from text_layers.nodes.localize import LocalizeTextLayers
 from text_layers.patching import models
 from text_layers.patching.comfy import file_of
 from text_layers.patching.text_layers import TextLayers
+from text_layers.testing.tiny_models.model import fill
 
 import nodes as core
 

@@ -10,7 +10,7 @@ import comfy.samplers
 import numpy as np
 import pytest
 import torch
-from text_layers.benchmarks.localization import setting
+from text_layers.benchmarks.localization.searches import setting
 from text_layers.demo import comfy_model
 from text_layers.localization import drawing as mechanism
 from text_layers.localization.digest import checksum, digest

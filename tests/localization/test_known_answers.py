@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from text_layers.benchmarks import deep_demo
-from text_layers.benchmarks.localization import held_out_pairs, setting
+from text_layers.benchmarks.localization.searches import held_out_pairs, setting
 from text_layers.demo import comfy_model, pictures
 from text_layers.localization.drawing import Drawing
 from text_layers.localization.localize import localize
@@ -11,6 +10,7 @@ from text_layers.localization.strategies import STRATEGIES
 from text_layers.localization.sweep import Sweep
 from text_layers.patching import models
 from text_layers.scoring.ocr import engine
+from text_layers.testing import deep_demo
 
 pytestmark = pytest.mark.any_comfyui
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from scipy.stats import binomtest
-from text_layers.benchmarks.known_answer import KnownAnswer
-from text_layers.benchmarks.search_errors import Simulated, searched
+from text_layers.benchmarks.localization.search_errors import Simulated, searched
 from text_layers.localization.proof import ERROR, SETS, Test, confirm, needed, weigh
 from text_layers.localization.selection import REACH
 from text_layers.localization.sweep import Reading
+from text_layers.testing.known_answer import KnownAnswer
 
 pytestmark = pytest.mark.any_comfyui
 

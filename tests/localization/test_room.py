@@ -3,8 +3,7 @@
 import comfy.model_management
 import pytest
 import torch
-from text_layers.benchmarks.localization import setting
-from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.benchmarks.localization.searches import setting
 from text_layers.demo import comfy_model
 from text_layers.localization import drawing as module
 from text_layers.localization.drawing import Drawing
@@ -12,6 +11,7 @@ from text_layers.localization.pairs import WordPair
 from text_layers.localization.room import room, rows_that_fit
 from text_layers.localization.sweep import Sweep
 from text_layers.scoring.ocr import engine
+from text_layers.testing.tiny_models import MODELS
 
 pytestmark = pytest.mark.any_comfyui
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from text_layers.benchmarks.known_answer import KnownAnswer
 from text_layers.localization.choice import choose, curve
 from text_layers.localization.selection import ACCEPT, BAD, GOOD, REJECT, select
 from text_layers.localization.strategies import Ranking
 from text_layers.localization.sweep import Reading
 from text_layers.patching.messages import NoGradient
+from text_layers.testing.known_answer import KnownAnswer
 
 pytestmark = pytest.mark.any_comfyui
 

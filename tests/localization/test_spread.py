@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import psutil
 import pytest
-from text_layers.benchmarks.localization import setting
+from text_layers.benchmarks.localization.searches import setting
 from text_layers.demo import comfy_model
 from text_layers.localization import spread as module
 from text_layers.localization.drawing import Drawing

@@ -4,12 +4,12 @@ import random
 
 import numpy as np
 import pytest
-from text_layers.benchmarks.known_answer import FINISHED, KnownAnswer
 from text_layers.localization.choice import choose, chooser
 from text_layers.localization.pairs import WordPair
 from text_layers.localization.strategies import STRATEGIES
 from text_layers.localization.sweep import Reading
 from text_layers.patching.messages import NoGradient
+from text_layers.testing.known_answer import FINISHED, KnownAnswer
 
 pytestmark = pytest.mark.any_comfyui
 

@@ -14,7 +14,7 @@ import comfy.model_management
 import numpy as np
 import pytest
 import torch
-from text_layers.benchmarks.localization import TEMPLATE, setting
+from text_layers.benchmarks.localization.searches import TEMPLATE, setting
 from text_layers.demo import comfy_model, pictures
 from text_layers.localization.cells import CellStore
 from text_layers.localization.drawing import SOURCE, TARGET, Drawing, Picture

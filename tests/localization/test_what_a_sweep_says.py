@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from rapidfuzz.distance import Levenshtein
-from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.localization.drawing import SOURCE, TARGET, Setting
 from text_layers.localization.localize import QUICK, SURE, WEIGHED, before, localize, report
 from text_layers.localization.pairs import WordPair
 from text_layers.localization.proof import needed
 from text_layers.localization.sweep import Reading, Sweep
 from text_layers.patching import models
+from text_layers.testing.tiny_models import MODELS
 
 pytestmark = pytest.mark.any_comfyui
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from text_layers.benchmarks.lora_kills import KINDS
+from text_layers.benchmarks.lora.kills import KINDS
 from text_layers.benchmarks.record import kept
 from text_layers.demo.text_set import text_set
 from text_layers.lora.command import main
@@ -88,7 +88,7 @@ def test_killed_trainings_go_on(tmp_path):
     """A kill of each kind, at random moments of the real command: what comes out is what comes out of a training that nobody stopped."""
     out = tmp_path / "kills.json"
     arguments = ["--kills", "4", "--steps", "8", "--every", "2", "--out", str(out)]
-    python = [sys.executable, "-W", "ignore", str(ROOT / "dev.py"), "--inside", "benchmarks.lora_kills"]
+    python = [sys.executable, "-W", "ignore", str(ROOT / "dev.py"), "--inside", "benchmarks.lora.kills"]
     done = subprocess.run([*python, *arguments], capture_output=True, text=True, timeout=300)
     if "could not be mounted" in done.stderr:
         pytest.skip("no file system can be mounted here")

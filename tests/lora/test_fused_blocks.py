@@ -3,10 +3,10 @@
 import comfy.sd
 import pytest
 import torch
-from text_layers.benchmarks.families import Bench
-from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.benchmarks.families.checks import Bench
 from text_layers.lora.adapters import adapters
 from text_layers.patching import models
+from text_layers.testing.tiny_models import MODELS
 
 from ..patching.diffusers_models import PAIRS
 

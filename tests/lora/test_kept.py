@@ -7,7 +7,6 @@ from dataclasses import replace
 import comfy.model_management
 import pytest
 import torch
-from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.lora.files import LoraFile
 from text_layers.lora.files import read as read_lora
 from text_layers.lora.keeping import Keeper
@@ -16,6 +15,7 @@ from text_layers.lora.train import Settings, train
 from text_layers.lora.validation import of_words
 from text_layers.patching import models
 from text_layers.scoring.charts import loss_chart
+from text_layers.testing.tiny_models import MODELS
 
 pytestmark = pytest.mark.any_comfyui
 

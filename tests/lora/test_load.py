@@ -8,11 +8,11 @@ import comfy.utils
 import pytest
 import torch
 from safetensors.torch import save_file
-from text_layers.benchmarks.families import bench_of
-from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.benchmarks.families.checks import bench_of
 from text_layers.lora.files import read
 from text_layers.lora.load import cut, load_lora
 from text_layers.patching import models
+from text_layers.testing.tiny_models import MODELS
 
 TINY = {tiny.kind: tiny for tiny in MODELS if tiny.kind in ("SDXL", "SD3", "Flux", "QwenImage")}
 RANK = 2

@@ -7,9 +7,9 @@ import comfy.sd
 import pytest
 import torch
 from safetensors.torch import save_file
-from text_layers.benchmarks.lora_file_set import CASES, write
-from text_layers.benchmarks.lora_files import row
-from text_layers.benchmarks.lora_models import model_of
+from text_layers.benchmarks.lora.file_set import CASES, write
+from text_layers.benchmarks.lora.files import row
+from text_layers.benchmarks.lora.models import model_of
 from text_layers.lora import storage
 from text_layers.lora.files import LoraFile, read
 from text_layers.lora.formats import endings, module_of

@@ -7,12 +7,12 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import save_file
-from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.lora.files import read
 from text_layers.lora.optimizer import rate
 from text_layers.lora.precision import computing
 from text_layers.lora.train import Settings, train
 from text_layers.patching import models
+from text_layers.testing.tiny_models import MODELS
 
 TINY = {tiny.kind: tiny for tiny in MODELS}
 

@@ -6,10 +6,10 @@ import torch
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import save_file
-from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.lora.files import read
 from text_layers.lora.load import load_lora
 from text_layers.patching import models
+from text_layers.testing.tiny_models import MODELS
 
 from ..patching.diffusers_models import PAIRS
 

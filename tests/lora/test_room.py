@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from text_layers.benchmarks.memory import peak_bytes
-from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.lora.examples import Example, at_rest, encoded
 from text_layers.lora.memory import Peak, counted, torch_attention
 from text_layers.lora.room import Room, choose
 from text_layers.lora.train import Settings, train
 from text_layers.patching import models
+from text_layers.testing.memory import peak_bytes
+from text_layers.testing.tiny_models import MODELS
 
 TINY = {tiny.kind: tiny for tiny in MODELS}
 GIB = 2**30

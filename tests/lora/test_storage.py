@@ -10,7 +10,6 @@ import pytest
 import torch
 from comfy.cli_args import args
 from safetensors import safe_open
-from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.lora import storage
 from text_layers.lora.files import read
 from text_layers.lora.load import cut
@@ -18,6 +17,7 @@ from text_layers.lora.metadata import LoraTensors
 from text_layers.lora.train import Settings, train
 from text_layers.patching import models
 from text_layers.patching.text_layers import TextLayers
+from text_layers.testing.tiny_models import MODELS
 
 TINY = {tiny.kind: tiny for tiny in MODELS}
 

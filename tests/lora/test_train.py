@@ -9,9 +9,7 @@ import diffusers
 import pytest
 import torch
 from peft import LoraConfig
-from text_layers.benchmarks.families import Bench
-from text_layers.benchmarks.memory import peak_bytes
-from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.benchmarks.families.checks import Bench
 from text_layers.lora import preview
 from text_layers.lora.adapters import adapters
 from text_layers.lora.examples import Example, alike, encoded, given, loss
@@ -19,6 +17,8 @@ from text_layers.lora.files import LoraFile, read
 from text_layers.lora.keeping import Keeper
 from text_layers.lora.train import Settings, train
 from text_layers.patching import models
+from text_layers.testing.memory import peak_bytes
+from text_layers.testing.tiny_models import MODELS
 
 from ..patching.diffusers_models import PAIRS
 from ..patching.half_loaded import HalfLoaded

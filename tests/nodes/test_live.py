@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import comfy.utils
 import pytest
-from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.demo import comfy_model
 from text_layers.localization.estimate import in_words, said
 from text_layers.localization.guidance import notice
@@ -14,6 +13,7 @@ from text_layers.nodes.layer_map import layer_map
 from text_layers.nodes.text_layers import SaveTextLayers
 from text_layers.patching import models
 from text_layers.patching.text_layers import TextLayers, summary
+from text_layers.testing.tiny_models import MODELS
 
 from .every_input.world import World
 

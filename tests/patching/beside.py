@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import comfy.sample
 import torch
-from text_layers.benchmarks import oracle_fixture
-from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.patching import models
 from text_layers.patching.patch import METHODS, patch_prompt
+from text_layers.testing import oracle_fixture
+from text_layers.testing.tiny_models import MODELS
 
 STEPS = 3  # a cache leaves out the second's call and not the third's
 INDEX = 4  # the patched layer

@@ -7,11 +7,11 @@ import comfy.patcher_extension
 import comfy.sample
 import comfy.samplers
 import torch
-from text_layers.benchmarks.attention_probe import recorded, replayed
-from text_layers.benchmarks.families import Bench, bench_of, layer_of
-from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.benchmarks.families.checks import Bench, bench_of, layer_of
 from text_layers.patching import models
 from text_layers.patching.patch import OWN_RUN, SAME_LATENTS, patch_prompt
+from text_layers.testing.attention_probe import recorded, replayed
+from text_layers.testing.tiny_models import MODELS
 
 # A U-Net, joint attention in both methods, and keys and values of the text alone.
 CASES = (("KOALA_700M", OWN_RUN), ("SD3", OWN_RUN), ("SD3", SAME_LATENTS), ("HunyuanDiT", OWN_RUN))

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import comfy.sample
 import torch
-from text_layers.benchmarks import oracle_fixture
-from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.patching import models
 from text_layers.patching.patch import METHODS, OWN_RUN, patch_prompt
+from text_layers.testing import oracle_fixture
+from text_layers.testing.tiny_models import MODELS
 
 SAME = 1e-3  # of what patching changes: another size of batch is another order of float operations
 # A U-Net, joint attention in both methods, and keys and values of the text alone: in cross-attention and among the picture's.

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from text_layers.benchmarks import oracle as benchmark
-from text_layers.benchmarks import oracle_fixture
-from text_layers.benchmarks.tiny_models.model import OLD
+from text_layers.benchmarks.families import oracle as benchmark
 from text_layers.nodes.patch import PatchPromptIntoLayers
 from text_layers.nodes.text_layers import ChooseTextLayers
+from text_layers.testing import oracle_fixture
+from text_layers.testing.tiny_models.model import OLD
 
 ORACLE = Path(__file__).parents[1] / "oracle"
 BASE = {"layers": [], "start": 0, "heads": None, "steps": 5, "batch": 1, "noise": "noise", "target_noise": "noise", "prompt": "A"}

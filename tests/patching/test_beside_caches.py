@@ -4,9 +4,9 @@ import comfy.patcher_extension
 import pytest
 import torch
 from comfy_extras.nodes_easycache import EasyCacheNode
-from text_layers.benchmarks.other_nodes import node
 from text_layers.patching import models
 from text_layers.patching.patch import METHODS
+from text_layers.testing.other_nodes import node
 
 from .beside import INDEX, bench, plain
 

@@ -12,8 +12,8 @@ import comfy.sample
 import pytest
 import torch
 from comfy_extras.nodes_differential_diffusion import DifferentialDiffusion
-from text_layers.benchmarks import oracle_fixture, other_nodes
-from text_layers.benchmarks.tiny_models.model import fill
+from text_layers.testing import oracle_fixture, other_nodes
+from text_layers.testing.tiny_models.model import fill
 
 import nodes
 

@@ -1,14 +1,14 @@
-"""Our node before and after nodes and packs that patch the same model: benchmarks/other_nodes.py lists them."""
+"""Our node before and after nodes and packs that patch the same model: testing/other_nodes.py lists them."""
 
 import comfy.patcher_extension
 import pytest
 import torch
 from comfy_extras.nodes_model_merging import ModelMergeSimple
-from text_layers.benchmarks import other_nodes
-from text_layers.benchmarks.other_nodes import NODES, STAND_INS
-from text_layers.benchmarks.tiny_models.model import OLD
 from text_layers.patching import models
 from text_layers.patching.patch import METHODS
+from text_layers.testing import other_nodes
+from text_layers.testing.other_nodes import NODES, STAND_INS
+from text_layers.testing.tiny_models.model import OLD
 
 from .beside import INDEX, STEPS, bench, differs, plain
 

@@ -8,10 +8,10 @@ from functools import lru_cache
 
 import pytest
 import torch
-from text_layers.benchmarks import families as benchmark
-from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.benchmarks.families import checks as benchmark
 from text_layers.patching import models
 from text_layers.patching.patch import METHODS, patch_prompt
+from text_layers.testing.tiny_models import MODELS
 
 pytestmark = pytest.mark.any_comfyui
 

@@ -8,8 +8,8 @@ import comfy.samplers
 import comfy.sd
 import pytest
 import torch
-from text_layers.benchmarks import families as benchmark
-from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.benchmarks.families import checks as benchmark
+from text_layers.testing.tiny_models import MODELS
 
 pytestmark = pytest.mark.any_comfyui
 

@@ -6,9 +6,8 @@ import comfy.ldm.flux.model
 import comfy.model_management
 import pytest
 import torch
-from text_layers.benchmarks import discovery as benchmark
-from text_layers.benchmarks import families
-from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.benchmarks.families import checks as families
+from text_layers.benchmarks.families import discovery as benchmark
 from text_layers.nodes.patch import PatchPromptIntoLayers
 from text_layers.nodes.text_layers import ChooseTextLayers
 from text_layers.patching import models
@@ -16,6 +15,7 @@ from text_layers.patching.adapters import FAMILIES as ADAPTERS
 from text_layers.patching.discovery import look_at
 from text_layers.patching.discovery.place import Sample, Unclear, fit, piece
 from text_layers.patching.patch import METHODS
+from text_layers.testing.tiny_models import MODELS
 
 TINY = {tiny.kind: tiny for tiny in reversed(MODELS)}
 # Text first with a layer's text behind it, last, alone among the keys, padded, of two encoders; and options that reach no attention.

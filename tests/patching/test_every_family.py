@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from text_layers.benchmarks import families as benchmark
-from text_layers.benchmarks.full_size import Looked
-from text_layers.benchmarks.tiny_models import MODELS
-from text_layers.benchmarks.tiny_models.model import OLD
+from text_layers.benchmarks.families import checks as benchmark
 from text_layers.patching import models
 from text_layers.patching.adapters import FAMILIES
 from text_layers.patching.patch import METHODS
+from text_layers.testing.full_size import Looked
+from text_layers.testing.tiny_models import MODELS
+from text_layers.testing.tiny_models.model import OLD
 
 SERVED = [tiny for tiny in MODELS if tiny.family and tiny.exists]
 FULL = [tiny for tiny in MODELS if tiny.full and tiny.exists]

@@ -4,11 +4,11 @@ import comfy.sample
 import comfy.supported_models
 import pytest
 import torch
-from text_layers.benchmarks import full_size
-from text_layers.benchmarks.full_size import on_meta
 from text_layers.patching import models
 from text_layers.patching.adapters import mmdit, unet
 from text_layers.patching.patch import patch_prompt
+from text_layers.testing import full_size
+from text_layers.testing.full_size import on_meta
 
 
 def parameters(module):

@@ -4,12 +4,12 @@ from contextlib import nullcontext
 
 import pytest
 import torch
-from text_layers.benchmarks.tiny_models import MODELS
 from text_layers.lora.adapters import adapters
 from text_layers.lora.examples import encoded, given, loss
 from text_layers.patching import models
 from text_layers.patching.frozen import unkept
 from text_layers.patching.saved_tensors import in_training
+from text_layers.testing.tiny_models import MODELS
 
 TINY = {tiny.kind: tiny for tiny in MODELS}
 

@@ -4,12 +4,12 @@ import comfy.model_management
 import comfy.sample
 import pytest
 import torch
-from text_layers.benchmarks.tiny_models import MODELS
-from text_layers.benchmarks.tiny_models.model import OLD
 from text_layers.patching import gradient, models
 from text_layers.patching.gradient import with_slope
 from text_layers.patching.messages import NoGradient
 from text_layers.patching.sweep import Swap, record_targets, swap_rows, takes_from_rows
+from text_layers.testing.tiny_models import MODELS
+from text_layers.testing.tiny_models.model import OLD
 
 SERVED = [tiny for tiny in MODELS if tiny.family and tiny.exists]
 FIRST = [next(tiny for tiny in SERVED if tiny.family == family) for family in dict.fromkeys(tiny.family for tiny in SERVED)]

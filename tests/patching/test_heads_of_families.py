@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from text_layers.benchmarks import families as benchmark
-from text_layers.benchmarks.attention_probe import recorded, replayed
-from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.benchmarks.families import checks as benchmark
 from text_layers.patching import models
+from text_layers.testing.attention_probe import recorded, replayed
+from text_layers.testing.tiny_models import MODELS
 
 KINDS = {
     "SD3": "q, k, v are [B, tokens, channels]",

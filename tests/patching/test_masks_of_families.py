@@ -5,12 +5,12 @@ from dataclasses import replace
 import comfy.sample
 import pytest
 import torch
-from text_layers.benchmarks import families as benchmark
-from text_layers.benchmarks.attention_probe import recorded, replayed
-from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.benchmarks.families import checks as benchmark
 from text_layers.patching import models
 from text_layers.patching.patch import OWN_RUN, SAME_LATENTS
 from text_layers.patching.sweep import Swap, swap_rows
+from text_layers.testing.attention_probe import recorded, replayed
+from text_layers.testing.tiny_models import MODELS
 
 SOURCE, TARGET = 10, 13  # lengths of prompts
 HIDDEN = {SOURCE: (2, 8, 9), TARGET: (0, 5)}

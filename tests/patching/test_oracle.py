@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from text_layers.benchmarks import oracle, oracle_fixture
+from text_layers.benchmarks.families import oracle
+from text_layers.testing import oracle_fixture
 
 ORACLE = Path(__file__).parents[1] / "oracle"
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from text_layers.benchmarks import families as benchmark
-from text_layers.benchmarks.tiny_models import MODELS, TinyModel
-from text_layers.benchmarks.tiny_models.unet import TINY_SD15
+from text_layers.benchmarks.families import checks as benchmark
 from text_layers.patching import models
 from text_layers.patching.adapters import UNSERVABLE_KINDS
 from text_layers.patching.discovery import look_at
+from text_layers.testing.tiny_models import MODELS, TinyModel
+from text_layers.testing.tiny_models.unet import TINY_SD15
 
 pytestmark = pytest.mark.any_comfyui
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 import torch
 from comfy.ldm.flux.math import apply_rope1
-from text_layers.benchmarks import families as benchmark
-from text_layers.benchmarks.attention_probe import recorded
-from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.benchmarks.families import checks as benchmark
+from text_layers.testing.attention_probe import recorded
+from text_layers.testing.tiny_models import MODELS
 
 pytestmark = pytest.mark.any_comfyui
 

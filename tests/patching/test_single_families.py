@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from text_layers.benchmarks import families as benchmark
-from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.benchmarks.families import checks as benchmark
 from text_layers.patching import models
 from text_layers.patching.patch import METHODS, patch_prompt
+from text_layers.testing.tiny_models import MODELS
 
 TINY = {tiny.kind: tiny for tiny in MODELS if tiny.exists}
 

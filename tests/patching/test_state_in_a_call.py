@@ -9,10 +9,10 @@ import comfy.model_patcher
 import comfy.ops
 import pytest
 import torch
-from text_layers.benchmarks import families as benchmark
-from text_layers.benchmarks.tiny_models import MODELS
-from text_layers.benchmarks.tiny_models.model import fill
+from text_layers.benchmarks.families import checks as benchmark
 from text_layers.patching.patch import OWN_RUN
+from text_layers.testing.tiny_models import MODELS
+from text_layers.testing.tiny_models.model import fill
 
 pytestmark = pytest.mark.any_comfyui  # two of the nodes are not in older ones
 

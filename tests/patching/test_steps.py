@@ -8,7 +8,7 @@ import comfy.k_diffusion.sampling as core
 import pytest
 import torch
 from comfy_extras import nodes_custom_sampler as custom
-from text_layers.benchmarks.families import TOLERANCE
+from text_layers.benchmarks.families.checks import TOLERANCE
 from text_layers.patching.patch import OWN_RUN, SAME_LATENTS
 from text_layers.patching.place import Steps
 

@@ -6,12 +6,12 @@ import comfy.samplers
 import comfy.supported_models
 import pytest
 import torch
-from text_layers.benchmarks import full_size
-from text_layers.benchmarks.tiny_models import MODELS
-from text_layers.benchmarks.tiny_models.model import OLD
 from text_layers.patching import models
 from text_layers.patching.patch import METHODS, SAME_LATENTS, Share, patch_prompt
 from text_layers.patching.text_layers import TextLayers
+from text_layers.testing import full_size
+from text_layers.testing.tiny_models import MODELS
+from text_layers.testing.tiny_models.model import OLD
 
 STEPS = 5
 

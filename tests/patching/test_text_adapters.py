@@ -3,8 +3,8 @@
 import comfy.model_management
 import pytest
 import torch
-from text_layers.benchmarks.families import bench_of
-from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.benchmarks.families.checks import bench_of
+from text_layers.testing.tiny_models import MODELS
 
 
 @pytest.mark.needs_comfyui("0.30")  # which has Anima

@@ -11,10 +11,10 @@ import comfy.ops
 import pytest
 import torch
 from comfy_api.torch_helpers import set_torch_compile_wrapper
-from text_layers.benchmarks.families import Bench
-from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.benchmarks.families.checks import Bench
 from text_layers.patching import models
 from text_layers.patching.patch import OWN_RUN, SAME_LATENTS, patch_prompt
+from text_layers.testing.tiny_models import MODELS
 
 from .half_loaded import HalfLoaded
 

@@ -7,10 +7,8 @@ import comfy.nested_tensor
 import comfy.samplers
 import pytest
 import torch
-from text_layers.benchmarks import families as benchmark
-from text_layers.benchmarks.attention_probe import recorded
-from text_layers.benchmarks.families import TOLERANCE
-from text_layers.benchmarks.tiny_models import MODELS, TinyModel
+from text_layers.benchmarks.families import checks as benchmark
+from text_layers.benchmarks.families.checks import TOLERANCE
 from text_layers.localization.drawing import Drawing, Setting
 from text_layers.patching import models
 from text_layers.patching.adapters import UNSERVABLE
@@ -18,6 +16,8 @@ from text_layers.patching.comfy import empty_latent
 from text_layers.patching.discovery import look_at
 from text_layers.patching.keep import Keep
 from text_layers.patching.patch import patch_prompt
+from text_layers.testing.attention_probe import recorded
+from text_layers.testing.tiny_models import MODELS, TinyModel
 
 pytestmark = [pytest.mark.needs_comfyui("0.30")]
 

@@ -8,9 +8,9 @@ import comfy.sample
 import psutil
 import pytest
 import torch
-from text_layers.benchmarks import families as benchmark
-from text_layers.benchmarks.tiny_models import MODELS
+from text_layers.benchmarks.families import checks as benchmark
 from text_layers.patching.patch import OWN_RUN, SAME_LATENTS
+from text_layers.testing.tiny_models import MODELS
 
 pytestmark = pytest.mark.any_comfyui
 

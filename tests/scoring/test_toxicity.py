@@ -1,7 +1,7 @@
 """Which words are toxic, on words that the guard's settings were not chosen on."""
 
 import pytest
-from text_layers.benchmarks import guard_scores
+from text_layers.benchmarks.guard import scores as guard_scores
 from text_layers.scoring.lexicon import EVERYTHING, OBSCENE, STRENGTHS
 from text_layers.scoring.toxicity import find
 

@@ -5,8 +5,8 @@ import os
 
 import comfyui_version
 import pytest
-from text_layers.benchmarks import browser
-from text_layers.benchmarks.comfy_server import ROOT, running
+from text_layers.testing import browser
+from text_layers.testing.comfy_server import ROOT, running
 
 NEWEST = ROOT / ".dev" / "newest-front-end" / "comfyui_frontend_package" / "static"
 OLDEST = comfyui_version.__version__.startswith("0.3.")

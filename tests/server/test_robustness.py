@@ -5,8 +5,8 @@ from collections import Counter
 
 import comfyui_version
 import pytest
-from text_layers.benchmarks.comfy_server import running
-from text_layers.benchmarks.robustness import fuzz, hostile, interruptions, layer_files, prompts, queues, written
+from text_layers.benchmarks.server.robustness import fuzz, hostile, interruptions, layer_files, prompts, queues, written
+from text_layers.testing.comfy_server import running
 
 CASES, SEED = (80 if comfyui_version.__version__.startswith("0.3.") else 240), 11
 WORKER_ENDS = ("no inputs", "inputs null", "inputs a list", "inputs a text")  # with nodes of ComfyUI alone as well, one or the other
@@ -43,7 +43,7 @@ def nothing_outside(robust, comfyui_path):
 
 def test_every_node_has_a_prompt_that_runs(robust, of_nodes):
     ours = {name for name in robust.json("/object_info") if name.startswith("TextLayers")}
-    assert set(of_nodes) == ours, "a new node needs a prompt in benchmarks/robustness/prompts.py"
+    assert set(of_nodes) == ours, "a new node needs a prompt in benchmarks/server/robustness/prompts.py"
     for class_type, (prompt, node) in of_nodes.items():
         assert prompt[node]["class_type"] == class_type
         assert fuzz.outcome(robust.run(prompt)).kind == fuzz.SUCCESS, class_type

@@ -109,7 +109,7 @@ def test_what_nodes_said_is_seen(canvas):
 
 
 def test_the_about_page_names_the_packs_version(canvas):
-    from text_layers.benchmarks.comfy_server import ROOT
+    from text_layers.testing.comfy_server import ROOT
 
     version = next(line for line in (ROOT / "pyproject.toml").read_text("utf-8").splitlines() if line.startswith("version = "))
     canvas.page.evaluate("window.app.extensionManager.command.execute('Comfy.ShowSettingsDialog')")

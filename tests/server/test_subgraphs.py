@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from text_layers.benchmarks.comfy_server import FOLDER
 from text_layers.demo.signs import read_colours
 from text_layers.scoring.compare import capitals
 from text_layers.scoring.ocr import engine
+from text_layers.testing.comfy_server import FOLDER
 
 from .hand import EMPTY, add, blank, connect, place, write_number, write_prompt
 

@@ -2,10 +2,10 @@
 
 import comfy.ops
 import torch
-from text_layers.benchmarks import full_size
 from text_layers.deepfloyd.files import IF_I_XL
 from text_layers.deepfloyd.unet import DeepFloydUNet
 from text_layers.demo import comfy_model
+from text_layers.testing import full_size
 
 
 def model_of(workflow):

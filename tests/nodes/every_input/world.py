@@ -13,10 +13,10 @@ import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import Guider_Basic
 from safetensors.torch import save_file
-from text_layers.benchmarks.tiny_if import CONFIG
 from text_layers.demo import comfy_model, signs
 from text_layers.patching import models
 from text_layers.scoring.ocr import ENGINES
+from text_layers.testing.tiny_if import CONFIG
 
 SOURCE, TARGET = 'a red round sign on a blue wall that says "CAFE"', 'a white square sign on a green wall that says "HOTEL"'
 SIZE = (12, 16, 32)  # of the demo models' latents

@@ -6,7 +6,7 @@ import comfy.utils
 import diffusers
 import torch
 from diffusers.loaders import single_file_utils as converters
-from text_layers.benchmarks.tiny_models import cascade, cosmos, kandinsky5, pixart, unet
+from text_layers.testing.tiny_models import cascade, cosmos, kandinsky5, pixart, unet
 
 from .pair import OWN, Pair, Text, renamed_keys, tiny
 

@@ -4,8 +4,8 @@ import comfy.utils
 import diffusers
 import torch
 from diffusers.loaders import single_file_utils as converters
-from text_layers.benchmarks.tiny_models import chroma, flux, hunyuan_image
-from text_layers.benchmarks.tiny_models.model import OLD
+from text_layers.testing.tiny_models import chroma, flux, hunyuan_image
+from text_layers.testing.tiny_models.model import OLD
 
 from .pair import ADDED, OWN, Pair, Text, packed, positions, renamed_keys, tiny, unpacked
 

@@ -8,7 +8,7 @@ import diffusers
 import torch
 from diffusers.loaders import single_file_utils as converters
 from diffusers.models.transformers import transformer_ideogram4
-from text_layers.benchmarks.tiny_models import aura, ernie, hidream, ideogram4, joyimage, krea2, lumina, mmdit, qwen_image
+from text_layers.testing.tiny_models import aura, ernie, hidream, ideogram4, joyimage, krea2, lumina, mmdit, qwen_image
 
 from .flux import JOINT, KV, SINGLE
 from .pair import ADDED, OWN, Pair, Text, packed, positions, renamed_keys, tiny, unpacked

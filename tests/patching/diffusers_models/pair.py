@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
-from text_layers.benchmarks.tiny_models import model
+from text_layers.testing.tiny_models import model
 
 # Of a prediction's largest value. The embedding of the noise level has angles of up to 1000, which float32 rounds by 6e-5, and the two
 # implementations round them at different places: up to 7e-6 of their predictions.
@@ -95,7 +95,7 @@ def renamed_keys(theirs, names, only="", fused=""):
 
 
 def tiny(models, kind, number=0, **config):
-    """One of benchmarks/tiny_models, with another configuration where diffusers' class has a fixed one."""
+    """One of testing/tiny_models, with another configuration where diffusers' class has a fixed one."""
     ours = [m for m in models.MODELS if m.kind == kind][number]
     return replace(ours, config=ours.config | config)
 

@@ -1,0 +1,3 @@
+from .answers import main
+
+main()

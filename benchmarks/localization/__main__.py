@@ -1,0 +1,3 @@
+from .searches import main
+
+main()
