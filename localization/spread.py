@@ -127,6 +127,7 @@ class RaySweep(Sweep):
         worker: Any = ray.remote(num_cpus=0, num_gpus=self.gpus, runtime_env=environment)(Worker).remote()
         pairs = [(pair.source, pair.target) for pair in self.pairs]
         setting = {**vars(self.drawing.setting)}
+        assert self.folder is not None  # by which workers share what they keep
         given = (self.load, self.arguments, pairs, setting, (self.ocr.name, self.ocr.language), str(Path(self.folder).absolute()))
         self._running[worker.start.remote(*given)] = worker, None
         return worker

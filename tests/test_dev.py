@@ -310,7 +310,7 @@ def test_the_newest_comfyui_is_master_with_what_it_asks_for(checkout, remote):
         ".dev/ComfyUI-master/requirements.txt",
         "comfyui-frontend-package",
     ]
-    assert asked[-2].endswith("--inside benchmarks.comfyui_changes --out /dev/stdout"), "what has changed is said before"
+    assert asked[-2].endswith("--inside benchmarks.families.comfyui_changes --out /dev/stdout"), "what has changed is said before"
     assert re.fullmatch(r"-m pytest .* -k some", asked[-1]) and not stamp.exists()
 
 

@@ -10,9 +10,9 @@ from ...localization.spread import _CHUNK
 from ...localization.strategies import PAIRS
 from ...scoring.charts import curves
 from ...scoring.intervals import rate
-from .. import checked_layers_docs
 from ..markdown import between, table
 from ..record import kept
+from . import checked_layers_docs
 from .scaling import WIDE
 
 ROOT = Path(__file__).parents[2]

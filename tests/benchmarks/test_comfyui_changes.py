@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import comfy.supported_models
 import pytest
-from text_layers.benchmarks.comfyui_changes import page
+from text_layers.benchmarks.families.comfyui_changes import page
 from text_layers.patching.adapters import FAMILIES, wan
 from text_layers.testing.tiny_models import MODELS
 

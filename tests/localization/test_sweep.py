@@ -118,10 +118,11 @@ def test_a_second_sweep_draws_nothing_again(demo, tmp_path):
                 {"template": 'a red sign that says "{word}"'}, {"negative": "a blue sign"}]
 )  # fmt: skip
 def test_another_setting_reads_no_stale_cell(demo, tmp_path, changes):
+    """After two steps: the first prediction is without guidance, so that the negative prompt does not count."""
     first = sweep_of(demo, tmp_path)
-    first.closeness([(0,)], [0])
+    first.closeness([(0,)], [0], steps=2)
     other = sweep_of(demo, tmp_path, **changes)
-    other.closeness([(0,)], [0])
+    other.closeness([(0,)], [0], steps=2)
     assert other.computed == 1
 
 
@@ -289,7 +290,7 @@ from pathlib import Path
 import torch
 from comfy.cli_args import args
 args.cpu = not torch.cuda.is_available()
-from text_layers.benchmarks.localization import setting
+from text_layers.benchmarks.localization.searches import setting
 from text_layers.demo import comfy_model
 from text_layers.localization.cells import CellStore
 from text_layers.localization.drawing import Drawing

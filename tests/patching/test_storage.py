@@ -68,7 +68,7 @@ def test_a_file_that_has_changed_has_another_version(folder):
 
 def test_where_layers_came_from_is_left_out_where_comfyui_should_save_no_metadata(folder, monkeypatch):
     layers = TextLayers(
-        "unet", "unet-12x8", ("a.attn2",), {"a.attn2": (1,)}, {"a.attn2": 0.5}, "localized, 3 pairs", {"file": "mine.safetensors"}
+        "unet", "unet-12x8", ("a.attn2",), {"a.attn2": (1,)}, {"a.attn2": 0.5}, "localized, 3 pairs", record={"file": "mine.safetensors"}
     )
     monkeypatch.setattr(args, "disable_metadata", True)
     assert storage.load(storage.save(layers, "mine").name) == replace(layers, source="", record={})

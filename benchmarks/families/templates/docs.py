@@ -65,8 +65,8 @@ Written by `benchmarks/families/templates/docs.py`.
 Every template of ComfyUI's packages that samples on this machine, flattened, on tiny random models of its class, with **Patch Prompt Into
 Layers** before each sampler or guider: `python dev.py run benchmarks.families.templates --out FILE.json`. *ok*: patching one layer and all
 changes the latents of every sampler, the source's own text in all layers changes not one bit, by both methods where there are two.
-*refused*: by a message of ours. *not run*: the template does not run here without our node either, on what stands for its files. LoRAs and ControlNets
-are left out. {tried} templates of served classes were tried.
+*refused*: by a message of ours. *not run*: the template does not run here without our node either, on what stands for its files.
+LoRAs and ControlNets are left out. {tried} templates of served classes were tried.
 
 {table(["class", "templates", "samplers", "ok", "refused", "not run", "wrong"], classes(rows))}
 

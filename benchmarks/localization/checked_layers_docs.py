@@ -3,9 +3,9 @@
 section    of the page
 """
 
-from ..localization.check import CALLS, CARRIED, ERROR, HOLD, MISSING, NOT, PAIRS, PARTLY, UNTOLD
-from .markdown import table
-from .record import kept
+from ...localization.check import CALLS, CARRIED, ERROR, HOLD, MISSING, NOT, PAIRS, PARTLY, UNTOLD
+from ..markdown import table
+from ..record import kept
 
 NAMES = {"unet": "demo U-Net", "mmdit": "demo MMDiT"}
 VERDICTS = (HOLD, PARTLY, NOT, UNTOLD)

@@ -1,4 +1,6 @@
-"""What has changed in a ComfyUI for this pack, on one page: `python dev.py --comfyui PATH run benchmarks.comfyui_changes --out FILE.md`
+"""What has changed in a ComfyUI for this pack, on one page:
+
+`python dev.py --comfyui PATH run benchmarks.families.comfyui_changes --out FILE.md`
 
 Classes of models that the pack does not know yet, those that are gone, and adapters that no longer fit: their class is not there, no tiny
 model of theirs can be built, or a pattern, an argument or a projection that they name is not found in any.
@@ -11,10 +13,10 @@ from pathlib import Path
 import comfy.supported_models
 import comfyui_version
 
-from ..patching import hook
-from ..patching.adapters import FAMILIES, UNSERVABLE
-from ..testing.tiny_models import MODELS, WITHOUT
-from .markdown import table
+from ...patching import hook
+from ...patching.adapters import FAMILIES, UNSERVABLE
+from ...testing.tiny_models import MODELS, WITHOUT
+from ..markdown import table
 
 
 def page(families=FAMILIES, unservable=tuple(UNSERVABLE), tiny_models=MODELS, without=tuple(WITHOUT)):
