@@ -86,16 +86,19 @@ class Server:
 
     def pictures(self, entry):
         """{node id: bytes of its first PNG} of a history entry."""
-        found = {}
-        for node, output in entry["outputs"].items():
-            for image in output.get("images", [])[:1]:
-                query = f"/view?filename={image['filename']}&subfolder={image['subfolder']}&type={image['type']}"
-                found[node] = self.get(query.replace(" ", "%20"))
-        return found
+        return {node: self._picture(output["images"][0]) for node, output in entry["outputs"].items() if output.get("images")}
+
+    def _picture(self, image):
+        query = f"/view?filename={image['filename']}&subfolder={image['subfolder']}&type={image['type']}"
+        return self.get(query.replace(" ", "%20"))
 
     def images(self, entry):
         """The same as PIL's pictures."""
         return {node: Image.open(io.BytesIO(data)) for node, data in self.pictures(entry).items()}
+
+    def all_images(self, entry, node):
+        """PIL's pictures of one node."""
+        return [Image.open(io.BytesIO(self._picture(image))) for image in entry["outputs"][node]["images"]]
 
     def pixels(self, entry):
         """{node id: bytes} of their pixels, without what else is in the files."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 from text_layers.scoring.compare import capitals
 from text_layers.scoring.ocr import engine
 
@@ -62,7 +63,7 @@ def test_a_template_opens_as_an_app(canvas, page, name, labels, boxes):
     skip = page.get_by_role("button", name="Skip")  # the newest front end offers a tour, once
     if skip.count():
         skip.click()
-    assert page.get_by_test_id("builder-widget-label").locator("visible=true").all_inner_texts() == labels
+    expect(page.get_by_test_id("builder-widget-label").locator("visible=true")).to_have_text(labels, timeout=20_000)
     file = run(canvas, boxes, "HOTEL")
     page.wait_for_timeout(1000)
     page.screenshot(path=str(canvas.pictures / f"{name} - app.png"))
@@ -70,7 +71,7 @@ def test_a_template_opens_as_an_app(canvas, page, name, labels, boxes):
 
     page.set_viewport_size(NARROW)
     page.get_by_text("Edit & Run", exact=True).locator("visible=true").first.click()
-    assert page.get_by_test_id("builder-widget-label").locator("visible=true").all_inner_texts() == labels
+    expect(page.get_by_test_id("builder-widget-label").locator("visible=true")).to_have_text(labels, timeout=20_000)
     for box in fields(page).all():
         place = box.bounding_box()
         assert place["x"] >= 0 and place["x"] + place["width"] <= NARROW["width"], place

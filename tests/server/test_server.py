@@ -20,15 +20,12 @@ ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 DEMO = [w for w in WORKFLOWS if w.name.startswith("Edit") and "demo" in w.name]
 LOCALIZE = next(w for w in WORKFLOWS if w.name.startswith("Localize") and "demo MMDiT" in w.name)  # the browser takes the U-Net's
-NODES = {"TextLayersLocalize", "TextLayersChoose", "TextLayersPatchPrompt", "TextLayersSave", "TextLayersLoad", "TextLayersLoadDemoModel",
-         "TextLayersLoadDeepFloydIF", "TextLayersLoadLora", "TextLayersCutLora", "TextLayersTrainLora",
-         "TextLayersSaveLora", "TextLayersDrawTrainingSet", "TextLayersMeasureEdit", "TextLayersGuard",
-         "TextLayersCheck", "TextLayersInvert", "TextLayersMask"}  # fmt: skip
+NODES = {page.stem for page in (ROOT / "web" / "docs").glob("*.md")}
 
 
 def test_all_nodes_are_there_and_explain_themselves(server):
     info = server.json("/object_info")
-    assert set(info) >= NODES
+    assert {name for name in info if name.startswith("TextLayers")} == NODES
     for node in NODES:
         assert info[node]["description"], node
         assert info[node].get("search_aliases") or comfyui_version.__version__.startswith("0.3."), node
@@ -77,7 +74,8 @@ def test_demo_workflows_run_and_change_only_the_word(server, path, tmp_path):
     assert (ocr.read(source[::2, ::2].copy()), ocr.read(edit[::2, ::2].copy())) == ("CAFE", "HOTEL")
 
 
-KEEP = [path for path in WORKFLOWS if path.stem.startswith("Change text") and "demo" in path.stem]
+MANY = next(path for path in WORKFLOWS if path.stem.startswith("Change text to many"))
+KEEP = [path for path in WORKFLOWS if path.stem.startswith("Change text") and "demo" in path.stem and path != MANY]
 
 
 @pytest.mark.parametrize("path", KEEP, ids=lambda p: p.stem)
@@ -97,6 +95,20 @@ def test_all_but_the_word_stays_to_the_last_bit(server, path):
     assert same.mean() > 0.3 and same[:8].all() and same[-8:].all()
     (said,) = [output["text"][0] for output in entry["outputs"].values() if "source's own" in str(output.get("text"))]
     assert float(said.split("%")[0]) == pytest.approx(100 * same.mean(), abs=25)  # and pixels beside them that are alike
+
+
+def test_each_word_of_a_list_becomes_a_picture_of_one_source(server):
+    from text_layers.scoring.ocr import engine
+
+    prompt = server.api_prompt(json.loads(MANY.read_text()))
+    entry = server.run(prompt)
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    (source,), edits = ([np.asarray(image.convert("RGB")) for image in server.all_images(entry, n)] for n in edit_nodes(prompt))
+    ocr = engine("EasyOCR")
+    assert [ocr.read(picture) for picture in (source, *edits)] == ["CAFE", "HOTEL", "PARK", "OPEN"]
+    for edit in edits:
+        same = (source == edit).all(-1)
+        assert same.mean() > 0.3 and same[:8].all() and same[-8:].all()
 
 
 def test_localize_finds_the_layers_and_an_interrupted_search_goes_on(server):
