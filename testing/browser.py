@@ -66,22 +66,14 @@ class Canvas:
         self.page.wait_for_timeout(2000)
 
     def drop(self, path, as_app=False):
-        """A workflow's file onto the canvas; returns what is in it. One that is an app opens as such, and then shows its graph unless
-        as_app."""
+        """A workflow's file onto the canvas; returns what is in it. One that is an app opens as such if as_app, else as its graph."""
         workflow = json.loads(path.read_text("utf-8"))
-        self.page.evaluate(_DROP, [path.name, path.read_text("utf-8")])
+        if not as_app:
+            workflow.get("extra", {}).pop("linearMode", None)
+        self.page.evaluate(_DROP, [path.name, json.dumps(workflow)])
         self.page.wait_for_function("n => window.app.graph.nodes.length === n", arg=len(workflow["nodes"]), timeout=30_000)
         self.page.wait_for_timeout(700)
-        if workflow.get("extra", {}).get("linearMode") and not as_app:
-            self._leave_app()
         return workflow
-
-    def _leave_app(self):
-        app = self.page.get_by_test_id("linear-widgets").first
-        app.wait_for(state="attached")
-        self.page.evaluate("window.app.extensionManager.command.execute('Comfy.ToggleLinear')")
-        app.wait_for(state="detached")
-        self.page.wait_for_timeout(700)
 
     def set(self, setting, value):
         self.page.evaluate("([s, v]) => window.app.extensionManager.setting.set(s, v)", [setting, value])

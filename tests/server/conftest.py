@@ -1,5 +1,5 @@
 """One real ComfyUI server for all tests of this folder, with the pack installed under another folder name; and one that serves the newest
-front end. One browser, with a page of each."""
+front end. One browser, with a page of each for every file."""
 
 import os
 
@@ -37,13 +37,13 @@ def chromium():
         yield chromium
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # what one file leaves open would lie over another's nodes
 def pinned_canvas(chromium, server, tmp_path_factory):
     """With the front end that this ComfyUI asks for."""
     yield from opened(chromium, server, pictures(tmp_path_factory, "pinned"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def newest_canvas(chromium, newest_server, tmp_path_factory):
     yield from opened(chromium, newest_server, pictures(tmp_path_factory, "newest"))
 
@@ -56,11 +56,11 @@ def opened(chromium, server, folder):
 
 def pictures(tmp_path_factory, name):
     folder = tmp_path_factory.getbasetemp() / name
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     return folder
 
 
-@pytest.fixture(scope="session", params=["pinned_canvas"] + ["newest_canvas"] * (not OLDEST), ids=lambda name: name.partition("_")[0])
+@pytest.fixture(scope="module", params=["pinned_canvas"] + ["newest_canvas"] * (not OLDEST), ids=lambda name: name.partition("_")[0])
 def canvas(request):
     """With each of the front ends: for what is the page's business."""
     return request.getfixturevalue(request.param)

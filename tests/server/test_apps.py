@@ -72,9 +72,9 @@ def test_a_template_opens_as_an_app(canvas, page, name, labels, boxes):
     page.set_viewport_size(NARROW)
     page.get_by_text("Edit & Run", exact=True).locator("visible=true").first.click()
     expect(page.get_by_test_id("builder-widget-label").locator("visible=true")).to_have_text(labels, timeout=20_000)
-    for box in fields(page).all():
-        place = box.bounding_box()
-        assert place["x"] >= 0 and place["x"] + place["width"] <= NARROW["width"], place
+    inside = "([box, width]) => box.getBoundingClientRect().left >= 0 && box.getBoundingClientRect().right <= width"
+    for box in fields(page).all():  # they swing in
+        page.wait_for_function(inside, arg=[box.element_handle(), NARROW["width"]], timeout=20_000)
     page.screenshot(path=str(canvas.pictures / f"{name} - narrow app, filled.png"))
     file = run(canvas, boxes, "LOVE")
     page.get_by_text("Outputs", exact=True).locator("visible=true").first.click()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 from text_layers.patching.text_layers import TextLayers, list_layers, parse_layers
 
 from .workflow_models import model_of
@@ -277,8 +278,7 @@ def test_the_map_speaks_the_front_ends_language(canvas, one_renderer):
     try:
         canvas.drop(EDIT)
         words = json.loads((ROOT / "locales" / "ja" / "main.json").read_text("utf-8"))["textLayersMap"]
-        shown = canvas.page.locator(".text-layers-map .count").inner_text()
-        assert shown == words["chosen"].format(count=3, total=9)
+        expect(canvas.page.locator(".text-layers-map .count")).to_have_text(words["chosen"].format(count=3, total=9))
         assert canvas.page.locator(".text-layers-map [role='listbox']").get_attribute("aria-label") == words["map"]
         canvas.screenshot("Japanese.png")
     finally:
