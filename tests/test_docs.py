@@ -1,5 +1,6 @@
 """What is generated is up to date."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -109,3 +110,18 @@ def test_what_the_readme_claims_was_measured():
         path = claim.by.split("::")[0]
         assert claim.file or (ROOT / path).exists()
     assert (ROOT / "docs" / "quality.md").read_text("utf-8") == quality.text(), "renew it: python dev.py run benchmarks.quality"
+
+
+LANGUAGES = sorted(path.name for path in (ROOT / "locales").iterdir() if path.name != "en")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_help_in_another_language_is_that_of_the_english_page(language):
+    """Each page names the English one that it says the same as: another one asks for a new translation."""
+    names = json.loads((ROOT / "locales" / language / "nodeDefs.json").read_text("utf-8"))
+    for english in sorted((ROOT / "web" / "docs").glob("*.md")):
+        page = (english.with_suffix("") / f"{language}.md").read_text("utf-8")
+        version = hashlib.sha256(english.read_text("utf-8").encode()).hexdigest()[:12]
+        assert f"SHA-256 {version} -->" in page, f"{english.name} has changed; carry it into {language}.md"
+        assert page.startswith(f"# {names[english.stem]['display_name']}\n") and f"]({english.stem}.webp)" in page
+        assert page.count("\n- ") == english.read_text("utf-8").count("\n- ")
