@@ -73,8 +73,8 @@ def test_an_interrupted_search_says_how_it_goes_on(server, newest_canvas):
     canvas.drop(path)
     find = "window.app.graph.nodes.find(n => n.type === 'TextLayersLocalize').widgets"
     box = f"{find}.find(w => w.name === 'word_pairs').element"
-    lines = canvas.page.evaluate(f"{box}.clientHeight / (1.25 * parseFloat(getComputedStyle({box}).fontSize))")
-    assert lines >= 8
+    canvas.fit()  # what is out of sight is not laid out
+    canvas.page.wait_for_function(f"{box}.clientHeight / (1.25 * parseFloat(getComputedStyle({box}).fontSize)) >= 8", timeout=10_000)
     with canvas.page.expect_file_chooser() as chosen:
         canvas.page.evaluate(f"{find}.find(w => w.type === 'button' && /word pairs/.test(w.name)).callback()")
     chosen.value.set_files({"name": "mine.csv", "mimeType": "text/csv", "buffer": b"source,target\r\nBIRD,ENTER\r\nWOOD,TOWN\r\n"})
