@@ -15,7 +15,7 @@ def layer_map(names, text_layers, scores=None, published=None):
                 "chosen": list_layers(text_layers, names),
                 "published": published and list_layers(published, names),
                 "scores": scores,
-                "doubt": doubted(text_layers) if text_layers.doubt else "",
+                **({"doubt": doubted(text_layers)} if text_layers.doubt else {}),
             }
         ]
     }

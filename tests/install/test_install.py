@@ -42,7 +42,7 @@ def test_the_zip_has_all_that_runs_and_nothing_of_development(archive):
     tops = {name.split("/")[0] for name in names}
     assert tops == {
         "__init__.py", "pyproject.toml", "requirements.txt", "README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE",
-        "nodes", "localization", "lora", "guard", "inversion", "patching", "scoring", "editing", "deepfloyd", "demo",
+        "nodes", "localization", "lora", "guard", "inversion", "patching", "scoring", "editing", "deepfloyd", "demo", "commands",
         "web", "locales", "workflows", "subgraphs", "docs",
     }  # fmt: skip
     for folder in ("nodes", "patching", "web", "locales", "workflows", "subgraphs", "demo/weights", "demo/words"):
