@@ -50,7 +50,8 @@ def newest_canvas(chromium, newest_server, tmp_path_factory):
 
 def opened(chromium, server, folder):
     with browser.opened(chromium, server, folder, SIZE) as canvas:
-        canvas.set("Comfy.Minimap.Visible", False)  # it would lie over nodes, and is drawn all the time
+        for panel in ("Comfy.Minimap.Visible", *(["Comfy.RightSidePanel.IsOpen"] if not OLDEST else [])):
+            canvas.set(panel, False)  # it would lie over nodes, and is drawn all the time
         yield canvas
 
 
