@@ -142,11 +142,15 @@ def _rising(values, low, high):
 
 
 def _grid(tokens, frames, height, width):
-    """(rows, columns) of the picture's tokens, each of which stands for a square of latents; None where they are no such grid."""
-    for factor in range(1, min(height, width) + 1):
+    """(rows, columns) of the picture's tokens, each of which stands for a square of latents; None where they are no such grid.
+
+    Models halve a picture, once or several times. Other squares would fit by chance alone: on tokens that stand for two frames each."""
+    factor = 1
+    while factor <= min(height, width):
         rows, columns = -(-height // factor), -(-width // factor)
         if frames * rows * columns == tokens:
             return rows, columns
+        factor *= 2
     return None
 
 
