@@ -18,6 +18,7 @@ _LEAD = re.compile(
     |\bthe\s+(?:words?|text|letters|inscription))?[\s:,]*$""",
     re.X | re.I,
 )
+_QUOTES = set("\"“”„«»「」『』'‘’")
 _LONGEST = 60  # characters of a text in a message
 
 
@@ -51,7 +52,7 @@ def replaced(prompt, replacements):
 
     A replacement's old words are a whole drawn text (all that are the same change), or words inside of one. All of them are found in the
     prompt as it was. Raises ValueError, with the prompt's drawn texts, for words that are in none of them, that are in several, or that
-    two replacements share, and where nothing would change.
+    two replacements share, for new words with a quote at which the drawn text would end, and where nothing would change.
     """
     texts = drawn_texts(prompt)
     if not texts:
@@ -64,6 +65,7 @@ def replaced(prompt, replacements):
                 raise ValueError(f"Two replacements change the same words, {_quoted(texts[number][0][start:end])}. {_listed(texts)}")
             taken.append((start, end, replacement.new))
     out, told = prompt, []
+    wanted = [text for text, _, _ in texts]  # as they stand in the prompt
     for number, (text, start, end) in reversed(list(enumerate(texts))):
         if number in changes:
             new = text
@@ -73,9 +75,21 @@ def replaced(prompt, replacements):
             if new != text:
                 told.append((text, new))
                 out = _with(out, start, end, new)
+                wanted[number] = _written(prompt, new)
     if not told:
         raise ValueError(f"The replacements change nothing: the new words are the old ones. {_listed(texts)}")
+    _check_quotes(out, wanted, told)
     return out, told[::-1]
+
+
+def _check_quotes(prompt, wanted, told):
+    """Only where new words have quotes: the texts that are drawn are those that should be."""
+    if any(_QUOTES & set(new) for _, new in told) and list(filter(None, wanted)) != [text for text, _, _ in drawn_texts(prompt) if text]:
+        new = next(new for _, new in told if _QUOTES & set(new))
+        raise ValueError(
+            f"The new words, {_quoted(new)}, have a quote at which the drawn text would end. Leave it out, or put the prompt's drawn text "
+            "in other quotes, like « »."
+        )
 
 
 def _places(replacement, texts):
@@ -100,12 +114,15 @@ def _places(replacement, texts):
 
 
 def _with(prompt, start, end, new):
-    if is_json(prompt):
-        return prompt[:start] + json.dumps(new, ensure_ascii=False)[1:-1] + prompt[end:]
-    if new:
-        return prompt[:start] + new + prompt[end:]
+    if new or is_json(prompt):
+        return prompt[:start] + _written(prompt, new) + prompt[end:]
     before, behind = prompt[: start - 1], prompt[end + 1 :]  # without the quotes
     return before[: _LEAD.search(before).start()] + behind
+
+
+def _written(prompt, new):
+    """New words as they stand in the prompt."""
+    return json.dumps(new, ensure_ascii=False)[1:-1] if is_json(prompt) else new
 
 
 def _unquoted(text):

@@ -18,16 +18,16 @@ CHANGE = 0.10, 0.40
 
 class Keep:
     """latents: the source's, as LATENT holds them, [B, C, H, W] or [B, C, T, H, W]; model: ComfyUI's BaseModel; begins: the latents to
-    which the sampler adds noise, as the model has them.
+    which the sampler adds noise, as the model has them; held: the sampler's own noise mask, 0 where it holds these latents itself.
 
     A run that begins at the source itself draws over a picture that need not be the model's own, a photograph: it takes the commonest
     colour that the source has at the text's place."""
 
-    def __init__(self, latents, model, begins=None):
+    def __init__(self, latents, model, begins=None, held=None):
         self._latents = latents
         self._source = model.process_latent_in(latents)
-        self._scale = model.scale_latent_inpaint
-        self._noise = None  # of the source's path
+        self._held = held
+        self._began = None  # how far from the source its path was when it was first seen, and at which noise level
         self._match = begins is not None and begins.shape == latents.shape and torch.equal(begins.to(self._source), self._source)
         self._seen = {}  # number of a picture -> attention to the changed text so far, [T, H, W]
         self._place = None  # of the text, [B, T, H, W], 0 to 1
@@ -66,13 +66,22 @@ class Keep:
         return self._place is not None
 
     def into(self, x, sigma):
-        """The sampler's latents with the source's outside of the mask, at this noise level."""
-        if self._noise is None:
-            self._noise = self._noise_in(x, sigma)
+        """The sampler's latents with the source's outside of the mask, at this noise level.
+
+        The source's path leads from where it was first seen (where the sampler has begun, or another one has stopped) to the source, in
+        proportion to the noise level, whatever the noise is scaled by. ComfyUI's scale_latent_inpaint is no help: models that are told
+        each frame's own noise level keep a noise mask's outside clean, and here they are told that it has noise.
+        """
+        source, level = self._source.to(x), sigma.to(x).reshape(-1, *(1,) * (x.ndim - 1))
+        if self._began is None:
+            self._began = x - source, level
         if self.mask is None:
             return x
         mask = self.mask.to(x)
-        return x * mask + self._noisy(x, sigma, self._noise.to(x), self._source.to(x)) * (1 - mask)
+        if self._held is not None:
+            mask = torch.where(self._held.to(x) == 0, 1, mask)
+        far, first = (value.to(x) for value in self._began)
+        return x * mask + (source + far * torch.where(first == 0, 0, level / first)) * (1 - mask)
 
     def out(self, denoised):
         """What the model has made of them, likewise: with the source where it is not the text's place, or as good as the source."""
@@ -90,17 +99,6 @@ class Keep:
     def end(self, drawn):
         """The run's latents, as LATENT holds them: outside of the mask the source's very numbers."""
         return drawn if self.mask is None else torch.where(self.mask.to(drawn) == 0, self._latents.to(drawn), drawn)
-
-    def _noisy(self, x, sigma, noise, latents):
-        return self._scale(x=x, sigma=sigma, noise=noise, latent_image=latents)
-
-    def _noise_in(self, x, sigma):
-        """What makes the source's latents to x, which has gone along the source's path so far: where the sampler has begun, and where
-        another one has stopped."""
-        nothing = torch.zeros_like(x)
-        unit = self._noisy(x, sigma, torch.ones_like(x), nothing) - self._noisy(x, sigma, nothing, nothing)
-        noise = (x - self._noisy(x, sigma, nothing, self._source.to(x))) / unit
-        return torch.where(unit == 0, 0, noise)  # models that keep a mask's outside without noise
 
     @property
     def _frames(self):
@@ -144,11 +142,15 @@ def _rising(values, low, high):
 
 
 def _grid(tokens, frames, height, width):
-    """(rows, columns) of the picture's tokens, each of which stands for a square of latents; None where they are no such grid."""
-    for factor in range(1, min(height, width) + 1):
+    """(rows, columns) of the picture's tokens, each of which stands for a square of latents; None where they are no such grid.
+
+    Models halve a picture, once or several times. Other squares would fit by chance alone: on tokens that stand for two frames each."""
+    factor = 1
+    while factor <= min(height, width):
         rows, columns = -(-height // factor), -(-width // factor)
         if frames * rows * columns == tokens:
             return rows, columns
+        factor *= 2
     return None
 
 

@@ -42,7 +42,8 @@ class Share:
     value: float
 
     def of(self, steps):
-        return min(math.floor(self.value * steps + 0.5), steps - 1)
+        half = round(self.value * steps, 6) + 0.5  # 0.29 * 50 is a little less than 14.5
+        return max(0, min(math.floor(half), steps - 1))
 
 
 @dataclass(frozen=True, eq=False)

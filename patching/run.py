@@ -139,7 +139,7 @@ class SwappingRun(_Run):
 
     def begin(self, guider, sigmas, noise, **given):
         super().begin(guider, sigmas, noise, **given)
-        self._watch = Watch.of(self.patches, guider, noise, given.get("latent_image"), self.counts)
+        self._watch = Watch.of(self.patches, guider, noise, given.get("latent_image"), given.get("denoise_mask"), self.counts)
         for patch in self.patches:
             if patch in self._own_runs:
                 continue

@@ -43,14 +43,14 @@ class Watch:
         self._looks = 0
 
     @classmethod
-    def of(cls, patches, guider, noise, latent_image, counts):
+    def of(cls, patches, guider, noise, latent_image, denoise_mask, counts):
         """None where nothing should be kept."""
         latents = next((patch.keep for patch in patches if patch.keep is not None), None)
         if latents is None:
             return None
         source = guider.conds.get("positive", [])[: counts.get("positive", 0)]
         tokens = {patch: _tokens(source, patch.target["positive"]) for patch in patches}
-        return cls(Keep(latents.to(noise), guider.inner_model, latent_image), tokens)
+        return cls(Keep(latents.to(noise), guider.inner_model, latent_image, denoise_mask), tokens)
 
     def predict(self, model, x, sigma):
         """model(x) where the text is drawn, the source's latents elsewhere."""

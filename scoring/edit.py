@@ -25,12 +25,13 @@ _COVERED = 0.1  # share of a word's box from which on it is a word of the mask
 @dataclass(frozen=True)
 class Masked:
     """share: of the picture that the mask covers. inside, outside: as Edit's whole, of the edited picture. others: (text before, text
-    after) of every word outside of the mask, "" where there is none."""
+    after) of every word outside of the mask, "" where there is none; touched: of every other. A word is where it was before."""
 
     share: float
     inside: dict
     outside: dict
     others: tuple
+    touched: tuple
 
     def report(self, folding):
         lines = []
@@ -42,8 +43,15 @@ class Masked:
             lines.append("No text was read outside the mask.")
         else:
             lines.append(f"Texts outside the mask: {len(self.others) - len(changed)} of {len(self.others)} read as before.")
-        lines += [f'  "{a}" reads "{b}" now' if a and b else f'  "{a}" is gone' if a else f'  "{b}" is new' for a, b in changed]
+        lines += [f"  {_became(a, b)}" for a, b in changed]
+        if self.touched:
+            told = (f'"{a}" reads as before' if folding.same(a, b) else _became(a, b) for a, b in self.touched)
+            lines.append(f"Texts that the mask touches: {', '.join(told)}.")
         return lines
+
+
+def _became(before, after):
+    return f'"{before}" reads "{after}" now' if before and after else f'"{before}" is gone' if before else f'"{after}" is new'
 
 
 @dataclass(frozen=True)
@@ -137,13 +145,14 @@ def _masked(source, edited, before, after, mask):
         place = mask[max(0, top) : bottom, max(0, left) : right]
         return not place.size or place.mean() < _COVERED
 
-    before, after = list(filter(is_outside, before)), list(filter(is_outside, after))
-    others = []
+    others, touched = [], []
     for word in before:
         there = [other for other in after if share_a_place(word.box, other.box)]
-        others.append((word.text, " ".join(other.text for other in there)))
-    others += [("", word.text) for word in after if not any(share_a_place(word.box, other.box) for other in before)]
-    return Masked(float(mask.mean()), _compare(source, edited, ~mask), _compare(source, edited, mask), tuple(others))
+        (others if is_outside(word) else touched).append((word.text, " ".join(other.text for other in there)))
+    for word in after:
+        if not any(share_a_place(word.box, other.box) for other in before):
+            (others if is_outside(word) else touched).append(("", word.text))
+    return Masked(float(mask.mean()), _compare(source, edited, ~mask), _compare(source, edited, mask), tuple(others), tuple(touched))
 
 
 def _beside(pictures):

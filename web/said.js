@@ -4,10 +4,9 @@
 // could draw pictures from its own server and links; and newer ones take the widget away when the run ends.
 import { api } from "../../scripts/api.js"
 import { app } from "../../scripts/app.js"
-import { keep, kept } from "./said/kept.js"
+import { keep, kept, OURS, watch } from "./said/kept.js"
 import { Said } from "./said/said.js"
 
-const OURS = /^TextLayers[A-Z]/ // all nodes of the pack
 const EVENT = "text_layers.said" // of nodes/live.py
 const NAME = "text layers said"
 const [WIDTH, MARGIN] = [320, 4] // pixels
@@ -57,6 +56,7 @@ app.registerExtension({
   setup() {
     const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("said/said.css", import.meta.url) })
     document.head.append(style)
+    watch(api)
     api.addEventListener(EVENT, ({ detail }) => {
       const node = find(detail.node)
       if (OURS.test(node?.comfyClass)) say(node, detail.text)

@@ -1,5 +1,8 @@
 """Several edits of one prompt, as people write lists."""
 
+import csv
+import io
+
 import pytest
 from text_layers.editing.many import several
 
@@ -16,6 +19,18 @@ def test_a_line_is_a_picture():
         'a sign that says "CLOSED"', 'a sign that says "Closed, sorry"', 'a sign that says "SALE"', "a sign",
     ]  # fmt: skip
     assert [changes for _, changes in found] == [[("OPEN", new)] for new in ("CLOSED", "Closed, sorry", "SALE", "")]
+
+
+def test_lines_as_a_table_writes_them():
+    """Python's own writer of tables quotes what has a comma or a quote in it."""
+    edits = ["OPEN -> SALE, NOW", 'OPEN -> 5" PIPE', "OPEN -> A, B | 50 % -> 70 %", "50 % -> 20 %"]
+    table = io.StringIO()
+    csv.writer(table).writerows([edit] for edit in edits)
+    assert table.getvalue().count('"') > 6
+    prompt = PROMPT.replace('"OPEN"', "«OPEN»")
+    assert targets(prompt, table.getvalue()) == targets(prompt, "\n".join(edits))
+    assert targets(prompt, table.getvalue())[1] == prompt.replace("OPEN", '5" PIPE')
+    assert targets('a sign that says "OPEN"', '"OPEN" -> "SALE"') == ['a sign that says "SALE"']
 
 
 def test_several_words_of_one_picture():

@@ -111,3 +111,33 @@ def test_json_stays_json():
     assert json.loads(told[0]) == {"scene": "a shop", "text": 'He said "NO"', "lettering": {"words": ""}, "style": 'a note "now"'}
     assert told[1] == [("OPEN", 'He said "NO"'), ("SALE", "")]
     assert replaced('{"text": "OPEN"}', [Replacement("OPEN", "ÉTÉ")])[0] == '{"text": "ÉTÉ"}', "the encoder sees letters, not their codes"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "new"),
+    [
+        ('a sign that says "OPEN"', '5" PIPE'),
+        ('a sign that says "OPEN"', 'Say "hi"'),
+        ("a sign that says “OPEN”", 'Say "hi"'),
+        ("a sign that says 'OPEN'", "DOGS' HOME"),
+        ("a sign that says 'OPEN'", 'Say "hi"'),
+        ('{"scene": "a sign that says \\"OPEN\\""}', 'Say "hi"'),
+    ],
+)
+def test_a_quote_at_which_the_drawn_text_would_end_is_refused(prompt, new):
+    with pytest.raises(ValueError, match="have a quote at which the drawn text would end"):
+        replaced(prompt, [Replacement("OPEN", new)])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "new", "drawn"),
+    [
+        ("a sign that says «OPEN»", '5" PIPE', '5" PIPE'),
+        ('a sign that says "OPEN"', "IT'S", "IT'S"),
+        ("a sign that says 'OPEN'", "IT'S", "IT'S"),
+        ('{"text": "OPEN"}', 'Say "hi"', 'Say \\"hi\\"'),
+    ],
+)
+def test_other_quotes_are_drawn(prompt, new, drawn):
+    target, _ = replaced(prompt, [Replacement("OPEN", new)])
+    assert drawn in [text for text, _, _ in drawn_texts(target)]

@@ -2,14 +2,17 @@
 
 import math
 
+import comfy.sample
 import pytest
 import torch
+from comfy.patcher_extension import WrappersMP
 from text_layers.patching import keep as keep_module
 from text_layers.patching.drawn import DRAWN
 from text_layers.patching.keep import Keep
 from text_layers.patching.patch import METHODS, OWN_RUN
+from text_layers.testing.tiny_models import MODELS
 
-from .small import CASES, small
+from .small import CASES, Small, small
 
 TOKENS = ((2, 3), (3, 4))
 
@@ -132,8 +135,6 @@ def test_two_samplers_one_after_the_other(kind, narrow, masks):
     half = tiny.draw(positive=source, steps=4, last_step=2)
 
     def rest(model):
-        import comfy.sample
-
         nothing = torch.zeros_like(tiny.noise)
         return comfy.sample.sample(
             model, nothing, 4, 4.0, "euler", "simple", source, tiny.prompts[2], half, disable_pbar=True, seed=3, start_step=2,
@@ -209,7 +210,6 @@ def test_the_place_of_attention_on_the_latents():
 
     class Model:
         process_latent_in = staticmethod(lambda latents: latents)
-        scale_latent_inpaint = staticmethod(lambda x, sigma, noise, latent_image: latent_image + sigma * noise)
 
     latents = torch.zeros(1, 2, 4, 8)
     keep = Keep(latents, Model)
@@ -229,12 +229,62 @@ def test_the_place_of_attention_on_the_latents():
     assert (mixed[..., :2, :2] == 7).all() and (mixed[..., 5:] == 0.5).all()
 
 
+# Of all kinds of noise scaling, and all of those that ComfyUI's noise masks treat otherwise.
+PICTURES = ["SD15", "SD3"]
+VIDEOS = [
+    "WAN21_T2V", "WAN22_T2V", "WAN21_SCAIL2", "LTXV", "CogVideoX_T2V", "CosmosT2V", "CosmosI2V", "CosmosT2IPredict2", "CosmosI2VPredict2",
+]  # fmt: skip
+
+
+def first_frame_held(latent):
+    mask = torch.ones(1, 1, *latent[1:])
+    mask[:, :, :1] = 0
+    return mask
+
+
+@pytest.mark.needs_comfyui("0.30")
+@pytest.mark.parametrize(("kind", "held"), [(kind, False) for kind in PICTURES + VIDEOS] + [(kind, True) for kind in VIDEOS])
+def test_outside_the_model_is_given_the_source_with_the_noise_of_each_step(kind, held, narrow, monkeypatch):
+    """By the formula of the model's own sampling; where a noise mask holds the picture, what the model gets without us."""
+    tiny = next(tiny for tiny in MODELS if tiny.kind == kind)
+    built, mask, until, into = tiny.build(), first_frame_held(tiny.latent) if held else None, [], Keep.into
+    small = Small(built, tiny.noise(), [tiny.conditioning(seed) for seed in range(4)])
+    source = small.draw(cfg=1.0)
+    monkeypatch.setattr(Keep, "into", lambda self, x, sigma: until.append(self.mask) or into(self, x, sigma))
+
+    def given(model):
+        """[(noise level, latents)] of the steps of a run that begins at the source."""
+        seen, model = {}, model.clone()
+
+        def around(executor, x, t, *args, **kwargs):
+            seen.setdefault(float(t.flatten()[0]), x.clone())
+            return executor(x, t, *args, **kwargs)
+
+        model.add_wrapper_with_key(WrappersMP.APPLY_MODEL, "text_layers look", around)
+        comfy.sample.sample(
+            model, small.noise, 4, 1.0, "euler", "simple", small.prompts[0], small.prompts[2], source, denoise=0.8, noise_mask=mask,
+            disable_pbar=True, seed=3,
+        )  # fmt: skip
+        return list(seen.items())
+
+    edited, unpatched = given(edit(small, METHODS[1], source, known=False)), given(built)
+    sampling, latents = built.model.model_sampling, built.model.process_latent_in(source)
+    assert len(edited) == len(until) == 4 and until[0] is None
+    for (level, x), (_, without), place in zip(edited[1:], unpatched[1:], until[1:], strict=True):
+        wanted = sampling.noise_scaling(torch.tensor([level]), small.noise.clone(), latents)
+        if held:
+            wanted = torch.where(mask == 0, without, wanted)
+        outside = (place == 0).expand_as(x)
+        assert outside.any() and not outside.all()
+        # In float32 the noise of the first level is taken off and put on again.
+        assert torch.allclose(x[outside], wanted[outside], atol=1e-6 * float(edited[0][1].abs().max()))
+
+
 def test_a_run_that_begins_at_the_source_takes_its_commonest_colour():
     """A photograph: at the text's place the ground is of two values, most of it 5; the model predicts a ground of 3 with letters of 9."""
 
     class Model:
         process_latent_in = staticmethod(lambda latents: latents)
-        scale_latent_inpaint = None
 
     latents = torch.full((1, 1, 4, 8), 5.0)
     latents[..., 1:3, 2:4] = 0.0  # the old letters
@@ -252,7 +302,6 @@ def test_a_run_that_begins_at_the_source_takes_its_commonest_colour():
 def test_frames_of_a_video_have_places_of_their_own():
     class Model:
         process_latent_in = staticmethod(lambda latents: latents)
-        scale_latent_inpaint = None
 
     keep = Keep(torch.zeros(1, 2, 3, 4, 8), Model)
     shares = torch.zeros(3, 2, 4)
@@ -267,7 +316,6 @@ def test_frames_of_a_video_have_places_of_their_own():
 
 class Plain:
     process_latent_in = staticmethod(lambda latents: latents)
-    scale_latent_inpaint = None
 
 
 def in_columns(*values):

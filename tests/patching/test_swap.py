@@ -347,6 +347,15 @@ def test_a_start_past_the_end_is_an_error(oracle):
         draw(oracle, patched)
 
 
+def test_a_share_of_the_steps_is_rounded_as_it_is_written():
+    """Half a step up, whatever binary numbers make of hundredths; of no step none is patched."""
+    for steps in range(1, 101):
+        for hundredths in range(100):
+            whole, rest = divmod(hundredths * steps, 100)
+            assert Share(hundredths / 100).of(steps) == min(whole + (2 * rest >= 100), steps - 1)
+    assert Share(0.08).of(0) == 0
+
+
 @pytest.mark.parametrize(("share", "steps", "start"), [(0.08, 5, 0), (0.3, 5, 2), (0.99, 5, 4), (0.99, 1, 0), (0.5, 2, 1)])
 def test_a_share_of_the_steps_is_the_step_of_each_number(tiny, share, steps, start):
     """One patched model for runs of any number of steps, of which the last is always patched."""

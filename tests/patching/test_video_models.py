@@ -14,6 +14,7 @@ from text_layers.patching import models
 from text_layers.patching.adapters import UNSERVABLE
 from text_layers.patching.comfy import empty_latent
 from text_layers.patching.discovery import look_at
+from text_layers.patching.drawn import DRAWN
 from text_layers.patching.keep import Keep
 from text_layers.patching.patch import patch_prompt
 from text_layers.testing.attention_probe import recorded
@@ -98,6 +99,23 @@ def test_the_place_of_the_text_is_told_frame_by_frame():
     assert keep.mask.shape == (1, 1, 2, 6, 8)
     assert not keep.mask[0, 0, 0].any() and keep.mask[0, 0, 1, 2:4, 4:6].min() > 0
     assert not keep.mask[0, 0, 1, :, 0].any()
+
+
+def test_tokens_that_stand_for_two_frames_tell_no_place(monkeypatch):
+    """CogVideoX 1.5's: as many as squares of three latents in each of four frames would be."""
+    bench = bench_of("CogVideoX_I2V")
+    latents = bench.tiny.noise()
+    assert latents.shape[2:] == (4, 6, 8) and bench.diffusion_model.patch_size_t == 2
+    assert not Keep(latents, bench.model.model).see(0, torch.ones(2 * 3 * 4)) and 4 * 2 * 3 == 2 * 3 * 4
+    compared, compare = [], Keep.compare
+    monkeypatch.setattr(Keep, "compare", lambda self, *pictures: compared.append(self) or compare(self, *pictures))
+    told = [
+        [[embeddings, {**extra, DRAWN: [[(word, (3, 4))]]}] for embeddings, extra in prompt]
+        for word, prompt in (("SOURCE", bench.prompt(0)), ("TARGET", bench.encoded(1)))
+    ]
+    chosen = models.written(bench.model, "1")
+    bench.draw(told[0], patch_prompt(bench.model, chosen, told[1], keep=latents))
+    assert len(compared) == 1  # the place is where the target changes the prediction
 
 
 @pytest.mark.parametrize(("kind", "which"), [("LTXAV", "LTX-2"), ("LTXAV", "LTX-2.3"), ("MiniMaxH3", "")])

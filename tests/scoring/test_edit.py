@@ -126,6 +126,23 @@ def test_what_an_edit_did_inside_and_outside_of_its_mask(after, as_before, said)
     assert said in found.report() and found.masked.others == (("OPEN", after[1]),)
 
 
+@pytest.mark.parametrize("rows", range(33, 41))
+@pytest.mark.parametrize("up", [2, -2])
+def test_a_word_at_the_masks_edge_is_never_gone(rows, up):
+    """It moves by two pixels, so that the mask covers less of it before than after, or the other way round, and reads the same."""
+    source, edited = two_signs("CAFE", "OPEN"), two_signs("HOTEL", "OPEN")
+    edited[32:] = np.roll(edited[32:], -up, 0)
+    mask = np.zeros(source.shape[:2], np.float32)
+    mask[:rows] = 1
+    found = measure(source, edited, "HOTEL", engine("RapidOCR"), mask=mask)
+    assert sorted(found.masked.others + found.masked.touched) == [("CAFE", "HOTEL"), ("OPEN", "OPEN")]
+    if rows in (33, 40):  # none of its box, and a fifth
+        assert ("OPEN", "OPEN") in (found.masked.others if rows == 33 else found.masked.touched)
+    assert "is gone" not in found.report() and "is new" not in found.report()
+    assert 'Texts that the mask touches: "CAFE" reads "HOTEL" now' in found.report()
+    assert ('"OPEN" reads as before' in found.report()) == (("OPEN", "OPEN") in found.masked.touched)
+
+
 def test_a_mask_of_other_pictures_is_refused():
     source = two_signs("CAFE", "OPEN")
     with pytest.raises(ValueError, match="The mask is 64 x 32 and the pictures 64 x 64 pixels"):

@@ -140,3 +140,30 @@ def test_another_workflow_and_other_values_show_nothing_of_it(canvas):
     choose["widgets_values"][:2] = ["written below", "3"]
     page.evaluate(_LOAD, workflow)
     assert not shown()
+
+
+# Another choice before what the node said has come, as by a hand while it runs.
+_CHANGE = """() => {
+  const node = window.app.graph.nodes.find((node) => node.type === "TextLayersChoose")
+  const first = node.onExecuted
+  node.onExecuted = function () {
+    node.widgets[0].value = "written below"
+    node.widgets[1].value = "3"
+    first.apply(this, arguments)
+  }
+}"""
+
+
+def test_a_text_belongs_to_the_values_that_were_queued(canvas):
+    page = canvas.page
+    workflow = load(canvas, {n: PROMPT[n] for n in ("model", "choose")})
+    page.evaluate(_CHANGE)
+    canvas.run()
+    page.wait_for_timeout(1000)
+    changed = page.evaluate("JSON.parse(JSON.stringify(window.app.graph.serialize()))")
+    (choose,) = (node for node in changed["nodes"] if node["type"] == "TextLayersChoose")
+    assert choose["widgets_values"][:2] == ["written below", "3"]
+    for loaded, is_shown in ((changed, False), (workflow, True)):
+        page.evaluate(_LOAD, loaded)
+        page.wait_for_timeout(700)
+        assert page.evaluate("window.app.graph.nodes.some(n => n.widgets?.some(w => w.name === 'text layers said'))") == is_shown

@@ -1,9 +1,14 @@
 // What nodes said, as long as the tab is open: a page that is loaded again shows it again. Not in the workflow: who gets that has run nothing.
 import { app } from "../../../scripts/app.js"
 
+export const OURS = /^TextLayers[A-Z]/ // all nodes of the pack
 const KEY = "text layers said"
 const NONE = /^[0-]*$/ // the id of a workflow that has none of its own yet
 const MOST = 200_000 // characters of all texts; the store has a few million, and is ComfyUI's as well
+const MOST_QUEUED = 100
+const queued = new Map() // a prompt's number -> the values that its nodes had when it was queued, by their place
+let sent // the same of one whose number has not come yet: what need not run is said before
+let running // the number of the prompt that runs
 
 function read() {
   try {
@@ -23,10 +28,38 @@ function values(node) {
   return JSON.stringify((node.widgets ?? []).filter((widget) => widget.serialize !== false).map((widget) => widget.value))
 }
 
+function* ours(graph) {
+  for (const node of graph?.nodes ?? []) {
+    if (OURS.test(node.comfyClass)) yield node
+    if (node.subgraph) yield* ours(node.subgraph)
+  }
+}
+
+/** Notes which values a prompt was queued with: they may be others when it has run. */
+export function watch(api) {
+  const queue = api.queuePrompt
+  api.queuePrompt = async function (...given) {
+    const asked = new Map([...ours(app.rootGraph ?? app.graph)].map((node) => [place(node), values(node)]))
+    sent = asked
+    try {
+      const answer = await queue.apply(this, given)
+      queued.set(answer?.prompt_id, asked)
+      if (queued.size > MOST_QUEUED) queued.delete(queued.keys().next().value)
+      return answer
+    } finally {
+      if (sent === asked) sent = undefined
+    }
+  }
+  api.addEventListener("execution_start", ({ detail }) => {
+    running = detail?.prompt_id
+  })
+}
+
 export function keep(node, text) {
   const at = place(node)
   if (!at) return
-  const all = [...read().filter((one) => one.at !== at), { at, values: values(node), text }]
+  const asked = (queued.get(running) ?? sent)?.get(at) ?? values(node)
+  const all = [...read().filter((one) => one.at !== at), { at, values: asked, text }]
   while (all.reduce((sum, one) => sum + one.text.length, 0) > MOST) all.shift()
   try {
     sessionStorage.setItem(KEY, JSON.stringify(all))
