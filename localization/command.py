@@ -80,7 +80,7 @@ def search(a):
     files = ModelFiles.of(a)
     model, clip, vae = load(files)
     drawing = Drawing(model, clip, vae, pairs, _setting(a, model, vae))
-    notice = before(len(pairs), a.proof)
+    notice = before(len(pairs), a.strategy, a.proof)
     if notice:
         tqdm.write(notice)
     with tqdm(unit=" calls of the model") as bar:

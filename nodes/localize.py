@@ -132,7 +132,7 @@ class LocalizeTextLayers(io.ComfyNode):
         drawing = Drawing(model, clip, vae, pairs, setting)
         comfy.model_management.throw_exception_if_processing_interrupted()
         live = Live(number(cls), len(drawing.names))
-        notice = "\n".join(filter(None, (guidance_notice(model, cfg), before(len(pairs), proof))))
+        notice = "\n".join(filter(None, (guidance_notice(model, cfg), before(len(pairs), strategy, proof))))
         if notice:
             say(number(cls), notice)
         sweep = None

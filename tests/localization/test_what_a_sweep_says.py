@@ -1,5 +1,6 @@
 """A sweep's figures, and those of a whole search, on drawings whose latents are known numbers: no model is asked."""
 
+import re
 from dataclasses import dataclass, field
 
 import comfy.model_management
@@ -11,6 +12,7 @@ from text_layers.localization.drawing import SOURCE, TARGET, Setting
 from text_layers.localization.localize import QUICK, SURE, WEIGHED, before, localize, report
 from text_layers.localization.pairs import WordPair
 from text_layers.localization.proof import needed
+from text_layers.localization.strategies import STRATEGIES
 from text_layers.localization.sweep import Reading, Sweep
 from text_layers.patching import models
 from text_layers.testing.tiny_models import MODELS
@@ -168,11 +170,11 @@ def test_slopes_are_kept_and_where_nothing_changes_they_are_none(tmp_path):
     assert sweep.drawing.slopes == 3
 
 
-def tiny_search(folder, parts, proof, names=None):
+def tiny_search(folder, parts, proof, names=None, pairs=100, strategy="gradients"):
     model = next(tiny for tiny in MODELS if tiny.kind == "SD3").build()
-    words = [WordPair("CAFE", "HOTEL")] * 100
+    words = [WordPair("CAFE", "HOTEL")] * pairs
     sweep = sweep_of(folder, Drawn(words, parts, names or tuple(models.layer_names(model)), rows=16))
-    return sweep, localize(model, sweep, "gradients", proof=proof)
+    return sweep, localize(model, sweep, strategy, proof=proof)
 
 
 @pytest.mark.parametrize("proof", [QUICK, SURE, WEIGHED])
@@ -189,6 +191,23 @@ def test_a_search_says_what_it_found(tmp_path, proof):
     assert right == of > 0
     sweep.drawing.rows = 15
     assert "Memory ran out with 16 pictures in a batch; 15 fitted." in report(found, sweep)
+
+
+@pytest.mark.parametrize("strategy", ["gradients", "first_step", "exhaustive"])
+@pytest.mark.parametrize("proof", [SURE, WEIGHED])
+@pytest.mark.parametrize("pairs", [3, 18, 60])
+def test_so_many_more_pairs_as_are_said_make_it_sure(tmp_path, strategy, proof, pairs):
+    """And where some were left to test it, not one fewer does."""
+
+    def searched(count):
+        return tiny_search(tmp_path / str(count), (0.0, 1.0, 0.0), proof, pairs=count, strategy=strategy)[1]
+
+    doubt = searched(pairs).text_layers.doubt
+    if strategy == "exhaustive":
+        assert "a search by the strategy gradients with 85 word pairs can be" in doubt and not searched(200).sure
+        return
+    more = int(re.search(r"; (\d+) more word pairs, all read, (would|can) make it sure", doubt)[1])
+    assert searched(pairs + more).sure and (" can " in doubt or not searched(pairs + more - 1).sure)
 
 
 def test_a_word_that_needs_most_layers_is_not_localized(tmp_path):
@@ -208,7 +227,12 @@ def test_what_a_word_lacks_that_is_not_localized_is_said(tmp_path):
 
 
 def test_how_many_pairs_are_needed_is_said_before():
-    fresh, together = needed()
-    assert before(together, SURE) == before(1, QUICK) == before(together, WEIGHED) == ""
-    for pairs in (1, together - 1):
-        assert f"{pairs} word pairs are too few for a sure answer: {fresh} that" in before(pairs, SURE)
+    for strategy in STRATEGIES:
+        fresh, together = needed(strategy)
+        assert before(1, strategy, QUICK) == ""
+        if strategy == "exhaustive":
+            assert "looks at all word pairs: its answer cannot be tested" in before(10_000, strategy, SURE)
+            continue
+        assert before(together, strategy, SURE) == before(together, strategy, WEIGHED) == ""
+        for pairs in (1, together - 1):
+            assert f"{pairs} word pairs are too few for a sure answer: {fresh} that" in before(pairs, strategy, SURE)
