@@ -136,6 +136,11 @@ class Drawing:
             }
         return self._parts
 
+    @property
+    def size(self):
+        """Of the latents that are drawn, [C, ...]: another one than that of the given empty latent where ComfyUI makes it fit the model."""
+        return tuple(self._latent.shape[1:])
+
     def fingerprint(self, text):
         """Of what the tokenizer makes of a prompt. What the text encoder makes of it has other last bits with other threads."""
         if text not in self._fingerprints:

@@ -121,6 +121,17 @@ def test_how_many_rows_at_once_and_where_do_not_count(demo, tmp_path):
     assert sweep_of(demo, tmp_path, rows=16).parts == sweep_of(demo, tmp_path, rows=2).parts
 
 
+def test_a_latent_of_another_model_is_the_same_search_and_the_size_is_what_is_drawn(demo, tmp_path):
+    """ComfyUI makes an empty latent fit: other channels, and the same pixels."""
+    own = sweep_of(demo, tmp_path)
+    (_, height, width), sizes = own.drawing.size, {}
+    for latent in ({"samples": torch.zeros(1, 4, height, width)}, {"samples": torch.zeros(3, 12, height, width)}):
+        other = sweep_of(demo, tmp_path, latent=latent)
+        sizes[other.drawing.size] = other.drawing.draw([Picture(0, SOURCE, 1)])[Picture(0, SOURCE, 1)].shape
+        assert other.parts == own.parts
+    assert sizes == {own.drawing.size: own.drawing.size}
+
+
 def changed_bit(part):
     """One bit of one weight of a fresh demo model."""
     loaded = comfy_model.load("mmdit")
