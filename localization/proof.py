@@ -122,9 +122,7 @@ def weigh(sweep, layers, first, seed=0):
     """Evidence on the sweep's pairs from number `first` on. Raises ValueError where there are none, and where none of them is read."""
     pairs = list(range(first, min(first + WEIGHED, len(sweep.pairs))))
     if not pairs:
-        raise ValueError(
-            "There are no word pairs left that the search has not read, so that nothing can be weighed: give more pairs."
-        )
+        raise ValueError("There are no word pairs left that the search has not read, so that nothing can be weighed: give more pairs.")
     others = tuple(layer for layer in sweep.layers if layer not in layers)
     fewer = {layer: without(layers, (layer,)) for layer in layers}
     read = sweep.readings([layers, others, *fewer.values()], pairs)

@@ -12,8 +12,8 @@ KEYS = ("model", "file", "depends_on", "pairs", "template", "negative", "size", 
 
 def record(model, sweep, found):
     """JSON values. model: the MODEL; sweep: that has read; found: localize.Localization. `depends_on` names weights, text encoder, VAE and
-    versions by digests that everybody who has the same files gets; `pairs` are those, from the top, that any question was about; `size` is that of
-    the latents that were drawn."""
+    versions by digests that everybody who has the same files gets; `pairs` are those, from the top, that any question was about; `size` is
+    that of the latents that were drawn."""
     setting = sweep.drawing.setting
     return {
         "model": type(model.model).__name__,

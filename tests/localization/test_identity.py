@@ -316,8 +316,8 @@ def test_what_lies_in_or_around_a_module_is_another_search(tmp_path, put_in):
     demo = comfy_model.load("mmdit")
     block = demo[0].model.diffusion_model.joint_blocks[3].x_block
     before, found = sweep_of(demo, tmp_path).parts, []
+    forward, pre_attention = type(block).forward, type(block).pre_attention
     for number in (0.5, 1.5):
-        forward, pre_attention = type(block).forward, type(block).pre_attention
         if put_in == "forward":
             block.forward = lambda *given, number=number: forward(block, *given) * number
         elif put_in == "another method":

@@ -187,7 +187,7 @@ def test_a_search_says_what_it_found(tmp_path, proof):
     assert found.model_calls + found.proof_calls == sweep.drawing.model_calls and bool(found.proof_calls) == (proof != QUICK)
     told = found.text_layers.record
     assert len(told["pairs"]) == sweep.seen < len(sweep.pairs), "of the others nothing was asked"
-    assert found.test is None or sweep.seen >= needed("gradients")[0] and told["size"] == [1, 2, 2]
+    assert found.test is None or (sweep.seen >= needed("gradients")[0] and told["size"] == [1, 2, 2])
     lines = report(found, sweep)
     assert f"1 of {len(found.names)} text layers decide the drawn word:" in lines and f"  1: {found.names[1]}   score" in lines
     assert "Pairs of different length: " in lines and "Pairs of equal length" not in lines and "Memory ran out" not in lines
