@@ -84,13 +84,14 @@ def check(sweep, layers, calls=CALLS):
     rng = random.Random(drawing.setting.seed)
     sets = random_sets(sweep.layers, layers, rng, MOST_PAIRS)
     rng.shuffle(sets)  # they come in order, and the first few would share their first layers
-    pair_cost = drawing.cost([first_prediction(0, c) for c in ((), sweep.layers, layers, others, sets[0])])
-    word_cost = drawing.calls([Picture(0, TARGET, half), Picture(0, layers, half)])
+    # One of the sets can be that of all others, and is then not drawn a second time.
+    pair_cost = max(sweep.price([first_prediction(0, c) for c in ((), sweep.layers, layers, others, drawn)]) for drawn in sets[:2])
+    word_cost = sweep.price(_of_word(0, layers, half))
     if PAIRS * pair_cost + word_cost > calls:
         raise ValueError(_too_few(calls, PAIRS * pair_cost, word_cost, drawing.setting))
     pairs = min(max(PAIRS, min(calls // 2, calls - word_cost) // pair_cost), MOST_PAIRS, len(sweep.pairs))
     started = drawing.model_calls
-    words = _words(sweep, layers, lambda: drawing.model_calls - started, calls, pairs * pair_cost, word_cost)
+    words = _words(sweep, layers, lambda: drawing.model_calls - started, calls, pairs * pair_cost)
     if not any(word.legible for word in words if word.edited is not None):
         return Checked(UNTOLD, _illegible(words), (), (), (), words, drawing.model_calls - started)
     close = []
@@ -154,18 +155,23 @@ def _carried(layers, others, drawn, least):
     return tuple(ours >= least and ours > max(rest, chance) for ours, rest, chance in zip(layers, others, drawn, strict=True))
 
 
-def _words(sweep, layers, spent, calls, reserved, cost):
+def _of_word(pair, layers, half):
+    return [Picture(pair, TARGET, half), Picture(pair, layers, half)]
+
+
+def _words(sweep, layers, spent, calls, reserved):
     """Words read until only what is reserved for first predictions is left; where none was legible, all calls ask whether any is."""
-    words, numbers = [], iter(range(len(sweep.pairs)))
-    while spent() + cost + reserved <= calls and (pair := next(numbers, None)) is not None:
-        read = sweep.readings([TARGET, layers], [pair], sweep.half)
+    words, left, half = [], list(range(len(sweep.pairs))), sweep.half
+    while left and spent() + sweep.price(_of_word(left[0], layers, half)) + reserved <= calls:
+        pair = left.pop(0)
+        read = sweep.readings([TARGET, layers], [pair], half)
         plain, edit = read[TARGET][0], read[layers][0]
         words.append(Word(sweep.pairs[pair].target, plain.exact, edit.exact, (plain.read, edit.read)))
     if any(word.legible for word in words):
         return tuple(words)
-    alone = sweep.drawing.calls([Picture(0, TARGET, sweep.half)])
-    while spent() + alone <= calls and (pair := next(numbers, None)) is not None:
-        plain = sweep.readings([TARGET], [pair], sweep.half)[TARGET][0]
+    while left and spent() + sweep.price([Picture(left[0], TARGET, half)]) <= calls:
+        pair = left.pop(0)
+        plain = sweep.readings([TARGET], [pair], half)[TARGET][0]
         words.append(Word(sweep.pairs[pair].target, plain.exact, None, (plain.read,)))
     return tuple(words)
 

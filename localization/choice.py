@@ -2,6 +2,7 @@
 
 choose      grows a set by what closes the gap to all layers, leaves out what closes none, and has it read
 chooser     this one or selection.select, by the strategy that has ranked
+looks_at    how many pairs a search looks at
 curve       how much of the effect the most decisive layers have, by their number
 
 A set is complete when no more than GAP is missing of the way to all layers' first prediction, or when no further layer closes CLOSES of
@@ -15,6 +16,7 @@ import numpy as np
 
 from ..patching.messages import NoGradient
 from .selection import CLOSE_PAIRS, CLOSERS, CLOSES, GAP, Selection, Verdict, doubts, gaps, illegible, select
+from .selection import READ as SELECTED
 from .strategies import without
 
 MEASURED, ASKED = 2, 4  # layers, of those whose slopes are the largest, whose gap is measured; pairs whose slopes tell which
@@ -48,6 +50,11 @@ def choose(sweep, ranking, steps=None):
 
 def chooser(strategy):
     return choose if strategy == "gradients" else select
+
+
+def looks_at(strategy):
+    """Pairs, from the top, that a search by a strategy looks at, where the words are read; None for all that there are."""
+    return None if strategy == "exhaustive" else READ if chooser(strategy) is choose else SELECTED
 
 
 def curve(sweep, ranking):

@@ -66,6 +66,7 @@ def search(a):
     from ..patching.paths import write_whole
     from ..scoring.languages import BUILT_IN
     from ..scoring.ocr import check, default_engine, engine
+    from . import guidance
     from .drawing import Drawing
     from .localize import before, localize, report
     from .pairs import DEFAULT, parse_pairs
@@ -80,7 +81,7 @@ def search(a):
     files = ModelFiles.of(a)
     model, clip, vae = load(files)
     drawing = Drawing(model, clip, vae, pairs, _setting(a, model, vae))
-    notice = before(len(pairs), a.proof)
+    notice = "\n".join(filter(None, (guidance.notice(model, a.cfg), before(len(pairs), a.strategy, a.proof))))
     if notice:
         tqdm.write(notice)
     with tqdm(unit=" calls of the model") as bar:

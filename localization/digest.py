@@ -5,13 +5,15 @@ code      of the code of a module and of those of this pack that it imports, as 
 checksum  of a tensor's bits, exact whatever computes it
 """
 
+import copyreg
 import enum
 import functools
 import hashlib
 import inspect
+import re
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +23,12 @@ _PACKAGE = __name__.rsplit(".", 2)[0]
 PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, Path, np.number)
 # What these hold is not what they do: addresses, locks, numbers that count uses, where something is computed.
 _OPAQUE = (torch.device, torch.Generator, types.ModuleType, types.FrameType)
+_COMPILED = (types.BuiltinFunctionType, types.MethodWrapperType, types.WrapperDescriptorType, types.MethodDescriptorType,
+             types.ClassMethodDescriptorType)  # fmt: skip
+_LIBRARIES = ("builtins", "torch", "numpy", "enum", "abc", "typing", "collections")
+_LOADED = re.compile("comfy|lowvram|loaded|offload|seed_key|skip_injection|uuid|training|_function")  # how a module lies in memory
 _DEEPEST = 60
-_PIECE = 2**22  # words at once
+_PIECE = 2**17  # words at once: a megabyte, which stays in the processor's cache
 _ODD = -7046029254386353131  # 2^64 / golden ratio, odd, as a signed number
 
 
@@ -36,16 +42,19 @@ def digest(value, special=None, tell=lambda: None):
 def checksum(tensor):
     """A number of 64 bits. Every word is multiplied by an odd number of its place, so that no change of a single one goes unseen. Sums of
     whole numbers are the same in any order: on a GPU, and with any number of threads."""
-    data = tensor.detach().contiguous().reshape(-1).view(torch.uint8)
-    total = 0
+    data = tensor.detach().resolve_conj().resolve_neg().contiguous().reshape(-1).view(torch.uint8)
+    total = torch.zeros((), dtype=torch.int64, device=data.device)
+    odd = torch.arange(min(_PIECE, data.numel() // 8 + 1), device=data.device) * 2 + 1
     for number, piece in enumerate(data.split(8 * _PIECE)):
         if piece.numel() % 8 or piece.storage_offset() % 8:
             piece = torch.cat([piece, piece.new_zeros(-piece.numel() % 8)])
         words = piece.view(torch.int64)
-        places = torch.arange(number * _PIECE, number * _PIECE + len(words), device=words.device) * 2 + 1
-        mixed = (words ^ (words >> 29)) * _ODD
-        total += int(((mixed ^ (mixed >> 32)) * places).sum())
-    return total % 2**64
+        mixed = words >> 29
+        mixed.bitwise_xor_(words).mul_(_ODD)
+        mixed.bitwise_xor_(mixed >> 32)
+        total += mixed.sum() * (2 * number * _PIECE)  # the place of the piece, and of each word in it
+        total += mixed.mul_(odd[: len(words)]).sum()
+    return int(total) % 2**64
 
 
 def code(*modules):
@@ -107,30 +116,36 @@ class _Walk:
             self._say("array", value.shape, value.dtype, hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest())
         elif isinstance(value, Mapping):
             self._say("mapping", len(value))
-            for _, key in sorted((self._apart(key), key) for key in value):
+            for _, key in sorted(((self._apart(key), key) for key in value), key=lambda one: one[0]):
                 self.feed(key)
                 self.feed(value[key])
+            self._beside(value)
         elif isinstance(value, (set, frozenset)):
             self._say("set", *sorted(map(self._apart, value)))
         elif isinstance(value, (list, tuple)):
             self._say("list", len(value))
             for one in value:
                 self.feed(one)
+            self._beside(value)
         elif isinstance(value, type):
             self._class(value)
         elif isinstance(value, types.CodeType):
             self._code(value)
         elif isinstance(value, torch.nn.Module):
-            self._class(type(value))
-            self.feed(value.state_dict())
+            self._module(value)
         elif isinstance(value, functools.partial):
             self.feed(("partial", value.func, value.args, value.keywords))
         elif inspect.ismethod(value):
             self.feed(("method", value.__func__, value.__self__))
-        elif inspect.isfunction(inspect.unwrap(value)) if callable(value) else False:
-            self._function(inspect.unwrap(value))
-        elif isinstance(value, _OPAQUE) or inspect.isroutine(value):
+        elif inspect.isfunction(value):
+            self._function(value)
+        elif callable(value) and inspect.isfunction(inspect.unwrap(value)):  # as functools' cache makes of a function
+            self.feed(inspect.unwrap(value))
+        elif isinstance(value, _OPAQUE):
             self._say("opaque", type(value).__qualname__, getattr(value, "__name__", ""))
+        elif isinstance(value, _COMPILED):
+            self._say("compiled", value.__qualname__)
+            self.feed(getattr(value, "__self__", None))
         else:
             self._object(value)
 
@@ -155,7 +170,7 @@ class _Walk:
         """By name, and by its functions and plain values where it is not a large library's."""
         for one in kind.__mro__:
             self._say("class", one.__module__.removeprefix(f"{_PACKAGE}."), one.__qualname__)
-            if one.__module__.partition(".")[0] in ("builtins", "torch", "numpy", "enum", "abc", "typing", "collections"):
+            if one.__module__.partition(".")[0] in _LIBRARIES:
                 continue
             for name, value in sorted(vars(one).items()):
                 value = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
@@ -164,7 +179,21 @@ class _Walk:
                     self._say(name)
                     self.feed(value)
 
+    def _module(self, module):
+        """By its weights, its parts' code, and the numbers and texts that they hold."""
+        self.feed(dict(module.state_dict()))
+        for path, part in module.named_modules():
+            own = {name: one for name, one in vars(part).items() if isinstance(one, (*PLAIN, tuple)) and one is not None}
+            self._say("module", path)
+            self._class(type(part))
+            self.feed({name: one for name, one in own.items() if not name.startswith("_") and not _LOADED.search(name)})
+
     def _function(self, function):
+        """A library's wrapper is passed over, any other one counts: what it does with the function may hang on its own numbers."""
+        while function.__globals__.get("__name__", "").partition(".")[0] in _LIBRARIES and hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        if not inspect.isfunction(function):
+            return self.feed(function)
         self.feed((function.__code__, function.__defaults__, function.__kwdefaults__))
         for cell in function.__closure__ or ():
             try:
@@ -177,9 +206,28 @@ class _Walk:
         self.feed(code.co_consts)
 
     def _object(self, value):
+        """By what it holds by name, or else, as a deque, by what a copy would be made of. What cannot be copied either, as a lock, is known
+        by its class."""
         self._class(type(value))
-        held = getattr(value, "__dict__", None)
-        if held is None:
-            names = [name for one in type(value).__mro__ for name in getattr(one, "__slots__", ()) if name != "__weakref__"]
-            held = {name: getattr(value, name) for name in names if hasattr(value, name)}
-        self.feed(dict(held))
+        held = _held(value)
+        if held:
+            return self.feed(held)
+        try:
+            parts = copyreg.dispatch_table.get(type(value), lambda one: one.__reduce_ex__(2))(value)
+        except Exception:  # any class may say it in its own way
+            return self._say("not copied")
+        self.feed(parts if isinstance(parts, str) else [list(part) if isinstance(part, Iterator) else part for part in parts[1:]])
+
+    def _beside(self, value):
+        """Of one that is a collection, and more."""
+        if type(value) not in (tuple, list, dict) and (held := _held(value)):
+            self.feed(held)
+
+
+def _held(value):
+    """{name: what an object holds} in its dictionary and in slots."""
+    held = dict(getattr(value, "__dict__", {}))
+    for kind in type(value).__mro__:
+        slots = {name for name, one in vars(kind).items() if isinstance(one, types.MemberDescriptorType)}
+        held |= {name: getattr(value, name) for name in slots if hasattr(value, name)}
+    return held

@@ -136,6 +136,11 @@ class Drawing:
             }
         return self._parts
 
+    @property
+    def size(self):
+        """Of the latents that are drawn, [C, ...]: another one than that of the given empty latent where ComfyUI makes it fit the model."""
+        return tuple(self._latent.shape[1:])
+
     def fingerprint(self, text):
         """Of what the tokenizer makes of a prompt. What the text encoder makes of it has other last bits with other threads."""
         if text not in self._fingerprints:
@@ -165,6 +170,22 @@ class Drawing:
         """Model calls of a batch, for samplers that call the model once a step."""
         return self.cost(pictures) * pictures[0].steps * (1 if self.setting.cfg == 1 or not pictures[0].guided else 2)
 
+    def price(self, pictures):
+        """Model calls of `draw`, as `calls` counts them, while memory does not run out. Encodes their prompts."""
+        waiting, calls = list(dict.fromkeys(pictures)), 0
+        while waiting:
+            batch, waiting = self._first_batch(waiting)
+            calls += self.calls(batch)
+        return calls
+
+    def _first_batch(self, waiting):
+        """(pictures of one batch, the others): those that are as long as the first, as far as there is room."""
+        batch = []
+        for picture in waiting:
+            if not batch or (self._length(picture) == self._length(batch[0]) and self.cost([*batch, picture]) <= self.rows):
+                batch.append(picture)
+        return batch, [picture for picture in waiting if picture not in batch]
+
     def draw(self, pictures, tell: Callable = lambda: None):
         """{picture: latent [C, ...] float32 on the CPU} of pictures with the same number of steps; the targets that were drawn
         beside them are in it as well. tell() is called after each step. Halves the batch where memory runs out, down to one row: then a
@@ -172,11 +193,7 @@ class Drawing:
         drawn = {}
         waiting = list(dict.fromkeys(pictures))
         while waiting:
-            batch = []
-            for picture in waiting:
-                if not batch or (self._length(picture) == self._length(batch[0]) and self.cost([*batch, picture]) <= self.rows):
-                    batch.append(picture)
-            waiting = [picture for picture in waiting if picture not in batch]
+            batch, waiting = self._first_batch(waiting)
             try:
                 drawn |= self._draw_batch(batch, tell)
             except Exception as error:

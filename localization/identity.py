@@ -25,6 +25,7 @@ from .digest import PLAIN, code, digest
 
 _NOT_THERE = getattr(comfy.utils, "ATTR_UNSET", None)  # what lies in the place of a thing that the model did not have
 _ROOT = Path(__file__).parents[1]
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks")  # of torch's modules
 
 
 def of_model(model):
@@ -84,13 +85,15 @@ def _plain(value):
 
 
 def _put_in(patcher):
-    """Functions in the place of modules' own, other than the patcher's, which are there only while it is loaded."""
+    """Functions in the place of modules' own and around them, other than the patcher's, which are there only while it is loaded."""
     by_patcher = patcher.object_patches_backup
     found = {}
     for path, module in patcher.model.named_modules():
-        own = vars(module).get("forward")
-        if inspect.isroutine(own) and f"{path}.forward" not in by_patcher:
-            found[path] = own
+        for name, own in vars(module).items():
+            if name in _HOOKS and own:
+                found[f"{path}.{name}"] = list(own.values())
+            elif inspect.isroutine(own) and f"{path}.{name}" not in by_patcher:
+                found[f"{path}.{name}"] = own
     return found
 
 

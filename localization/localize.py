@@ -27,6 +27,8 @@ _FEW = 6  # pairs of a kind that the report reads where the selection has read n
 MOST = 0.5  # of the layers: where the word needs more, it is not localized
 QUICK, SURE, WEIGHED = "search", "search and test", "search, test and weigh"
 PROOFS = (QUICK, SURE, WEIGHED)
+_TESTED_BY = f"by the strategy gradients with {needed('gradients')[1]} word pairs"
+_TESTABLE = f"A search {_TESTED_BY} can be tested."
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,13 @@ class Localization:
         )
 
 
-def before(pairs, proof):
+def before(pairs, strategy, proof):
     """A line for people. pairs: how many are given."""
-    fresh, together = needed()
-    if proof == QUICK or pairs >= together:
+    fresh, together = needed(strategy)
+    if proof == QUICK or (together is not None and pairs >= together):
         return ""
+    if together is None:
+        return f"The strategy {strategy} looks at all word pairs: its answer cannot be tested, and will be called not sure. {_TESTABLE}"
     return (
         f"{pairs} word pairs are too few for a sure answer: {fresh} that the search has not read, all drawn right, are needed, "
         f"{together} in all. The search goes on, and its answer will be called not sure."
@@ -104,11 +108,12 @@ def localize(model, sweep, strategy, judge=None, proof=QUICK):
         missing = gaps(judge, [selection.layers], CLOSE_PAIRS)[selection.layers]
         return _recorded(model, judge, replace(found, curve=curve(judge, ranking), reached=1 - missing))
     if proof == QUICK:
-        together = needed()[1]
-        doubt = f"not tested: {SURE} in Localize Text Layers, with {together} word pairs, can make it sure"
-        return _recorded(model, judge, _in_doubt(found, doubt))
+        together = needed(strategy)[1]
+        how = f"with {together} word pairs" if together else _TESTED_BY
+        return _recorded(model, judge, _in_doubt(found, f"not tested: {SURE} in Localize Text Layers, {how}, can make it sure"))
     first, calls = max(sweep.seen, judge.seen), judge.drawing.model_calls
     test = confirm(judge, selection.layers, first)
+    left = len(judge.pairs) - max(first, judge.seen)
     evidence = weigh(judge, selection.layers, first) if proof == WEIGHED and first < len(judge.pairs) else None
     found = replace(found, test=test, evidence=evidence, proof_calls=judge.drawing.model_calls - calls)
     if test.sure:
@@ -118,8 +123,18 @@ def localize(model, sweep, strategy, judge=None, proof=QUICK):
         if test.counted
         else "too few pairs are left to test it"
     )
-    more = max(1, test.more() - max(0, len(judge.pairs) - judge.seen))
-    return _recorded(model, judge, _in_doubt(found, f"not sure: {read}; {more} more word pairs, all read, would make it sure"))
+    return _recorded(model, judge, _in_doubt(found, f"not sure: {read}; {_way(strategy, len(judge.pairs), first, test.more() - left)}"))
+
+
+def _way(strategy, pairs, first, more):
+    """What makes an answer sure. first: of `pairs`, that the search has not looked at; more: pairs that its test lacks."""
+    together = needed(strategy)[1]
+    if together is None:
+        return f"a search {_TESTED_BY} can be"
+    if first < pairs:
+        return f"{max(1, more)} more word pairs, all read, would make it sure"
+    # The search has looked at all that there were, and may look at more of more.
+    return f"{max(1, more, together - pairs)} more word pairs, all read, can make it sure"
 
 
 def _in_doubt(found, doubt):
@@ -185,8 +200,10 @@ def _proof(found, pairs):
         yield "Not tested: the search has read the words above to choose by them, which proves nothing. Let it test the answer to be sure."
         return
     yield found.test.says()
-    fresh, together = needed()
-    if not found.test.sure and pairs < together:
+    fresh, together = needed(found.strategy)
+    if not found.test.sure and together is None:
+        yield f"The strategy {found.strategy} looks at all word pairs. {_TESTABLE}"
+    elif not found.test.sure and pairs < together:
         yield f"{fresh} words that the search has not seen, all read, make an answer sure: give {together} pairs; there were {pairs}."
     if found.evidence:
         yield from found.evidence.says()

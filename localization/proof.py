@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..scoring.intervals import LEVEL, lost, p_value, rate
-from .choice import READ
+from .choice import looks_at
 from .selection import BLOCK, REACH, illegible
 from .strategies import without
 
@@ -86,10 +86,11 @@ class Evidence:
         )
 
 
-def needed():
-    """Fresh pairs without a single failure that make a set sure, and pairs in all with those that the search reads."""
-    fresh = math.ceil(math.log(1 / ERROR) / _GOOD)
-    return fresh, fresh + READ
+def needed(strategy):
+    """Fresh pairs without a single failure that make a set sure, and pairs in all with those that a search by a strategy reads; None where
+    it reads all of them, so that none is ever fresh."""
+    fresh, read = math.ceil(math.log(1 / ERROR) / _GOOD), looks_at(strategy)
+    return fresh, None if read is None else fresh + read
 
 
 def confirm(sweep, layers, first, steps=None, tell=lambda test: None):
@@ -121,10 +122,7 @@ def weigh(sweep, layers, first, seed=0):
     """Evidence on the sweep's pairs from number `first` on. Raises ValueError where there are none, and where none of them is read."""
     pairs = list(range(first, min(first + WEIGHED, len(sweep.pairs))))
     if not pairs:
-        raise ValueError(
-            "There are no word pairs left that the search has not read, so that nothing can be weighed: give more pairs "
-            f"({needed()[1]} are enough for everything)."
-        )
+        raise ValueError("There are no word pairs left that the search has not read, so that nothing can be weighed: give more pairs.")
     others = tuple(layer for layer in sweep.layers if layer not in layers)
     fewer = {layer: without(layers, (layer,)) for layer in layers}
     read = sweep.readings([layers, others, *fewer.values()], pairs)

@@ -12,16 +12,17 @@ KEYS = ("model", "file", "depends_on", "pairs", "template", "negative", "size", 
 
 def record(model, sweep, found):
     """JSON values. model: the MODEL; sweep: that has read; found: localize.Localization. `depends_on` names weights, text encoder, VAE and
-    versions by digests that everybody who has the same files gets."""
-    setting, latent = sweep.drawing.setting, sweep.drawing.setting.latent.get("samples")
+    versions by digests that everybody who has the same files gets; `pairs` are those, from the top, that any question was about; `size` is
+    that of the latents that were drawn."""
+    setting = sweep.drawing.setting
     return {
         "model": type(model.model).__name__,
         "file": file_of(model),
         "depends_on": dict(sweep.parts),
-        "pairs": [[pair.source, pair.target] for pair in sweep.pairs],
+        "pairs": [[pair.source, pair.target] for pair in sweep.pairs[: sweep.seen]],
         "template": setting.template,
         "negative": setting.negative,
-        "size": [] if latent is None else list(latent.shape[1:]),
+        "size": list(sweep.drawing.size),
         "seed": setting.seed,
         "steps": setting.steps,
         "cfg": setting.cfg,

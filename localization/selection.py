@@ -26,6 +26,8 @@ GAP, CLOSES = 0.01, 0.33  # of the way to all layers' first prediction that may 
 GAP_PAIRS, CLOSE_PAIRS = 24, 8  # that the gap is measured on, and what closes it: there are many layers
 CLOSERS = 16  # layers, the most decisive first, that are asked whether they close it, where slopes do not tell
 BLOCK = 4  # pairs that are read before the test is asked again
+# Pairs that the test reads of a set that draws all words.
+READ = BLOCK * math.ceil(math.log((1 - REJECT) / ACCEPT) / math.log(GOOD / BAD) / BLOCK)
 _CLIMB = 6  # layers are added one at a time up to this size, then a quarter of the set at once
 
 

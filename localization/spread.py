@@ -23,6 +23,7 @@ from .sweep import Sweep
 
 _CHUNK = 2  # pairs of one task
 _DEATHS = 6  # of workers at the same chunk, or before one has loaded the model, after which the search gives up
+_OVER = ()  # in the place of a chunk whose question has failed
 _PATIENCE = 60  # seconds without a worker, after which it is said
 
 
@@ -53,7 +54,7 @@ class RaySweep(Sweep):
                 ray.init(self.address, log_to_driver=False)
             else:
                 ray.init(include_dashboard=False, log_to_driver=False)
-        self._running: dict[Any, Any] = {}  # answer that is awaited -> (worker, chunk or None while it starts)
+        self._running: dict[Any, Any] = {}  # answer that is awaited -> (worker, chunk, None while it starts, or _OVER)
         self._deaths: Counter = Counter()
         self.pool = [self._start() for _ in range(self.workers)]
 
@@ -80,6 +81,13 @@ class RaySweep(Sweep):
         chunks = [(kind, *chunk, how) for chunk in self._chunks(kind, pairs, asked, how)]
         if not chunks:
             return
+        try:
+            self._ask(chunks)
+        except Exception:  # what the other workers are at belongs to no question any more, and its errors to no later one
+            self._running = {answer: (worker, chunk and _OVER) for answer, (worker, chunk) in self._running.items()}
+            raise
+
+    def _ask(self, chunks):
         waiting, free, told = list(reversed(chunks)), self._free(), time.monotonic()
         while waiting or any(chunk for _, chunk in self._running.values()):
             while waiting and free:
@@ -97,11 +105,11 @@ class RaySweep(Sweep):
                 waiting += [chunk] if chunk else []
                 continue
             free.append(worker)
-            if chunk:
-                self._take(*answer)
-            else:
+            if chunk is None:
                 del self._deaths[repr(None)]
                 self._compare(answer)
+            elif answer is not _OVER:
+                self._take(*answer)
 
     def _chunks(self, kind, pairs, asked, how):
         """[(pairs, what is asked of them)] Readings of fewer pairs than there are workers are cut by candidates as well, which share
@@ -148,17 +156,19 @@ class RaySweep(Sweep):
         return done[0] if done else None
 
     def _answer(self, done, worker, chunk):
-        """None where the worker was lost; another stands in its place then."""
+        """None where the worker was lost; another stands in its place then. _OVER for an error that nobody asks for any more."""
         import ray
         from ray.exceptions import RayError, RayTaskError
 
         try:
             return ray.get(done)
         except RayTaskError as error:
+            if chunk is _OVER:
+                return _OVER
             raise (error.cause if isinstance(error.cause, Exception) else error) from None
         except RayError as error:
             where = repr(chunk)
-            self._deaths[where] += 1
+            self._deaths[where] += chunk is not _OVER
             if self._deaths[where] == _DEATHS:
                 what = f"at the word pairs {', '.join(str(pair + 1) for pair in chunk[1])}" if chunk else "while they loaded the model"
                 raise RuntimeError(

@@ -265,6 +265,10 @@ class Sweep:
                     score(picture, drawn[picture])
                     self._tell(left)
 
+    def price(self, pictures):
+        """Model calls of pictures that one question draws."""
+        return sum(self.drawing.price(batch) for batch, _ in self._batches(pictures))
+
     def _batches(self, order):
         """(pictures of one batch, model calls left after it)."""
         batches = []

@@ -18,12 +18,13 @@ _EMBEDDINGS = "the embeddings"
 
 
 class Cache:
-    """folder: None for none; files: of the model, which say whose latents and captions they are."""
+    """folder: None for none; files: of the model, and clip_type: how its text encoders are read, which say whose latents and captions they
+    are."""
 
-    def __init__(self, folder, files):
+    def __init__(self, folder, files, clip_type):
         self._folder = folder and Path(folder)
         whose = [(str(Path(file).resolve()), Path(file).stat().st_size, Path(file).stat().st_mtime_ns) for file in files]
-        self._whose = repr(whose).encode()
+        self._whose = repr((whose, clip_type)).encode()
 
     def latent(self, picture, make):
         """picture: IMAGE of one; make(picture) -> its latent [channels, height, width]"""

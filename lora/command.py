@@ -111,7 +111,7 @@ def _train(a):
     else:
         text_layers = models.written(model, a.layers)
     with torch.no_grad():
-        cache = Cache(a.cache, files.all())
+        cache = Cache(a.cache, files.all(), files.clip_type)
         latents = [cache.latent(picture, lambda picture: vae.encode(picture)[0]) for picture in pictures]
         prompts = [cache.prompt(caption, partial(encoded, clip)) for caption in captions]
     settings = Settings(

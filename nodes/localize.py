@@ -132,9 +132,8 @@ class LocalizeTextLayers(io.ComfyNode):
         drawing = Drawing(model, clip, vae, pairs, setting)
         comfy.model_management.throw_exception_if_processing_interrupted()
         live = Live(number(cls), len(drawing.names))
-        notice = "\n".join(filter(None, (guidance_notice(model, cfg), before(len(pairs), proof))))
-        if notice:
-            say(number(cls), notice)
+        notice = "\n".join(filter(None, (guidance_notice(model, cfg), before(len(pairs), strategy, proof))))
+        say(number(cls), "\n".join(filter(None, (notice, "The weights are read, by which a search that was stopped is found again."))))
         sweep = None
         try:
             sweep = Sweep(drawing, reader, folder(), live)

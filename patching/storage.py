@@ -20,7 +20,7 @@ from .paths import stamp, why, within
 from .text_layers import TextLayers
 
 FOLDER = "text_layers"
-_LARGEST = 2**20  # bytes; a real file has a few hundred
+_LARGEST = 2**20  # bytes; a real file has a few hundred, and some thousand with the word pairs of a search
 _LONGEST_NAME = 200  # bytes; file systems take 255, and a number and .json come behind
 # Windows takes these for devices, whatever stands behind a point, and what is written there is lost.
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)\s*(\..*)?", re.I)
@@ -71,6 +71,11 @@ def save(text_layers, name):
     folder = Path(folder_paths.get_folder_paths(FOLDER)[0])
     kept = replace(text_layers, source="", record={}) if args.disable_metadata else text_layers
     text = (kept.to_json() + "\n").encode()
+    if len(text) > _LARGEST:
+        raise ValueError(
+            f"These text layers would be a file of {len(text):,} bytes, which could not be loaded again: {_LARGEST:,} are the most. Search "
+            "with fewer word pairs, or a shorter prompt; what was found is kept, and is found again at once."
+        )
     number = 1
     while True:
         path = folder / (f"{name}.json" if number == 1 else f"{name} {number}.json")

@@ -20,6 +20,7 @@ DOCS = ROOT / "docs"
 MODELS, SEEDS = ("unet", "mmdit"), (13, 14, 15)
 BEGIN, END = "<!-- localization table: written by benchmarks/localization/docs.py -->", "<!-- end of the localization table -->"
 NAMES = {"unet": "demo U-Net", "mmdit": "demo MMDiT"}
+FRESH = needed("gradients")[0]
 
 
 def _numbers(layers):
@@ -214,7 +215,7 @@ The same for {WIDE} layers, as many as Flux has, of which more and more decide t
 
 A search chooses by what it sees, so that what it has seen proves nothing. *Sure* is one claim, tested afterwards on finished pictures of
 pairs that the search has not seen: the layers draw at least {100 * REACH:.0f} % of the words that all layers draw. It takes
-{needed()[0]} such pairs without a failure, more with one; it is wrong in at most {100 * ERROR:.0f} % of searches, whenever one looks.
+{FRESH} such pairs without a failure, more with one; it is wrong in at most {100 * ERROR:.0f} % of searches, whenever one looks.
 
 Simulated searches through the same code: 1 to 10 deciding layers, 60, 100 or 200 pairs; a set is wrong that draws fewer than
 {100 * REACH:.0f} %, also one that lacks a layer which the first prediction hardly shows.

@@ -8,6 +8,7 @@ import pytest
 import torch
 from text_layers.benchmarks.localization.searches import TEMPLATE, setting
 from text_layers.demo import comfy_model
+from text_layers.localization import drawing as drawing_module
 from text_layers.localization.check import CALLS, ERROR, HOLD, MISSING, MOST_PAIRS, NOT, PAIRS, PARTLY, UNTOLD, Word, check, decide, report
 from text_layers.localization.drawing import Drawing
 from text_layers.localization.pairs import DEFAULT, parse_pairs
@@ -15,6 +16,7 @@ from text_layers.localization.sweep import Sweep
 from text_layers.nodes.check_layers import CheckTextLayers
 from text_layers.patching import models
 from text_layers.scoring.ocr import engine
+from text_layers.testing.unpadded import Unpadded
 
 pytestmark = pytest.mark.any_comfyui
 
@@ -82,6 +84,22 @@ def test_what_cannot_be_checked_is_said_before_a_call():
     for enough in (sweep_of(loaded, steps=12), long):
         calls = CALLS if enough is not long else 116
         assert check(enough, KNOWN["mmdit"], calls).calls <= calls
+
+
+@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("why", ["few rows fit", "one row fits", "prompts of other length"])
+def test_no_more_calls_than_allowed(name, why, monkeypatch):
+    """Where a target's own run is a row, each batch draws it again, and one of other length is a batch of its own."""
+    model, clip, vae = comfy_model.load(name)
+    fit = {"few rows fit": 3, "one row fits": 1}.get(why, 6)
+    monkeypatch.setattr(drawing_module, "rows_that_fit", lambda *given: fit)
+    clip = Unpadded(clip) if why == "prompts of other length" else clip
+    for calls in (90, 130):
+        sweep = sweep_of((model, clip, vae))
+        found = check(sweep, KNOWN[name], calls)
+        assert found.verdict == HOLD and found.calls <= calls
+    with pytest.raises(ValueError, match="are too few: first predictions take"):
+        check(sweep_of((model, clip, vae)), KNOWN[name], 40)
 
 
 def test_an_interruption_ends_it():

@@ -3,6 +3,7 @@
 import inspect
 import json
 import sys
+from types import SimpleNamespace
 
 import folder_paths
 import pytest
@@ -11,6 +12,7 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy.taesd.taesd import TAESD
 from safetensors.torch import save_file
 from text_layers.demo import comfy_model, pictures, signs
+from text_layers.localization import command as command_module
 from text_layers.localization import storage
 from text_layers.localization.cells import CellStore
 from text_layers.localization.command import main
@@ -125,6 +127,21 @@ def test_the_node_s_answer_on_separate_files(user, monkeypatch):
         command(monkeypatch, *files, *given)
     assert str(said.value) in str(also.value) and not (user / "found.json").exists()
     assert known > 4 and cells() == known
+
+
+def test_what_the_node_notices_is_said(user, monkeypatch, capsys):
+    """Before the search, and in its report."""
+    model, clip, vae = comfy_model.load("mmdit")
+    model.model.diffusion_model.params = SimpleNamespace(guidance_embed=True)  # as Flux dev
+    monkeypatch.setattr(command_module, "load", lambda files: (model, clip, vae))
+    (user / "pairs.csv").write_text("CAFE, HOTEL\nOPEN, SHUT\n")
+    given = ["--demo", "mmdit", "--ocr", "RapidOCR", "--pairs", user / "pairs.csv", "--template", DEMO["template"], "--steps", 2]
+    command(monkeypatch, *given, "--proof", "search and test", "--out", user / "found.json")
+    said = capsys.readouterr()
+    report = json.loads((user / "found.json").read_text())["localization"]["report"]
+    for place in (said.out + said.err, report):
+        assert "is made for cfg 1; with 7 every picture takes two calls" in place
+        assert "2 word pairs are too few for a sure answer" in place
 
 
 @pytest.mark.parametrize(

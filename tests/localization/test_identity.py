@@ -1,9 +1,13 @@
 """What decides a search's cells makes another search of it, and nothing else does."""
 
+import functools
 import os
+import re
 import subprocess
 import sys
+from collections import deque
 from dataclasses import replace
+from decimal import Decimal
 
 import comfy.model_management
 import comfy.samplers
@@ -117,6 +121,17 @@ def test_how_many_rows_at_once_and_where_do_not_count(demo, tmp_path):
     assert sweep_of(demo, tmp_path, rows=16).parts == sweep_of(demo, tmp_path, rows=2).parts
 
 
+def test_a_latent_of_another_model_is_the_same_search_and_the_size_is_what_is_drawn(demo, tmp_path):
+    """ComfyUI makes an empty latent fit: other channels, and the same pixels."""
+    own = sweep_of(demo, tmp_path)
+    (_, height, width), sizes = own.drawing.size, {}
+    for latent in ({"samples": torch.zeros(1, 4, height, width)}, {"samples": torch.zeros(3, 12, height, width)}):
+        other = sweep_of(demo, tmp_path, latent=latent)
+        sizes[other.drawing.size] = other.drawing.draw([Picture(0, SOURCE, 1)])[Picture(0, SOURCE, 1)].shape
+        assert other.parts == own.parts
+    assert sizes == {own.drawing.size: own.drawing.size}
+
+
 def changed_bit(part):
     """One bit of one weight of a fresh demo model."""
     loaded = comfy_model.load("mmdit")
@@ -221,3 +236,97 @@ def test_digests_are_of_what_a_value_holds():
     assert digest(lambda x: x + 1) == digest(lambda x: x + 1) != digest(lambda x: x + 2)
     assert digest(lambda: "A") != digest(lambda: "B")
     assert digest(torch.ones(2)) != digest(torch.ones(2, dtype=torch.float64)) and digest(torch.ones(2)) != digest(torch.ones(2, 1))
+
+
+def of_the_same_kind():
+    """{what: (a value, the same again, another)}"""
+
+    def closed(number):
+        return lambda x: x in number
+
+    def wrapped(strength):
+        @functools.wraps(closed)
+        def around(*given):
+            return closed(*given) * strength
+
+        return around
+
+    class Slots:
+        __slots__ = "strength"
+
+        def __init__(self, strength):
+            self.strength = strength
+
+    class Below(Slots):
+        """Has a dictionary beside."""
+
+        def __init__(self, strength):
+            super().__init__(strength)
+            self.name = "the same"
+
+    class Many(list):
+        def __init__(self, strength):
+            super().__init__([1, 2])
+            self.strength = strength
+
+    class Scaled(torch.nn.Module):
+        def __init__(self, strength):
+            super().__init__()
+            self.strength = strength
+
+        def forward(self, x):
+            return x * self.strength
+
+    class Shifted(Scaled):
+        def forward(self, x):
+            return x + self.strength
+
+    def both(make, a, b):
+        return make(a), make(a), make(b)
+
+    return {
+        "a range in a closure": both(closed, range(3, 5), range(3, 6)),
+        "a slice": both(lambda end: [slice(0, end)], 1, 2),
+        "a deque": both(deque, [1], [2]),
+        "a pattern": both(re.compile, "a", "b"),
+        "bytes that change": both(bytearray, b"a", b"b"),
+        "a decimal number": both(Decimal, "0.5", "0.6"),
+        "a wrapper's number": both(wrapped, 0.5, 1.0),
+        "a slot": both(Slots, 1, 2),
+        "a slot beside a dictionary": both(Below, 1, 2),
+        "a list's attribute": both(Many, 1, 2),
+        "a module's number": both(Scaled, 0.5, 1.0),
+        "a module in a module": both(lambda strength: torch.nn.Sequential(Scaled(strength)).forward, 0.5, 1.0),
+        "the code of a module in a module": both(lambda kind: torch.nn.Sequential(kind(0.5)), Scaled, Shifted),
+        "a compiled method's owner": both(lambda numbers: numbers.count, [1], [2]),
+        "a compiled function": both(lambda ufunc: ufunc, np.add, np.multiply),
+        "a partial method": both(lambda number: functools.partialmethod(closed, number), 1, 2),
+        "numbers that are turned when they are read": both(lambda number: torch.tensor([number]).conj(), 1 + 1j, 1 + 2j),
+    }
+
+
+@pytest.mark.parametrize("what", of_the_same_kind())
+def test_digests_see_what_a_value_hides(what):
+    one, again, other = map(digest, of_the_same_kind()[what])
+    assert one == again != other
+
+
+@pytest.mark.parametrize("put_in", ["forward", "another method", "a hook"])
+def test_what_lies_in_or_around_a_module_is_another_search(tmp_path, put_in):
+    demo = comfy_model.load("mmdit")
+    block = demo[0].model.diffusion_model.joint_blocks[3].x_block
+    before, found = sweep_of(demo, tmp_path).parts, []
+    forward, pre_attention = type(block).forward, type(block).pre_attention
+    for number in (0.5, 1.5):
+        if put_in == "forward":
+            block.forward = lambda *given, number=number: forward(block, *given) * number
+        elif put_in == "another method":
+            block.pre_attention = lambda *given, number=number: pre_attention(block, *given) * number
+        else:
+            handle = block.register_forward_pre_hook(lambda module, given, number=number: given * number)
+        found.append(sweep_of(demo, tmp_path).parts)
+        if put_in == "a hook":
+            handle.remove()
+    assert len({parts["model"] for parts in (before, *found)}) == 3
+    vars(block).pop("forward", None), vars(block).pop("pre_attention", None)
+    assert sweep_of(demo, tmp_path).parts == before

@@ -26,7 +26,7 @@ class Rate(KnownAnswer):
 
 def test_as_many_words_as_are_said_to_be_needed_are():
     """All of them right: as often as that happens at a rate of 95 %, which is the promised error at most."""
-    fresh, together = needed()
+    fresh, together = needed("gradients")
     assert REACH**fresh <= ERROR and together > fresh
     for count, sure in ((fresh, True), (fresh - 1, False)):
         sweep = Rate(4, [[0]], pairs=10 + count)
@@ -133,5 +133,5 @@ def test_how_many_more_words_make_it_sure(failures):
     for more, sure in ((few.more(), True), (few.more() - 1, False)):
         after = Test(False, few.good + more, few.counted + more)
         assert (after.more() <= 0) == sure
-    assert few.more() + 20 == needed()[0] if not failures else few.more() + 20 > needed()[0]
+    assert few.more() + 20 == needed("gradients")[0] if not failures else few.more() + 20 > needed("gradients")[0]
     assert Test(True, 65, 65).more() == 0

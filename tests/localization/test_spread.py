@@ -14,8 +14,10 @@ from text_layers.localization import spread as module
 from text_layers.localization.drawing import Drawing
 from text_layers.localization.pairs import WordPair
 from text_layers.localization.spread import RaySweep
+from text_layers.localization.strategies import STRATEGIES
 from text_layers.localization.sweep import Sweep
 from text_layers.scoring.ocr import engine
+from text_layers.testing import without_backward
 
 pytestmark = pytest.mark.any_comfyui
 ray = pytest.importorskip("ray")
@@ -120,6 +122,18 @@ def test_a_killed_node_and_a_worker_that_is_killed_again_and_again_change_nothin
         spread.close()
     counted = kept(tmp_path)
     assert not own and len(counted) == len(CANDIDATES) * 4 + 4 + 4 and set(counted.values()) == {2}, "by one worker, and by this process"
+
+
+@pytest.mark.timeout(900)
+def test_workers_that_have_no_gradient_answer_the_next_question(nodes, tmp_path):
+    """All of them say so, and the search goes on by bisection."""
+    loaded = without_backward.load()
+    spread = spread_over(loaded, tmp_path, 2, load="testing.without_backward:load", arguments=(), gpus=0)
+    try:
+        ranking = STRATEGIES["gradients"](spread)
+    finally:
+        spread.close()
+    assert "no backward pass" in ranking.note and "bisection" in ranking.note and set(ranking.order[:2]) <= {0, 1, 2}
 
 
 def test_a_full_disk_changes_nothing(demo, alone, nodes, tmp_path):

@@ -26,6 +26,7 @@ from text_layers.localization.sweep import Sweep
 from text_layers.patching import models
 from text_layers.patching.patch import patch_prompt
 from text_layers.scoring.ocr import engine
+from text_layers.testing.unpadded import Unpadded
 
 PAIRS = [WordPair("CAFE", "HOTEL"), WordPair("OPEN", "SHUT"), WordPair("NORTH", "SOUTH")]
 KNOWN = {"unet": (4, 5, 7), "mmdit": (0, 1, 2)}
@@ -62,21 +63,6 @@ def test_seeds_go_round_where_torch_has_no_more(demo):
     """The largest seed of the node, and the next pair's."""
     last, first = (Drawing(*demo[1], PAIRS, setting(seed, 16)) for seed in (2**64 - 1, 0))
     assert last.noise(1).equal(first.noise(0)) and not last.noise(0).equal(last.noise(1))
-
-
-class Unpadded:
-    """A CLIP whose prompts end with their word: the demo's without the tokens of empty slots behind it."""
-
-    def __init__(self, clip):
-        self.clip = clip
-
-    def tokenize(self, text):
-        self.missing = 6 - len(text.split('"')[1]) if '"' in text else 0
-        return self.clip.tokenize(text)
-
-    def encode_from_tokens_scheduled(self, tokens):
-        ((embeddings, extra),) = self.clip.encode_from_tokens_scheduled(tokens)
-        return [[embeddings[:, : embeddings.shape[1] - self.missing], extra]]
 
 
 @pytest.mark.any_comfyui

@@ -1,5 +1,6 @@
 """A sweep's figures, and those of a whole search, on drawings whose latents are known numbers: no model is asked."""
 
+import re
 from dataclasses import dataclass, field
 
 import comfy.model_management
@@ -11,6 +12,7 @@ from text_layers.localization.drawing import SOURCE, TARGET, Setting
 from text_layers.localization.localize import QUICK, SURE, WEIGHED, before, localize, report
 from text_layers.localization.pairs import WordPair
 from text_layers.localization.proof import needed
+from text_layers.localization.strategies import STRATEGIES
 from text_layers.localization.sweep import Reading, Sweep
 from text_layers.patching import models
 from text_layers.testing.tiny_models import MODELS
@@ -30,6 +32,7 @@ class Drawn:
     parts: tuple = PARTS
     names: tuple = ("a", "b", "c", "d")
     rows: int = 4
+    size: tuple = (1, 2, 2)
     equal: tuple = ()  # pairs whose source and target draw the same
     model_calls: int = 0
     batches: list = field(default_factory=list)
@@ -168,11 +171,11 @@ def test_slopes_are_kept_and_where_nothing_changes_they_are_none(tmp_path):
     assert sweep.drawing.slopes == 3
 
 
-def tiny_search(folder, parts, proof, names=None):
+def tiny_search(folder, parts, proof, names=None, pairs=100, strategy="gradients"):
     model = next(tiny for tiny in MODELS if tiny.kind == "SD3").build()
-    words = [WordPair("CAFE", "HOTEL")] * 100
+    words = [WordPair("CAFE", "HOTEL")] * pairs
     sweep = sweep_of(folder, Drawn(words, parts, names or tuple(models.layer_names(model)), rows=16))
-    return sweep, localize(model, sweep, "gradients", proof=proof)
+    return sweep, localize(model, sweep, strategy, proof=proof)
 
 
 @pytest.mark.parametrize("proof", [QUICK, SURE, WEIGHED])
@@ -182,6 +185,9 @@ def test_a_search_says_what_it_found(tmp_path, proof):
     assert found.text_layers.names == (found.names[1],) and "100 pairs" in found.text_layers.source
     assert (found.test is None) == (proof == QUICK) and (found.evidence is None) == (proof != WEIGHED)
     assert found.model_calls + found.proof_calls == sweep.drawing.model_calls and bool(found.proof_calls) == (proof != QUICK)
+    told = found.text_layers.record
+    assert len(told["pairs"]) == sweep.seen < len(sweep.pairs), "of the others nothing was asked"
+    assert found.test is None or (sweep.seen >= needed("gradients")[0] and told["size"] == [1, 2, 2])
     lines = report(found, sweep)
     assert f"1 of {len(found.names)} text layers decide the drawn word:" in lines and f"  1: {found.names[1]}   score" in lines
     assert "Pairs of different length: " in lines and "Pairs of equal length" not in lines and "Memory ran out" not in lines
@@ -189,6 +195,23 @@ def test_a_search_says_what_it_found(tmp_path, proof):
     assert right == of > 0
     sweep.drawing.rows = 15
     assert "Memory ran out with 16 pictures in a batch; 15 fitted." in report(found, sweep)
+
+
+@pytest.mark.parametrize("strategy", ["gradients", "first_step", "exhaustive"])
+@pytest.mark.parametrize("proof", [SURE, WEIGHED])
+@pytest.mark.parametrize("pairs", [3, 18, 60])
+def test_so_many_more_pairs_as_are_said_make_it_sure(tmp_path, strategy, proof, pairs):
+    """And where some were left to test it, not one fewer does."""
+
+    def searched(count):
+        return tiny_search(tmp_path / str(count), (0.0, 1.0, 0.0), proof, pairs=count, strategy=strategy)[1]
+
+    doubt = searched(pairs).text_layers.doubt
+    if strategy == "exhaustive":
+        assert "a search by the strategy gradients with 85 word pairs can be" in doubt and not searched(200).sure
+        return
+    more = int(re.search(r"; (\d+) more word pairs, all read, (would|can) make it sure", doubt)[1])
+    assert searched(pairs + more).sure and (" can " in doubt or not searched(pairs + more - 1).sure)
 
 
 def test_a_word_that_needs_most_layers_is_not_localized(tmp_path):
@@ -208,7 +231,12 @@ def test_what_a_word_lacks_that_is_not_localized_is_said(tmp_path):
 
 
 def test_how_many_pairs_are_needed_is_said_before():
-    fresh, together = needed()
-    assert before(together, SURE) == before(1, QUICK) == before(together, WEIGHED) == ""
-    for pairs in (1, together - 1):
-        assert f"{pairs} word pairs are too few for a sure answer: {fresh} that" in before(pairs, SURE)
+    for strategy in STRATEGIES:
+        fresh, together = needed(strategy)
+        assert before(1, strategy, QUICK) == ""
+        if strategy == "exhaustive":
+            assert "looks at all word pairs: its answer cannot be tested" in before(10_000, strategy, SURE)
+            continue
+        assert before(together, strategy, SURE) == before(together, strategy, WEIGHED) == ""
+        for pairs in (1, together - 1):
+            assert f"{pairs} word pairs are too few for a sure answer: {fresh} that" in before(pairs, strategy, SURE)

@@ -28,7 +28,7 @@ def test_what_is_kept_is_not_made_again(tmp_path):
     model.write_bytes(b"1")
     latent, prompt = Maker(torch.rand(4, 2, 3)), Maker(PROMPT)
     for _ in range(2):
-        cache = Cache(tmp_path / "cache", [model])
+        cache = Cache(tmp_path / "cache", [model], "sd3")
         assert cache.latent(picture, latent).equal(latent.value)
         (((embeddings, extra)),) = cache.prompt("a sign", prompt)
         assert embeddings.equal(PROMPT[0][0]) and extra.keys() == PROMPT[0][1].keys() and extra["pooled_output"].equal(torch.zeros(1, 4))
@@ -38,8 +38,12 @@ def test_what_is_kept_is_not_made_again(tmp_path):
     cache.latent(picture.flip(1), latent)
     cache.prompt("a sign ", prompt)
     os.utime(model, ns=(1, 1))
-    Cache(tmp_path / "cache", [model]).latent(picture, latent)
+    Cache(tmp_path / "cache", [model], "sd3").latent(picture, latent)
     assert (latent.calls, prompt.calls) == (3, 2)
+    # The same text encoders, read as another model's.
+    Cache(tmp_path / "cache", [model], "flux").prompt("a sign", prompt)
+    Cache(tmp_path / "cache", [model], "flux").prompt("a sign", prompt)
+    assert prompt.calls == 3
     for path in (tmp_path / "cache").iterdir():
         path.write_bytes(path.read_bytes()[:-3])
     assert cache.latent(picture, latent).equal(latent.value) and latent.calls == 4
@@ -48,7 +52,7 @@ def test_what_is_kept_is_not_made_again(tmp_path):
 def test_prompts_that_hold_more_are_made_anew(tmp_path):
     prompt = Maker([[torch.ones(1), {"control": object()}]])
     for _ in range(2):
-        assert Cache(tmp_path / "cache", []).prompt("a", prompt) is prompt.value
+        assert Cache(tmp_path / "cache", [], "sd3").prompt("a", prompt) is prompt.value
     assert prompt.calls == 2 and not (tmp_path / "cache").exists()
 
 

@@ -66,6 +66,17 @@ def test_a_file_that_has_changed_has_another_version(folder):
     str(error.value).encode()
 
 
+def test_what_could_not_be_loaded_again_is_not_saved(folder):
+    for words in (1_000, 100_000):
+        layers = TextLayers("unet", "unet-12x8", ("a.attn2",), record={"pairs": [["CAFE", "HOTEL"]] * words})
+        if words == 1_000:
+            assert storage.load(storage.save(layers, "many").name) == layers
+            continue
+        with pytest.raises(ValueError, match="could not be loaded again"):
+            storage.save(layers, "too many")
+    assert storage.names() == ["many.json"]
+
+
 def test_where_layers_came_from_is_left_out_where_comfyui_should_save_no_metadata(folder, monkeypatch):
     layers = TextLayers(
         "unet", "unet-12x8", ("a.attn2",), {"a.attn2": (1,)}, {"a.attn2": 0.5}, "localized, 3 pairs", record={"file": "mine.safetensors"}
