@@ -95,6 +95,11 @@ def train(
     the loss is no number, and when memory runs out.
     """
     models.check(model, text_layers)
+    if models.family_of(model).sounds(model.get_model_object("diffusion_model")):
+        raise ValueError(
+            f"{type(model.model).__name__} models draw sound beside the video, and there is no training on both: train on a model that "
+            "draws pictures or video alone."
+        )
     _check(latents, prompts, settings, accelerator, empty)
     # Autograd does not take what was made in inference mode, and ComfyUI's blocks add in place to what it has kept.
     with torch.inference_mode(False), torch.enable_grad(), in_training(), changes_allowed():

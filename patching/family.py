@@ -52,7 +52,8 @@ class Family:
     them, where other tokens stand on both sides of the text's, give `text` as many numbers.
     evolves: whether the text's keys and values depend on the picture or the noise level, and not on the text alone. injects: whether the
     layers get the embeddings themselves by way of ComfyUI's attn2 patches, so that no call of the model is needed to know their keys.
-    alone: whether the model draws one at a time, and takes no batch.
+    alone: whether the model draws one at a time, and takes no batch. sounds: whether a model draws sound beside the picture, so that its
+    latents are two.
     text_width: channels of the embeddings that the model takes, or several numbers where it takes either. heads: number of a layer's heads,
     from its module.
     size: what tells architectures with the same number of layers apart, in addition to it. pooled: whether the model needs a pooled
@@ -79,6 +80,7 @@ class Family:
     passes_options: bool = True
     before: Callable = lambda module, arguments: 0
     alone: bool = False
+    sounds: Callable = lambda model: False
     injects: bool = False
     known_by: str = ""
 

@@ -20,15 +20,19 @@ class _Ltx(Family):
 
 def _text_width(model):
     projected = getattr(model, "caption_proj_before_connector", False)  # before the model is called; ComfyUI 0.3 does it in the call
-    if not hasattr(model, "audio_caption_projection"):
+    if not _sounds(model):
         return model.inner_dim if projected else model.caption_projection.linear_1.in_features
     if projected:
         return model.cross_attention_dim + model.audio_cross_attention_dim
     return model.caption_channels, 2 * model.caption_channels  # before the connectors, and behind them
 
 
+def _sounds(model):
+    return hasattr(model, "audio_caption_projection")
+
+
 def _size(model):
-    return f"{model.inner_dim}{'+sound' if hasattr(model, 'audio_caption_projection') else ''}"
+    return f"{model.inner_dim}{'+sound' if _sounds(model) else ''}"
 
 
 FAMILY = _Ltx(
@@ -41,6 +45,7 @@ FAMILY = _Ltx(
     text_width=_text_width,
     heads=lambda attention: attention.heads,
     size=_size,
+    sounds=_sounds,
     kv=lambda attention: parameters(attention.to_k) + parameters(attention.to_v),
     lora=("to_q", "to_k", "to_v", "to_out.0"),
 )

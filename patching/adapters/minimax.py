@@ -14,4 +14,5 @@ FAMILY = Family(
     kv=lambda attention: parameters(attention.qkv_proj, 2 / 3),
     lora=("qkv_proj", "out_proj"),
     alone=True,
+    sounds=lambda model: True,
 )
