@@ -242,6 +242,7 @@ def set_up_front_end(name, folder, python):
     say(f"installing the front end of {lock.relative_to(ROOT)} ...")
     uv = [str(python), "-m", "uv", "pip", "install", "--quiet", "--python", str(python), "--no-deps", "--require-hashes"]
     call([*uv, "--target", str(folder), "-r", str(lock)], f"a package of {lock.relative_to(ROOT)} could not be installed (see above)")
+    folder.mkdir(parents=True, exist_ok=True)
     stamp.write_text(digest(lock))
 
 

@@ -306,11 +306,11 @@ def test_the_newest_comfyui_is_master_with_what_it_asks_for(checkout, remote):
     done = subprocess.run([checkout / ".ci" / "newest", "-k", "some"], env=environment, capture_output=True, encoding="utf-8")
     assert re.match(r"ComfyUI [0-9a-f]{7,}, \d{4}-\d\d-\d\d\n", done.stdout), done.stderr
     asked = (checkout / "asked").read_text().splitlines()
-    assert [line.split(" ")[-1] for line in asked if "uv pip install" in line] == [
-        ".dev/ComfyUI-master/requirements.txt",
-        "comfyui-frontend-package",
-    ]
-    assert asked[-2].endswith("--inside benchmarks.families.comfyui_changes --out /dev/stdout"), "what has changed is said before"
+    assert [line.split(" ")[-1].removeprefix(f"{checkout}/") for line in asked if "uv pip install" in line] == [
+        ".dev/ComfyUI-master/requirements.txt", "comfyui-frontend-package", "requirements/newest-front-end.lock",
+    ]  # fmt: skip
+    said = [line for line in asked if line.endswith("--inside benchmarks.families.comfyui_changes --out /dev/stdout")]
+    assert len(said) == 1, "what has changed is said before"
     assert re.fullmatch(r"-m pytest .* -k some", asked[-1]) and not stamp.exists()
 
 
@@ -337,3 +337,19 @@ def test_a_release_has_its_version_and_its_changes(tmp_path):
 def test_the_quick_suite_has_the_files_that_it_names():
     quick = re.findall(r'"([\w/]+\.py)"', re.search(r"^QUICK = \((.+?)^\)", (ROOT / "tests" / "conftest.py").read_text(), re.M | re.S)[1])
     assert len(quick) > 20 and [name for name in quick if not (ROOT / "tests" / name).is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("benchmarks.oracle", "benchmarks.families.oracle"), ("benchmarks.lora_files", "benchmarks.lora.files"),
+        ("benchmarks.demo_edit", "benchmarks.editing.demo_edit"), ("benchmarks.paper", "benchmarks.editing.paper"),
+        ("benchmarks.templates", "benchmarks.families.templates"), ("benchmarks.localization_scaling", "benchmarks.localization.scaling"),
+        ("benchmarks.guard", "benchmarks.guard"), ("benchmarks.reading", "benchmarks.reading"), ("demo.edit", "demo.edit"),
+    ],
+)  # fmt: skip
+def test_a_benchmark_is_found_without_its_folder(name, found, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    import dev
+
+    assert dev.module_named(name) == found

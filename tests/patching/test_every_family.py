@@ -44,6 +44,10 @@ def is_the_second_implementations(bench):
 def test_checks(bench, check):
     if check in FOR_ONE and not is_first(bench):
         pytest.skip("another class of the family is tried")
+    if check is benchmark.f and bench.tiny.unkept:
+        with pytest.raises(AssertionError, match=bench.tiny.unkept):  # and not that it was not refused
+            check(bench)
+        return
     (is_the_second_implementations if check is benchmark.d and not is_first(bench) else check)(bench)
 
 
