@@ -4,6 +4,8 @@ ComfyUI runs every output node of a prompt. Most of the pack's are output nodes,
 say is seen; but on the side of a lazy switch that was not chosen, a search or a training would run as well, for minutes and for nothing.
 """
 
+import sys
+
 from comfy_execution.graph import get_input_info
 from comfy_execution.graph_utils import is_link
 
@@ -14,9 +16,8 @@ _OURS = "TextLayers"
 
 def watch():
     """Has ComfyUI's server, where one runs, name the targets of each prompt that comes."""
-    from server import PromptServer
-
-    running = getattr(PromptServer, "instance", None)
+    module = sys.modules.get("server")  # to import it would be to load all of it where none runs
+    running = getattr(getattr(module, "PromptServer", None), "instance", None)
     if running:
         running.add_on_prompt_handler(_name_targets)
 

@@ -1,5 +1,5 @@
 """One real ComfyUI server for all tests of this folder, with the pack installed under another folder name; and one that serves the newest
-front end. One browser, with a page of each for every file."""
+front end. A browser for every file, with a page of each."""
 
 import os
 
@@ -25,7 +25,7 @@ def newest_server(tmp_path_factory, comfyui_path):
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # as long as one runs, no other test of the process can have an event loop of its own
 def chromium():
     """Without a browser these tests cannot run, which in CI is a failure."""
     if browser.executable() is None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from text_layers.localization.pairs import DEFAULT
 from text_layers.scoring.compare import capitals
 from text_layers.scoring.ocr import engine
 
@@ -66,19 +67,23 @@ def test_localize_shows_itself_at_work_and_its_answer(newest_canvas):
     canvas.screenshot(f"{path.stem} - finished.png")
 
 
-def test_an_interrupted_search_says_how_it_goes_on(server, newest_canvas):
+def test_an_interrupted_search_says_how_it_goes_on(server, pinned_canvas):
     """And the list of pairs is tall enough, and filled from a file."""
-    canvas = newest_canvas
+    canvas = pinned_canvas
     path = next(w for w in WORKFLOWS if w.name.startswith("Localize") and "demo U-Net" in w.name)
     canvas.drop(path)
     find = "window.app.graph.nodes.find(n => n.type === 'TextLayersLocalize').widgets"
     box = f"{find}.find(w => w.name === 'word_pairs').element"
-    canvas.fit()  # what is out of sight is not laid out
+    node = "window.app.graph.nodes.find(n => n.type === 'TextLayersLocalize')"
+    view = f"Object.assign(window.app.canvas.ds, {{scale: 1, offset: [200 - {node}.pos[0], 100 - {node}.pos[1]]}})"
+    canvas.page.evaluate(f"{view}; window.app.canvas.setDirty(true, true)")  # what is far or out of sight is not laid out
     canvas.page.wait_for_function(f"{box}.clientHeight / (1.25 * parseFloat(getComputedStyle({box}).fontSize)) >= 8", timeout=10_000)
     with canvas.page.expect_file_chooser() as chosen:
         canvas.page.evaluate(f"{find}.find(w => w.type === 'button' && /word pairs/.test(w.name)).callback()")
-    chosen.value.set_files({"name": "mine.csv", "mimeType": "text/csv", "buffer": b"source,target\r\nBIRD,ENTER\r\nWOOD,TOWN\r\n"})
-    canvas.page.wait_for_function(f"{find}.find(w => w.name === 'word_pairs').value === 'source,target\\nBIRD,ENTER\\nWOOD,TOWN\\n'")
+    pairs = "source,target\n" + "\n".join(DEFAULT.splitlines()[-30:]) + "\n"
+    chosen.value.set_files({"name": "mine.csv", "mimeType": "text/csv", "buffer": pairs.replace("\n", "\r\n").encode()})
+    canvas.page.wait_for_function(f"pairs => {find}.find(w => w.name === 'word_pairs').value === pairs", arg=pairs)
+    canvas.page.evaluate(f"{find}.find(w => w.name === 'strategy').value = 'exhaustive'")  # long enough to be interrupted anywhere
     with canvas.queued() as found:
         canvas.page.evaluate("window.app.queuePrompt(0)")
         canvas.wait_for_widgets("TextLayersLocalize", r"model calls", 120)
