@@ -65,19 +65,18 @@ def search(a):
 
     from ..patching.paths import write_whole
     from ..scoring.languages import BUILT_IN
-    from ..scoring.ocr import check, default_engine, engine
+    from ..scoring.ocr import default_engine, engine
     from . import guidance
     from .drawing import Drawing
     from .localize import before, localize, report
-    from .pairs import DEFAULT, parse_pairs
+    from .pairs import DEFAULT, check_readable, parse_pairs
     from .spread import RaySweep
     from .storage import folder
     from .sweep import Sweep
 
     pairs = parse_pairs(a.pairs.read_text("utf-8-sig") if a.pairs else DEFAULT)
     reader = engine(a.ocr or default_engine(), a.language or BUILT_IN)
-    for word in {word for pair in pairs for word in (pair.source, pair.target)}:
-        check(reader, "the word pairs' word", word)
+    check_readable(pairs, reader)
     files = ModelFiles.of(a)
     model, clip, vae = load(files)
     drawing = Drawing(model, clip, vae, pairs, _setting(a, model, vae))

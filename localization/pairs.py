@@ -1,6 +1,7 @@
 """Word pairs and the prompts made of them.
 
 parse_pairs    "CAFE, HOTEL" a line -> pairs
+check_readable that an engine reads their words
 check_template a prompt with {word}
 DEFAULT        pairs that ship: everyday words of 3 to 6 letters, a third of them of equal length
 """
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..scoring.compare import USUAL
+from ..scoring.ocr import check
 
 DEFAULT = Path(__file__).with_name("default_pairs.csv").read_text("utf-8")
 WORD = "{word}"
@@ -53,6 +55,12 @@ def parse_pairs(text, tell=lambda: None):
     if not pairs:
         raise ValueError("There are no word pairs. Write one a line, source and target separated by a comma, such as CAFE, HOTEL.")
     return [WordPair(*words) for words in pairs.values()]
+
+
+def check_readable(pairs, reader):
+    """reader: an engine of scoring.ocr. Raises ValueError for a word that it does not read."""
+    for word in {word for pair in pairs for word in (pair.source, pair.target)}:
+        check(reader, "the word pairs' word", word)
 
 
 def _separator(lines):

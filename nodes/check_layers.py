@@ -7,11 +7,10 @@ from comfy_api.latest import io
 from ..localization.check import CALLS, MOST_PAIRS, check, report
 from ..localization.drawing import Drawing, Setting
 from ..localization.guidance import notice
-from ..localization.pairs import DEFAULT, parse_pairs
+from ..localization.pairs import DEFAULT, check_readable, parse_pairs
 from ..localization.sweep import Sweep
 from ..patching import models
 from ..scoring.languages import BUILT_IN
-from ..scoring.ocr import check as can_read
 from ..scoring.ocr import engine
 from .checked import checked
 from .comfy_compat import ADVANCED, FIXED_SEED, SAYS, aliases
@@ -108,8 +107,7 @@ class CheckTextLayers(io.ComfyNode):
     ):
         pairs = parse_pairs(word_pairs, comfy.model_management.throw_exception_if_processing_interrupted)[::-1][:MOST_PAIRS]
         reader = engine(ocr, language or BUILT_IN)
-        for word in {word for pair in pairs for word in (pair.source, pair.target)}:
-            can_read(reader, "the word pairs' word", word)
+        check_readable(pairs, reader)
         if text_layers.heads:
             raise ValueError(
                 f"Whole layers can be checked, and these text layers take some heads only ({', '.join(text_layers.heads)}). Write the "

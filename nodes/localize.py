@@ -10,12 +10,12 @@ from ..localization.drawing import SAMPLERS, Drawing, Setting
 from ..localization.estimate import expected, said
 from ..localization.guidance import notice as guidance_notice
 from ..localization.localize import PROOFS, before, chart, contact_sheet, localize, report
-from ..localization.pairs import DEFAULT, parse_pairs
+from ..localization.pairs import DEFAULT, check_readable, parse_pairs
 from ..localization.storage import folder
 from ..localization.strategies import STRATEGIES
 from ..localization.sweep import Sweep
 from ..scoring.languages import BUILT_IN
-from ..scoring.ocr import check, engine
+from ..scoring.ocr import engine
 from .checked import checked
 from .comfy_compat import ADVANCED, FIXED_SEED, SAYS, aliases
 from .inputs import language_input, ocr_input
@@ -126,8 +126,7 @@ class LocalizeTextLayers(io.ComfyNode):
     ):
         pairs = parse_pairs(word_pairs, comfy.model_management.throw_exception_if_processing_interrupted)
         reader = engine(ocr, language or BUILT_IN)
-        for word in {word for pair in pairs for word in (pair.source, pair.target)}:
-            check(reader, "the word pairs' word", word)
+        check_readable(pairs, reader)
         setting = Setting(template, negative, latent_image, seed, steps, cfg, sampler_name, scheduler, batch)
         drawing = Drawing(model, clip, vae, pairs, setting)
         comfy.model_management.throw_exception_if_processing_interrupted()
