@@ -54,7 +54,7 @@ class Patch:
     text_layers: TextLayers
     heads: dict  # layer -> how many it has
     target: dict
-    start: "int | Share"
+    start: int | Share
     own_run: bool
     noise: torch.Tensor | None
     keep: torch.Tensor | None  # the source's latents

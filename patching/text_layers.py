@@ -91,10 +91,10 @@ class TextLayers:
             "scores": (lambda v: isinstance(v, dict) and all(map(_is_score, v.values())), "an object of finite numbers"),
             "source": (_is_text, "text"),
             "doubt": (_is_text, "text"),
+            "record": (lambda v: isinstance(v, dict) and _is_plain(v), "an object of texts and finite numbers"),
         }
         data.setdefault("doubt", "")
         data.setdefault("record", {})
-        checks["record"] = (lambda v: isinstance(v, dict) and _is_plain(v), "an object of texts and finite numbers")
         for key, (valid, expected) in checks.items():
             if key not in data:
                 raise ValueError(f'The text layers file lacks "{key}".')

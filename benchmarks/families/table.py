@@ -4,13 +4,13 @@ The checks are those of benchmarks/results/families.json; renew them with
 `python dev.py run benchmarks.families --out benchmarks/results/families.json`.
 """
 
-import json
 from pathlib import Path
 
 from ...patching.adapters import FAMILIES
 from ...patching.models import PRESETS
 from ...testing.tiny_models import MODELS, WITHOUT
 from .. import markdown
+from ..record import kept
 from .checks import CHECKS
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ def known(family):
 
 def rows():
     """[[family, models, class, layers, mechanism, known layers, checks]] of all classes of ComfyUI, those that are not served last."""
-    checks = {row["class"]: row for row in json.loads((ROOT / "benchmarks" / "results" / "families.json").read_text())}
+    checks = {row["class"]: row for row in kept("families")}
     out = []
     for family in FAMILIES:
         entries = [(tiny.models, tiny.kind, tiny.full_layers) for tiny in MODELS if tiny.family == family.name]
@@ -56,7 +56,7 @@ def table():
 
 def passed():
     """(classes that pass all checks, all that are served) of benchmarks/results/families.json."""
-    checked = [row for row in json.loads((ROOT / "benchmarks" / "results" / "families.json").read_text()) if row["family"]]
+    checked = [row for row in kept("families") if row["family"]]
     return sum(all(row.get(check) for check in CHECKS) for row in checked), len(checked)
 
 
