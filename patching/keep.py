@@ -13,7 +13,7 @@ from torch.nn import functional
 # Shares of a picture's largest value at which a mask begins, and is whole; chosen on words of the demo models' training.
 ATTENTION = 0.15, 0.40
 PREDICTION = 0.05, 0.20
-CHANGE = 0.10, 0.40
+CHANGE = 0.10, 0.25
 
 
 class Keep:

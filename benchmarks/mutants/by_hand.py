@@ -74,5 +74,5 @@ CHANGES = [
     ("lora/state.py", "State(weights, optimizer, tensors[_LOSSES]", "State(weights, {}, tensors[_LOSSES]"),
     ("patching/paths.py", " {status.st_mtime_ns}", ""),
     ("patching/keep.py", "ATTENTION = 0.15, 0.40", "ATTENTION = 0.0, 0.01"),
-    ("patching/keep.py", "CHANGE = 0.10, 0.40", "CHANGE = 0.9, 1.0"),
+    ("patching/keep.py", "CHANGE = 0.10, 0.25", "CHANGE = 0.9, 1.0"),
 ]
