@@ -2,7 +2,7 @@
 
 python dev.py run demo.second_generation.distill_text unet-slots.safetensors --out runs/unet-ordered.safetensors
 
-The first file is a U-Net trained with `train unet --slots`. What comes out is the same U-Net with its own text model, for `train
+The first file is a U-Net trained with `train unet --slots`. What comes out is the same U-Net, as wide as its own text model, for `train
 --weights`: pictures are not needed, so that this takes minutes, and the U-Net has to get used to little.
 """
 
@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from . import boards, texts
-from .prompts import CHARACTER, SPECIAL, OrderedText, SlotText
+from .prompts import CHARACTER, SPECIAL, WIDTH, OrderedText, SlotText
 
 _PREFIX = "text_model."
 DRAWN = 3.0  # times that a drawn character's error counts
@@ -49,6 +49,7 @@ def batch(rng, stage, size):
 def distill(weights, steps, size, lr, seed):
     torch.manual_seed(seed)
     teacher, student = SlotText().eval(), OrderedText()
+    student.out.requires_grad_(False).weight.copy_(torch.eye(OrderedText.OUT, WIDTH))
     teacher.load_state_dict({key[len(_PREFIX) :]: value.float() for key, value in weights.items() if key.startswith(_PREFIX)})
     rng, stage = np.random.default_rng(seed), texts.STAGES["all"]
     optimizer = torch.optim.AdamW(student.parameters(), lr, betas=(0.9, 0.98), weight_decay=0.01)
@@ -57,7 +58,7 @@ def distill(weights, steps, size, lr, seed):
         slotted, ordered, rows, here, there, weight = batch(rng, stage, size)
         with torch.no_grad():
             wanted = teacher(slotted)[0][rows, here]
-        error = (student(ordered)[0][rows, there] - wanted).square()
+        error = (student.hidden(ordered)[0][rows, there] - wanted).square()
         loss = (error * weight).mean()
         loss.backward()
         for group in optimizer.param_groups:
@@ -68,6 +69,13 @@ def distill(weights, steps, size, lr, seed):
         if (step + 1) % 100 == 0:
             print(f"step {step + 1}/{steps}  error {np.mean(errors[-100:]):.3f} of the deviation", flush=True)
     return student
+
+
+def widened(weights):
+    """A U-Net's weights for embeddings of OrderedText.OUT, of whose further numbers nothing is read yet."""
+    more = OrderedText.OUT - WIDTH
+    reading = (".attn2.to_k.weight", ".attn2.to_v.weight")
+    return {key: torch.nn.functional.pad(value, (0, more)) if key.endswith(reading) else value for key, value in weights.items()}
 
 
 def main():
@@ -81,7 +89,7 @@ def main():
     a = parser.parse_args()
     weights = load_file(a.unet)
     student = distill(weights, a.steps, a.batch, a.lr, a.seed)
-    kept = {key: value for key, value in weights.items() if not key.startswith(_PREFIX)}
+    kept = widened({key: value for key, value in weights.items() if not key.startswith(_PREFIX)})
     save_file({**kept, **{_PREFIX + key: value.half().contiguous() for key, value in student.state_dict().items()}}, a.out)
 
 

@@ -16,7 +16,7 @@ from .. import architecture
 from .codec import CHANNELS
 from .prompts import WIDTH, OrderedText, SlotText
 
-UNET = {**architecture.UNET, "in_channels": CHANNELS, "out_channels": CHANNELS, "context_dim": WIDTH}
+UNET = {**architecture.UNET, "in_channels": CHANNELS, "out_channels": CHANNELS, "context_dim": OrderedText.OUT}
 MMDIT = {
     **architecture.MMDIT,
     "in_channels": CHANNELS,
@@ -37,10 +37,13 @@ class TextToImage(nn.Module):
         from comfy.ldm.modules.diffusionmodules.mmdit import OpenAISignatureMMDITWrapper
         from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
-        kind, settings = (UNetModel, UNET) if name == "unet" else (OpenAISignatureMMDITWrapper, MMDIT)
-        self.diffusion_model = kind(**settings, operations=comfy.ops.disable_weight_init)
+        text = text or TEXT[name]
+        if name == "unet":
+            self.diffusion_model = UNetModel(**{**UNET, "context_dim": text.OUT}, operations=comfy.ops.disable_weight_init)
+        else:
+            self.diffusion_model = OpenAISignatureMMDITWrapper(**MMDIT, operations=comfy.ops.disable_weight_init)
         architecture.initialize(self.diffusion_model)
-        self.text_model = (text or TEXT[name])()
+        self.text_model = text()
         self.pooled = name == "mmdit"
 
     def forward(self, x, t, ids):

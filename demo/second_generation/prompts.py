@@ -6,8 +6,8 @@ SlotText       the MMDiT's: the drawn text is one token a slot of each line (see
 OrderedText    the U-Net's: words and characters one after the other as they are written, as in the text models that people use; where a
                character will stand, follows from how many there are, and is the text model's to find out
 
-Both have LENGTH, `tokenize(prompt)` -> LENGTH token ids, and as modules make of ids [B, LENGTH] embeddings [B, LENGTH, WIDTH] and their
-mean [B, WIDTH]. Words that the models do not know are left out, and said once in the log.
+Both have LENGTH, `tokenize(prompt)` -> LENGTH token ids, and as modules make of ids [B, LENGTH] embeddings [B, LENGTH, OUT] and the mean
+[B, WIDTH] of what these are made of. Words that the models do not know are left out, and said once in the log.
 """
 
 import logging
@@ -96,7 +96,7 @@ class _Transformer(nn.Module):
 
 
 class SlotText(_Transformer):
-    LENGTH = 32
+    LENGTH, OUT = 32, WIDTH
 
     def __init__(self):
         super().__init__(self.LENGTH, 2)
@@ -131,12 +131,14 @@ class SlotText(_Transformer):
 
 
 class OrderedText(_Transformer):
-    LENGTH = 40
+    # Wider than the first generation's embeddings: text layers are known by this width and the layers' number, and both U-Nets have nine.
+    LENGTH, OUT = 40, 160
     _QUOTE, _LINE, _CHARACTERS = CHARACTER, CHARACTER + 1, CHARACTER + 2
 
     def __init__(self):
         super().__init__(self.LENGTH, 3)
         self.token = nn.Embedding(self._CHARACTERS + len(_SYMBOLS), WIDTH)
+        self.out = nn.Linear(WIDTH, self.OUT, bias=False)
 
     @classmethod
     def tokenize(cls, prompt):
@@ -156,4 +158,9 @@ class OrderedText(_Transformer):
         return token >= cls._CHARACTERS and CHARACTERS[token - cls._CHARACTERS] != " "
 
     def forward(self, ids):
+        x, pooled = self.hidden(ids)
+        return self.out(x), pooled
+
+    def hidden(self, ids):
+        """The same without the last matrix, which only widens at first."""
         return self.run(self.token(ids))
