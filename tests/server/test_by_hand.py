@@ -62,7 +62,7 @@ def test_a_fresh_graph_draws_the_edit(wide):
     with canvas.queued() as found:
         page.get_by_role("button", name="Run").first.click()
     assert found[0]["status"]["status_str"] == "success", found[0]["status"]
-    page.wait_for_timeout(1500)
+    canvas.settle()
     page.screenshot(path=str(canvas.pictures / "by hand - finished.png"))
     picture = server.images(found[0])[str(ids[PREVIEW])].convert("RGB")
     assert picture.size == (64, 32)
