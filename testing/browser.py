@@ -3,6 +3,7 @@
 executable   where a browser is installed
 launched     a Chromium
 opened       the page in one, as a Canvas
+settle       waits until the page stands still
 Canvas       what a user does there: drops workflows, queues, looks
 """
 
@@ -28,6 +29,38 @@ _DROP = """async ([name, text]) => {
   const at = {bubbles: true, cancelable: true, dataTransfer: data, clientX: box.x + 400, clientY: box.y + 300};
   for (const kind of ["dragenter", "dragover", "drop"]) canvas.dispatchEvent(new DragEvent(kind, at));
 }"""
+_IS_OPEN = """() => window.app?.graph && window.app.extensionManager?.workflow?.activeWorkflow
+  && !document.querySelector(".p-blockui-mask")"""
+_LISTEN = """() => {
+  window.ended = new Set()
+  for (const kind of ["execution_success", "execution_error", "execution_interrupted"]) {
+    window.app.api.addEventListener(kind, ({ detail }) => window.ended.add(detail.prompt_id))
+  }
+}"""
+# The nodes before a drop, and whether others have come in their place: the same file may be dropped twice.
+_REMEMBER = "() => { window.droppedOn = new Set(window.app.graph.nodes) }"
+_HAS_COME = """count => {
+  const { nodes } = window.app.graph
+  const loading = window.app.extensionManager.workflow.activeWorkflow?.changeTracker?.constructor.isLoadingGraph
+  return nodes.length === count && !loading && !nodes.some((node) => window.droppedOn.has(node))
+}"""
+# Eight frames in which neither the page nor the view changes: on a slow machine they take longer. Two seconds' frames at most, since
+# something may blink for ever.
+_STILL = """() => new Promise((done) => {
+  let [still, frames, view] = [0, 0, ""]
+  const observer = new MutationObserver(() => { still = 0 })
+  observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true })
+  const look = () => {
+    const { scale, offset } = window.app.canvas.ds
+    const now = String([scale, ...offset])
+    still = now === view ? still + 1 : 0
+    view = now
+    if (still < 8 && ++frames < 120) return requestAnimationFrame(look)
+    observer.disconnect()
+    done()
+  }
+  requestAnimationFrame(look)
+})"""
 
 
 def executable():
@@ -56,33 +89,43 @@ def opened(browser, server, pictures, size=(2400, 1300)):
         yield canvas
 
 
+def settle(page):
+    """Until what was done is drawn."""
+    page.evaluate(_STILL)
+
+
 class Canvas:
     def __init__(self, server, page, pictures):
         self.server, self.page, self.pictures = server, page, pictures
 
     def open(self):
         self.page.goto(self.server.url, timeout=120_000)
-        self.page.wait_for_function("window.app?.graph && window.app?.extensionManager", timeout=120_000)
-        self.page.wait_for_timeout(2000)
+        self.page.wait_for_function(_IS_OPEN, timeout=120_000)
+        self.page.evaluate(_LISTEN)
+        self.settle()
+
+    def settle(self):
+        settle(self.page)
 
     def drop(self, path, as_app=False):
         """A workflow's file onto the canvas; returns what is in it. One that is an app opens as such if as_app, else as its graph."""
         workflow = json.loads(path.read_text("utf-8"))
         if not as_app:
             workflow.get("extra", {}).pop("linearMode", None)
+        self.page.evaluate(_REMEMBER)
         self.page.evaluate(_DROP, [path.name, json.dumps(workflow)])
-        self.page.wait_for_function("n => window.app.graph.nodes.length === n", arg=len(workflow["nodes"]), timeout=30_000)
-        self.page.wait_for_timeout(700)
+        self.page.wait_for_function(_HAS_COME, arg=len(workflow["nodes"]), timeout=60_000)
+        self.settle()
         return workflow
 
     def set(self, setting, value):
         self.page.evaluate("([s, v]) => window.app.extensionManager.setting.set(s, v)", [setting, value])
-        self.page.wait_for_timeout(700)  # it is drawn anew
+        self.settle()
 
     def fit(self):
         self.page.evaluate("window.app.canvas.deselectAll()")  # what is selected would fill the view
         self.page.evaluate("window.app.extensionManager.command.execute('Comfy.Canvas.FitView')")
-        self.page.wait_for_timeout(1000)
+        self.settle()
 
     def screenshot(self, name):
         """For people to look at; pytest keeps the folders of the last three runs."""
@@ -102,15 +145,16 @@ class Canvas:
 
     @contextlib.contextmanager
     def queued(self, seconds=300):
-        """What is done inside queues one prompt; gives a list that holds its history entry afterwards."""
+        """What is done inside queues one prompt; gives a list that holds its history entry afterwards, when the page knows of it, too."""
         last = "/history?max_items=1"  # all of it is megabytes after some runs
         before, found = set(self.server.json(last)), []
         yield found
-        for _ in range(seconds * 2):
+        for _ in range(seconds * 10):
             if new := set(self.server.json(last)) - before:
-                found.append(self.server.wait(new.pop()))
+                found.append(self.server.wait(number := new.pop()))
+                self.page.wait_for_function("id => window.ended.has(id)", arg=number, timeout=60_000)
                 return
-            self.page.wait_for_timeout(500)
+            self.page.wait_for_timeout(100)
         raise TimeoutError(f"the browser's prompt did not finish in {seconds} s")
 
     def run(self, seconds=300):

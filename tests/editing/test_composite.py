@@ -5,6 +5,8 @@ import torch
 from text_layers.editing.composite import composite, mask
 from text_layers.nodes.editing import CompositeEdit
 
+pytestmark = pytest.mark.any_comfyui
+
 
 def latents(changed=slice(2, 5), frames=None):
     shape = (2, 4, 8, 16) if frames is None else (2, 4, frames, 8, 16)

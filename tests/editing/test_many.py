@@ -6,6 +6,8 @@ import io
 import pytest
 from text_layers.editing.many import several
 
+pytestmark = pytest.mark.any_comfyui
+
 PROMPT = 'a sign that says "OPEN" above a label that says "50 %"'
 
 

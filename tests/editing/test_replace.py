@@ -6,6 +6,8 @@ import pytest
 from text_layers.editing.replace import Replacement, parsed, replaced
 from text_layers.patching.drawn import drawn_texts
 
+pytestmark = pytest.mark.any_comfyui
+
 PROMPT = 'A café that says "OPEN daily", beside it a poster reading “Summer SALE”. It\'s a sunny day.'
 
 

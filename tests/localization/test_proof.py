@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 from text_layers.benchmarks.localization.search_errors import Simulated, searched
-from text_layers.localization.proof import ERROR, SETS, Test, confirm, needed, weigh
+from text_layers.localization import proof
+from text_layers.localization.proof import ERROR, SETS, confirm, needed, weigh
 from text_layers.localization.selection import REACH
 from text_layers.localization.sweep import Reading
 from text_layers.testing.known_answer import KnownAnswer
@@ -129,9 +130,9 @@ def test_a_failure_costs_pairs_and_not_the_proof():
 @pytest.mark.parametrize("failures", [0, 1, 3])
 def test_how_many_more_words_make_it_sure(failures):
     """All of them read: as many as the test then needs, and not one fewer."""
-    few = Test(False, 20, 20 + failures)
+    few = proof.Test(False, 20, 20 + failures)
     for more, sure in ((few.more(), True), (few.more() - 1, False)):
-        after = Test(False, few.good + more, few.counted + more)
+        after = proof.Test(False, few.good + more, few.counted + more)
         assert (after.more() <= 0) == sure
     assert few.more() + 20 == needed("gradients")[0] if not failures else few.more() + 20 > needed("gradients")[0]
-    assert Test(True, 65, 65).more() == 0
+    assert proof.Test(True, 65, 65).more() == 0

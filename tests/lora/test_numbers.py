@@ -14,6 +14,8 @@ from text_layers.lora.train import Settings, train
 from text_layers.patching import models
 from text_layers.testing.tiny_models import MODELS
 
+pytestmark = pytest.mark.any_comfyui
+
 TINY = {tiny.kind: tiny for tiny in MODELS}
 
 

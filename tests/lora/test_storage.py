@@ -19,6 +19,8 @@ from text_layers.patching import models
 from text_layers.patching.text_layers import TextLayers
 from text_layers.testing.tiny_models import MODELS
 
+pytestmark = pytest.mark.any_comfyui
+
 TINY = {tiny.kind: tiny for tiny in MODELS}
 
 

@@ -16,6 +16,8 @@ from text_layers.nodes.text_set import DrawTextTrainingSet
 from text_layers.nodes.training import TrainLocalizedLora
 from text_layers.patching import models
 
+pytestmark = pytest.mark.any_comfyui
+
 SIGNS = {"words": "CAFE", "count": 1, "sign": "any", "wall": "any", "shape": "any", "face": "regular", "ink": "dark", "describe": True,
          "seed": 0}  # fmt: skip
 

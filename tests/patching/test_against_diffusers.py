@@ -110,6 +110,7 @@ def test_both_models_are_the_same(parity):
     assert len(parity.layers) == len(parity.names)
 
 
+@pytest.mark.any_comfyui  # with the oldest all layers together: test_every_family.py puts each family's there, one by one
 @pytest.mark.parametrize("method", METHODS)
 def test_each_layer(parity, method):
     """A neighbour's patch is told from it, so that layers have the numbers of diffusers' modules."""

@@ -109,6 +109,7 @@ def leftovers(bench):
     ]
 
 
+@pytest.mark.any_comfyui
 def test_the_model_is_bit_identical_afterwards(bench):
     if bench.tiny.kind in WITHOUT:
         pytest.skip("has none")
@@ -119,6 +120,7 @@ def test_the_model_is_bit_identical_afterwards(bench):
     assert all(torch.equal(w, weights[name]) for name, w in bench.model.model.state_dict().items())
 
 
+@pytest.mark.any_comfyui
 @pytest.mark.parametrize("kind", ["SD3", "SDXL", "Flux"])
 @pytest.mark.parametrize("large", [False, True])
 def test_an_interruption_in_the_backward_pass_leaves_nothing_behind(kind, large, monkeypatch):

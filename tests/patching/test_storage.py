@@ -8,6 +8,8 @@ from comfy.cli_args import args
 from text_layers.patching import storage
 from text_layers.patching.text_layers import TextLayers
 
+pytestmark = pytest.mark.any_comfyui
+
 LAYERS = TextLayers("unet", "unet-12x8", ("a.attn2",))
 
 

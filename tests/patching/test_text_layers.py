@@ -3,6 +3,8 @@
 import pytest
 from text_layers.patching.text_layers import TextLayers, parse_layers
 
+pytestmark = pytest.mark.any_comfyui
+
 NAMES = [f"input_blocks.{i}.1.transformer_blocks.0.attn2" for i in range(12)]
 
 

@@ -3,6 +3,8 @@
 import pytest
 from text_layers.scoring.compare import USUAL, Folding, capitals
 
+pytestmark = pytest.mark.any_comfyui
+
 STRICT = Folding(False, False, False, False)
 COMPOSED = [("e\u0301", "é"), ("ＯＰＥＮ", "OPEN"), ("ﬁne", "fine"), ("ICE\nCREAM", "ICE CREAM"), (" a  b ", "a b")]
 COMPOSED += [("L´école", "L'école"), ("10〜12", "10～12"), ("−5", "-5"), ("co\u00adop\u200b", "coop")]

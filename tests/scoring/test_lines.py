@@ -6,6 +6,8 @@ import pytest
 from text_layers.scoring.lines import text_of
 from text_layers.scoring.ocr_engine import Found
 
+pytestmark = pytest.mark.any_comfyui
+
 
 @pytest.mark.parametrize(
     ("boxes", "text"),

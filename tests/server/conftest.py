@@ -5,6 +5,7 @@ import os
 
 import comfyui_version
 import pytest
+from playwright.sync_api import expect
 from text_layers.testing import browser
 from text_layers.testing.comfy_server import ROOT, running
 
@@ -33,6 +34,7 @@ def chromium():
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
+    expect.set_options(timeout=30_000)  # on a busy machine playwright's five seconds can be too few
     with browser.launched() as chromium:
         yield chromium
 

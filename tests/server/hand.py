@@ -3,6 +3,7 @@
 import json
 
 from playwright.sync_api import TimeoutError as NothingOpened
+from text_layers.testing.browser import settle
 
 EMPTY = (900, 1200)  # a place on the canvas where no node comes to lie
 
@@ -42,12 +43,12 @@ def add(page, search, kind, x, y):
     page.wait_for_timeout(700)
     page.keyboard.press("Enter")
     page.wait_for_function("window.app.graph.nodes.some(n => n.flags.ghost)")
-    page.wait_for_timeout(400)
+    settle(page)
     page.mouse.move(x, y, steps=5)
     page.wait_for_timeout(400)  # no hand is quicker, and the page would take this click for another's second
     page.mouse.click(x, y)
     page.wait_for_function("!window.app.graph.nodes.some(n => n.flags.ghost)")
-    page.wait_for_timeout(500)
+    settle(page)
     newest = "() => window.app.graph.nodes.map(n => [n.id, n.subgraph?.name ?? n.type]).sort((a, b) => b[0] - a[0])[0]"
     added = page.evaluate(newest)
     assert added[1] == kind, f"the search box gave {added} for {search}"
@@ -71,7 +72,7 @@ def write_number(page, node, name, text):
     dialog = page.locator(".graphdialog input")
     dialog.fill(text)
     dialog.press("Enter")
-    page.wait_for_timeout(200)
+    settle(page)
 
 
 def write_prompt(page, node, name, text):

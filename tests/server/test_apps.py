@@ -65,7 +65,7 @@ def test_a_template_opens_as_an_app(canvas, page, name, labels, boxes):
         skip.click()
     expect(page.get_by_test_id("builder-widget-label").locator("visible=true")).to_have_text(labels, timeout=20_000)
     file = run(canvas, boxes, "HOTEL")
-    page.wait_for_timeout(1000)
+    canvas.settle()
     page.screenshot(path=str(canvas.pictures / f"{name} - app.png"))
     picture(page, file)
 
@@ -78,6 +78,6 @@ def test_a_template_opens_as_an_app(canvas, page, name, labels, boxes):
     page.screenshot(path=str(canvas.pictures / f"{name} - narrow app, filled.png"))
     file = run(canvas, boxes, "LOVE")
     page.get_by_text("Outputs", exact=True).locator("visible=true").first.click()
-    page.wait_for_timeout(1000)
+    canvas.settle()
     page.screenshot(path=str(canvas.pictures / f"{name} - narrow app.png"))
     picture(page, file)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 from text_layers.localization.pairs import DEFAULT
 from text_layers.scoring.compare import capitals
 from text_layers.scoring.ocr import engine
@@ -18,8 +19,10 @@ ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 
 
+# With the newest front end: with the pinned one as many as other tests run there.
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
-def test_a_dropped_workflow_has_no_missing_node(canvas, path):
+def test_a_dropped_workflow_has_no_missing_node(newest_canvas, path):
+    canvas = newest_canvas
     workflow = canvas.drop(path)
     known = set(canvas.server.nodes) | {"MarkdownNote"}
     assert {n["type"] for n in workflow["nodes"]} <= known
@@ -36,7 +39,7 @@ def test_a_queued_demo_workflow_gives_the_apis_pictures(server, pinned_canvas, p
     assert entry["status"]["status_str"] == "success", entry["status"]
     canvas.screenshot(f"{path.stem} - finished.png")
     canvas.wait_for_widgets("TextLayersChoose", r"\d of \d text layers .*\n\d: ", 20)  # says which layers it took
-    server.post("/free", {"unload_models": True, "free_memory": True})  # so that the API's pictures are drawn, not remembered
+    server.forget()  # so that the API's pictures are drawn, not remembered
     api = server.run(server.api_prompt(workflow))
     assert server.pixels(entry) == server.pixels(api)
 
@@ -58,12 +61,10 @@ def test_localize_shows_itself_at_work_and_its_answer(newest_canvas):
     with canvas.queued() as found:
         canvas.page.evaluate("window.app.queuePrompt(0)")
         canvas.wait_for_widgets("TextLayersLocalize", r"\d+ of about \d+ model calls, about .* left", 120)
-        canvas.page.wait_for_timeout(3000)
         canvas.screenshot("Localize at work.png")
         canvas.wait_for_widgets("TextLayersLocalize", r"\d of 9 text layers decide the drawn word", 300)
     assert found[0]["status"]["status_str"] == "success"
-    canvas.page.wait_for_timeout(2000)
-    assert "not sure" in canvas.page.locator(".text-layers-map .count").first.inner_text(), "the map says what was not shown"
+    expect(canvas.page.locator(".text-layers-map .count").first).to_contain_text("not sure")  # the map says what was not shown
     canvas.screenshot(f"{path.stem} - finished.png")
 
 
@@ -103,7 +104,6 @@ def test_training_shows_itself_at_work_and_mends_the_word(server, pinned_canvas)
         canvas.screenshot("Train at work.png")
     (entry,) = found
     assert entry["status"]["status_str"] == "success", entry["status"]
-    canvas.page.wait_for_timeout(2000)
     canvas.screenshot(f"{path.stem} - finished.png")
     read = {}
     for node in json.loads(path.read_text())["nodes"]:
@@ -118,7 +118,6 @@ def test_a_help_page_opens_with_its_picture(canvas):
     canvas.fit()
     canvas.page.locator(".text-layers-map .count").click()  # somewhere on the node
     canvas.page.mouse.move(5, 700)
-    canvas.page.wait_for_timeout(1000)
     canvas.page.get_by_test_id("info-button").click()
     picture = canvas.page.locator("img[src*='TextLayersChoose.webp']")
     picture.wait_for(timeout=20_000)
@@ -126,12 +125,16 @@ def test_a_help_page_opens_with_its_picture(canvas):
     canvas.page.screenshot(path=str(canvas.pictures / "help.png"))
 
 
+_ALL_ARE_THERE = """() => {
+  const widths = [...document.querySelectorAll("[role=dialog] img")].map((image) => image.naturalWidth)
+  return widths.length > 0 && Math.min(...widths) >= 400
+}"""
+
+
 def test_templates_are_offered_with_their_pictures_and_open(canvas):
     page = canvas.page
     path = next(w for w in WORKFLOWS if w.name.startswith("Explore") and "U-Net" in w.name)
     card = template_card(page, path)
-    page.wait_for_timeout(1500)
+    page.wait_for_function(_ALL_ARE_THERE, timeout=20_000)
     page.screenshot(path=str(canvas.pictures / "templates.png"))
-    widths = page.evaluate("[...document.querySelectorAll('[role=dialog] img')].map(i => i.naturalWidth)")
-    assert widths and min(widths) >= 400
     open_template(page, card, path)

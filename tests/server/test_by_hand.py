@@ -43,6 +43,8 @@ PROMPTS = {SOURCE: 'a red round sign on a blue wall that says "CAFE"', TARGET: '
 NUMBERS = {LATENT: {"width": "64", "height": "32"}, SAMPLER: {"steps": "12", "cfg": "3"}}
 
 
+# With the pinned front end, test_subgraphs.py puts nodes down, links and fills them.
+@pytest.mark.parametrize("canvas", ["newest_canvas"], indirect=True)
 def test_a_fresh_graph_draws_the_edit(wide):
     canvas, server, page = wide, wide.server, wide.page
     blank(page)
@@ -62,7 +64,7 @@ def test_a_fresh_graph_draws_the_edit(wide):
     with canvas.queued() as found:
         page.get_by_role("button", name="Run").first.click()
     assert found[0]["status"]["status_str"] == "success", found[0]["status"]
-    page.wait_for_timeout(1500)
+    canvas.settle()
     page.screenshot(path=str(canvas.pictures / "by hand - finished.png"))
     picture = server.images(found[0])[str(ids[PREVIEW])].convert("RGB")
     assert picture.size == (64, 32)

@@ -72,7 +72,7 @@ def test_hostile_files_and_prompts_are_drawn_as_text(canvas, files, vue):
     def run(prompt):
         page.evaluate("async p => { await window.app.loadApiJson(p, 'hostile') }", prompt)
         entry = canvas.run()
-        page.wait_for_timeout(500)
+        canvas.settle()
         return entry
 
     entry = run(prompt("fits.safetensors"))

@@ -144,21 +144,24 @@ def write_list(canvas, vue, text):
         dialog = canvas.page.locator(".graphdialog input, .graphdialog textarea")
         dialog.fill(text)
         dialog.press("Enter")
-    canvas.page.wait_for_timeout(500)
+    canvas.settle()
 
 
 def test_undo_takes_back_a_click(canvas, choose):
     cell(choose, 0).click()
     assert written(canvas) == ("written below", "0, 4-5, 7")
-    canvas.page.wait_for_timeout(500)
+    canvas.page.wait_for_function("window.app.extensionManager.workflow.activeWorkflow.changeTracker.undoQueue.length > 0")
     canvas.page.keyboard.press("Control+z")
-    canvas.page.wait_for_timeout(1000)
+    canvas.page.wait_for_function(
+        "window.app.graph.nodes.find(n => n.type === 'TextLayersChoose')?.widgets[0].value === 'published for this model'"
+    )
+    canvas.settle()
     assert written(canvas) == ("published for this model", "") and sorted(selected(canvas.page.locator(".text-layers-map"))) == [4, 5, 7]
 
 
 def test_a_saved_workflow_keeps_the_map_and_the_order_of_its_values(canvas, choose):
     cell(choose, 0).click()
-    canvas.page.wait_for_timeout(300)
+    canvas.settle()
     saved = canvas.page.evaluate("JSON.parse(JSON.stringify(window.app.graph.serialize()))")
     (node,) = (n for n in saved["nodes"] if n["type"] == "TextLayersChoose")
     assert node["widgets_values"][:2] == ["written below", "0, 4-5, 7"]
@@ -201,7 +204,6 @@ def test_a_click_in_the_explorer_draws_what_the_layer_carries(canvas, one_render
             cell(layers, layer).click()
         assert written(canvas)[1] == str(layer) and found[0]["status"]["status_str"] == "success"
         drawn[layer] = edited(canvas.server, found[0], workflow)
-        canvas.page.wait_for_timeout(500)
         canvas.screenshot(f"Explore layer {layer}.png")
     from text_layers.demo import signs
 

@@ -43,7 +43,7 @@ def test_a_dropped_workflow_draws_its_edit_and_says_which_layers_it_took(server,
     assert entry["status"]["status_str"] == "success", entry["status"]
     canvas.wait_for_widgets("TextLayersChoose", r"\d of \d text layers .*\n\d: ", 20)
     canvas.screenshot("oldest front end.png")
-    server.post("/free", {"unload_models": True, "free_memory": True})  # so that the API's pictures are drawn, not remembered
+    server.forget()  # so that the API's pictures are drawn, not remembered
     assert server.pixels(entry) == server.pixels(server.run(server.api_prompt(workflow)))
 
 

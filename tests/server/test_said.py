@@ -62,7 +62,7 @@ def seen(canvas, name):
 def reload(canvas):
     canvas.open()
     canvas.page.wait_for_function("n => window.app.graph.nodes.length === n", arg=len(PROMPT), timeout=30_000)
-    canvas.page.wait_for_timeout(1000)
+    canvas.settle()
 
 
 def test_what_nodes_said_is_seen(canvas):
@@ -80,12 +80,12 @@ def test_what_nodes_said_is_seen(canvas):
         PROMPT[n]["class_type"]: output["text"][0].strip() for n, output in entry["outputs"].items() if n != "cleaned" and "text" in output
     }
     assert len(said) == 9 and "CRAP" in said["TextLayersGuard"] and said["TextLayersCheck"] == "No toxic word was read."
-    canvas.page.wait_for_timeout(1500)
+    canvas.settle()
     assert seen(canvas, "said.png") == said
 
     try:
         canvas.set(VUE, True)
-        canvas.page.wait_for_timeout(1500)
+        canvas.settle()
         assert seen(canvas, "said - Vue nodes.png") == said
         reload(canvas)
         assert seen(canvas, "said - loaded again, Vue nodes.png") == said
@@ -98,11 +98,11 @@ def test_what_nodes_said_is_seen(canvas):
         entry = canvas.run()
         need_not_run = {n for kind, data in entry["status"]["messages"] if kind == "execution_cached" for n in data["nodes"]}
         assert {"guard", "check", "measure", "replace", "load", "cut", "choose"} <= need_not_run
-        canvas.page.wait_for_timeout(1500)
+        canvas.settle()
         again = seen(canvas, "said - nothing need run.png")
         assert again == said | {kind: text for kind, text in again.items() if kind in ("TextLayersSave", "TextLayersSaveLora")}
         canvas.set(VUE, True)
-        canvas.page.wait_for_timeout(1500)
+        canvas.settle()
         assert seen(canvas, "said - nothing need run, Vue nodes.png") == again
     finally:
         canvas.set(VUE, False)
@@ -126,10 +126,10 @@ def test_another_workflow_and_other_values_show_nothing_of_it(canvas):
     page = canvas.page
     workflow = load(canvas, {n: PROMPT[n] for n in ("model", "choose")})
     canvas.run()
-    page.wait_for_timeout(1000)
+    canvas.settle()
 
     def shown():
-        page.wait_for_timeout(700)
+        canvas.settle()
         return page.evaluate("window.app.graph.nodes.some(n => n.widgets?.some(w => w.name === 'text layers said'))")
 
     page.evaluate(_LOAD, workflow)
@@ -159,11 +159,11 @@ def test_a_text_belongs_to_the_values_that_were_queued(canvas):
     workflow = load(canvas, {n: PROMPT[n] for n in ("model", "choose")})
     page.evaluate(_CHANGE)
     canvas.run()
-    page.wait_for_timeout(1000)
+    canvas.settle()
     changed = page.evaluate("JSON.parse(JSON.stringify(window.app.graph.serialize()))")
     (choose,) = (node for node in changed["nodes"] if node["type"] == "TextLayersChoose")
     assert choose["widgets_values"][:2] == ["written below", "3"]
     for loaded, is_shown in ((changed, False), (workflow, True)):
         page.evaluate(_LOAD, loaded)
-        page.wait_for_timeout(700)
+        canvas.settle()
         assert page.evaluate("window.app.graph.nodes.some(n => n.widgets?.some(w => w.name === 'text layers said'))") == is_shown

@@ -127,7 +127,7 @@ def test_edit_drawn_word_changes_the_word_alone(wide):
     with canvas.queued() as found:
         page.get_by_role("button", name="Run").first.click()
     assert found[0]["status"]["status_str"] == "success", found[0]["status"]
-    page.wait_for_timeout(1000)
+    canvas.settle()
     page.screenshot(path=str(canvas.pictures / "Edit Drawn Word - finished.png"))
     edited, source = picture(server, found[0], edited), picture(server, found[0], source)
     assert (read(edited), read(source)) == ("HOTEL", "CAFE")
@@ -169,7 +169,6 @@ def look_inside(canvas, node, name):
     page.mouse.click(*place(page, button, node))
     page.wait_for_function("name => window.app.canvas.graph.name === name", arg=name)
     assert shown(page) == inner
-    page.wait_for_timeout(500)
     canvas.screenshot(f"{name} - inside.png")
     page.evaluate("window.app.canvas.setGraph(window.app.graph)")
     around = shown(page)
