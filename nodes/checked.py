@@ -15,7 +15,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 
-from ..patching.messages import is_broken, shortened
+from ..patching.messages import helped, is_broken, shortened
 from ..patching.text_layers import TextLayers
 
 _CHANNELS = 4  # of a picture: grey, grey and alpha, colours, colours and alpha
@@ -27,6 +27,7 @@ def checked(execute):
     signature = inspect.signature(execute)
 
     @functools.wraps(execute)
+    @helped()
     def checking(cls, *args, **kwargs):
         given = signature.bind(cls, *args, **kwargs).arguments
         schema = cls.define_schema()

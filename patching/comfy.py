@@ -40,6 +40,7 @@ import numpy as np
 import torch
 
 from .drawn import DRAWN
+from .messages import helped
 
 _KEY = "text_layers"
 _KINDS = comfy.patcher_extension.WrappersMP
@@ -281,6 +282,7 @@ def refuse_small(model, height, width, advice):
     """Sampling raises ValueError for latents with fewer rows or columns: ComfyUI 0.3's Empty Latent Image divides by eight whatever the
     model, and of an eighth of the size such a model would draw noise without a word."""
 
+    @helped()
     def around_run(executor, noise, *args, **kwargs):
         if noise.shape[-2] < height or noise.shape[-1] < width:
             raise ValueError(f"The picture is too small for this model: {noise.shape[-1]} x {noise.shape[-2]} latents. {advice}")

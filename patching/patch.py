@@ -22,6 +22,7 @@ from . import models
 from .call import Call
 from .comfy import add_wrappers, foreign_state, random_state, to_conds
 from .conditioning import check_target, same_text, with_text
+from .messages import helped
 from .run import CapturingRun, SwappingRun
 from .target import OwnRun
 from .text_layers import TextLayers
@@ -135,6 +136,7 @@ def patch_prompt(
     return patched
 
 
+@helped()
 def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=None, callback=None, disable_pbar=False, seed=None, **more):
     """One sampling run: first the targets' own runs, then the source's, in which their keys and values are put."""
     guider, steps = executor.class_obj, len(sigmas) - 1
@@ -203,6 +205,7 @@ def _around_call(executor, x, t, c_concat=None, c_crossattn=None, control=None, 
         return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
 
 
+@helped()
 def _run_in(options):
     if _RUN not in options:
         raise RuntimeError(
@@ -212,6 +215,7 @@ def _run_in(options):
     return options[_RUN]
 
 
+@helped()
 def _check_served(patcher):
     """ComfyUI prepares a model for a run: if this is not a run in which its patches are at work, they would be without effect."""
     patches = patcher.model_options["transformer_options"].get(_PATCHES, ())

@@ -9,6 +9,7 @@ import comfy.utils
 
 from .. import models
 from ..comfy import is_out_of_memory
+from ..messages import plain
 from .checks import check
 from .look import FoundFamily, look
 from .place import Unclear
@@ -38,7 +39,7 @@ def look_at(model, conditioning):
         interrupted = isinstance(error, comfy.model_management.InterruptProcessingException) or not isinstance(error, Exception)
         if interrupted or is_out_of_memory(error):
             raise
-        why = str(error) if isinstance(error, Unclear) else f"calling it failed ({error})"
+        why = str(error) if isinstance(error, Unclear) else f"calling it failed ({plain(error)})"
         raise ValueError(
             f"Text layers of {type(model.model).__name__} models ({kind.__name__}) are not supported by name, and looking at this one has "
             f"not found them: {why}."
