@@ -4,6 +4,7 @@ from functools import partial
 
 from comfy_api.latest import io
 
+from ..patching import models
 from ..patching.discovery import look_at, said
 from ..patching.patch import METHODS, OWN_RUN, Share, patch_prompt
 from .checked import checked
@@ -29,7 +30,11 @@ class PatchPromptIntoLayers(io.ComfyNode):
                     tooltip="The prompt whose words should be drawn, from the same CLIP. "
                     "KSampler's positive is the prompt whose picture is kept.",
                 ),
-                TextLayersSocket.Input("text_layers", tooltip="The layers that get the target prompt."),
+                TextLayersSocket.Input(
+                    "text_layers",
+                    optional=True,
+                    tooltip="The layers that get the target prompt. Without them, those that are published for this model.",
+                ),
                 io.Int.Input(
                     "start_step",
                     default=0,
@@ -74,7 +79,7 @@ class PatchPromptIntoLayers(io.ComfyNode):
 
     @classmethod
     @checked
-    def execute(cls, model, target, text_layers, start_step, method, target_negative=None, keep=None, start_share=0.0):
+    def execute(cls, model, target, text_layers=None, start_step=0, method=OWN_RUN, target_negative=None, keep=None, start_share=0.0):
         if not target:
             return io.NodeOutput(model, ui=show("The target is empty: the model is not patched."))
         notice = partial(say, number(cls))
@@ -83,5 +88,6 @@ class PatchPromptIntoLayers(io.ComfyNode):
             raise ValueError(f"start_step is {start_step} and start_share {start_share:g}: set one of them to 0.")
         start = Share(start_share) if start_share else start_step
         look_at(model, target)
-        patched = patch_prompt(model, text_layers, target, target_negative, start, method, notice=notice, keep=kept)
+        layers = models.preset(model) if text_layers is None else text_layers
+        patched = patch_prompt(model, layers, target, target_negative, start, method, notice=notice, keep=kept)
         return io.NodeOutput(patched, ui=show(said(model).strip()) if said(model) else None)

@@ -24,6 +24,7 @@ import torch
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
+INPUTS, OUTPUTS = -10, -20  # the numbers of a subgraph's own ends
 FOLDER = "renamed-by-manager"  # the pack's, below custom_nodes: another name than that of its checkout
 
 
@@ -113,28 +114,70 @@ class Server:
     def api_prompt(self, workflow):
         """The API form of a workflow file: links become [node, slot], widgets get their names from object_info."""
         demo = any(node["type"] == "TextLayersLoadDemoModel" for node in workflow["nodes"])
-        links = {link[0]: [str(link[1]), link[2]] for link in workflow["links"]}
+        nodes, links = flattened(workflow)
         prompt = {}
-        for node in workflow["nodes"]:
-            if node["type"] == "MarkdownNote":
+        for node in nodes:
+            # The oldest ComfyUI has no node that compares pictures.
+            if node["type"] == "MarkdownNote" or (node["type"] == "ImageCompare" and node["type"] not in self.nodes):
                 continue
-            inputs = {i["name"]: links[i["link"]] for i in node["inputs"] if i["link"] is not None}
+            linked = {i["name"]: links[i["link"]] for i in node["inputs"] if i["link"] is not None}
+            inputs = linked | node.get("values", {})
             without_widget = {i["name"] for i in node["inputs"] if "widget" not in i}
             values = list(node["widgets_values"])
             declared = self.nodes[node["type"]]["input"]
             for name, spec in {**declared.get("required", {}), **declared.get("optional", {})}.items():
                 typed = isinstance(spec[0], list) or spec[0] in ("INT", "FLOAT", "STRING", "COMBO", "BOOLEAN")
+                about = spec[1] if len(spec) > 1 else {}
                 if typed and name not in without_widget:
                     if not values and name in declared.get("optional", {}):
                         continue  # newer than the workflow: the front end takes the node's default
                     inputs.setdefault(name, values.pop(0))
-                    if name in ("seed", "noise_seed"):
-                        values.pop(0)  # what happens to the seed after queueing
+                    if about.get("control_after_generate"):
+                        values.pop(0)  # what happens to the number after queueing
+                elif about.get("socketless"):
+                    inputs[name] = ""  # a widget that only shows
             if node["type"] == "EmptyLatentImage" and demo and comfyui_version.__version__.startswith("0.3."):
                 # As the help page says: ComfyUI 0.3 divides by eight whatever the model, and the demo models' latents are two pixels.
                 inputs |= {side: inputs[side] * 4 for side in ("width", "height")}
             prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
         return prompt
+
+
+def flattened(workflow):
+    """(nodes, {link: [node, slot]}) of a workflow file, with what is inside of its subgraphs in their place, as the front end queues it:
+    "3:5" is node 5 in the subgraph that node 3 is. Those of one level; `values` of a node are its subgraph's widgets."""
+    graphs = {one["id"]: one for one in workflow.get("definitions", {}).get("subgraphs", [])}
+    links = {link[0]: [str(link[1]), link[2]] for link in workflow["links"]}
+    nodes = []
+    for host in workflow["nodes"]:
+        graph = graphs.get(host["type"])
+        if graph is None:
+            nodes.append(host)
+            continue
+        widgets = [slot["name"] for slot in host["inputs"] if "widget" in slot]
+        values = dict(zip(widgets, host["widgets_values"], strict=True))
+        outer = {slot["name"]: slot["link"] for slot in host["inputs"]}
+        inner = {link["id"]: link for link in graph["links"]}
+        for link in inner.values():
+            if link["target_id"] == OUTPUTS:
+                for number, at in links.items():
+                    if at == [str(host["id"]), link["target_slot"]]:
+                        links[number] = [f"{host['id']}:{link['origin_id']}", link["origin_slot"]]
+            else:
+                links[host["id"], link["id"]] = [f"{host['id']}:{link['origin_id']}", link["origin_slot"]]
+        for node in graph["nodes"]:
+            inputs, given = [], {}
+            for slot in node["inputs"]:
+                link = slot["link"] and inner[slot["link"]]
+                if link and link["origin_id"] == INPUTS:
+                    name = graph["inputs"][link["origin_slot"]]["name"]
+                    if outer.get(name) is None and name in values:
+                        given[slot["name"]] = values[name]
+                    inputs.append({**slot, "link": outer.get(name)})
+                else:
+                    inputs.append({**slot, "link": link and (host["id"], link["id"])})
+            nodes.append({**node, "id": f"{host['id']}:{node['id']}", "inputs": inputs, "values": given})
+    return nodes, links
 
 
 @contextmanager

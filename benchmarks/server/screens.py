@@ -118,7 +118,7 @@ def save(image, path):
 
 
 def kept_map(workflow):
-    nodes = json.loads((ROOT / "workflows" / f"Edit drawn word - {workflow}.json").read_text("utf-8"))["nodes"]
+    nodes = json.loads((ROOT / "workflows" / f"Edit text, change a word - {workflow}.json").read_text("utf-8"))["nodes"]
     return next(n for n in nodes if n["type"] == "TextLayersChoose")["properties"]["text layers map"]
 
 

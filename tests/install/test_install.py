@@ -119,7 +119,7 @@ def check_what_is_served(server, name, folder):
 
 def use(server, prefix):
     """A template runs; what it saves is the user's."""
-    workflow = json.loads((ROOT / "workflows" / "Edit drawn word - demo U-Net.json").read_text())
+    workflow = json.loads((ROOT / "workflows" / "Edit text, change a word - demo U-Net.json").read_text())
     prompt = server.api_prompt(workflow)
     for node in prompt.values():
         if node["class_type"] == "SaveImage":

@@ -15,9 +15,9 @@ WIDE, NARROW = {"width": 1600, "height": 900}, {"width": 420, "height": 900}
 SIGN = 'a white round sign on a green wall that says "{}"'
 # template, the labels of its boxes, {box: what is written into it, with the word}
 APPS = (
-    ("Edit drawn word - demo U-Net", ["Source: the picture that is kept", "Target: the words that are wanted"], {1: SIGN}),
-    ("Change text and keep the picture - demo MMDiT", ["prompt", "replacements"], {1: "CAFE -> {}"}),
-    ("Guard drawn text - demo U-Net", ["Prompt", "Drawn instead of a toxic word"], {1: "{}"}),
+    ("Edit text, change a word - demo U-Net", ["Source: the picture that is kept", "Target: the words that are wanted"], {1: SIGN}),
+    ("Change text in a picture - demo MMDiT", ["prompt", "replacements"], {1: "CAFE -> {}"}),
+    ("Remove toxic words, guard drawn text - demo U-Net", ["Prompt", "Drawn instead of a toxic word"], {1: "{}"}),
 )
 
 

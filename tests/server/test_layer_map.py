@@ -15,7 +15,7 @@ from .workflow_models import model_of
 pytestmark = pytest.mark.needs_comfyui("0.30")  # whose front end is the one that is installed
 
 ROOT = Path(__file__).parents[2]
-EDIT = ROOT / "workflows" / "Edit drawn word - demo U-Net.json"
+EDIT = ROOT / "workflows" / "Edit text, change a word - demo U-Net.json"
 EXPLORE = ROOT / "workflows" / "Explore text layers - demo U-Net.json"
 NAMES = json.loads(EDIT.read_text())["nodes"][6]["properties"]["text layers map"]["names"]
 PALETTES = ("dark", "light", "solarized", "arc", "nord", "github")

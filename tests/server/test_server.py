@@ -18,7 +18,7 @@ from text_layers.lora.state import read as read_training
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
-DEMO = [w for w in WORKFLOWS if w.name.startswith("Edit") and "demo" in w.name]
+DEMO = [w for w in WORKFLOWS if w.name.startswith("Edit") and "demo" in w.name]  # one of them by the blueprint
 LOCALIZE = next(w for w in WORKFLOWS if w.name.startswith("Localize") and "demo MMDiT" in w.name)  # the browser takes the U-Net's
 NODES = {page.stem for page in (ROOT / "web" / "docs").glob("*.md")}
 
@@ -74,8 +74,8 @@ def test_demo_workflows_run_and_change_only_the_word(server, path, tmp_path):
     assert (ocr.read(source[::2, ::2].copy()), ocr.read(edit[::2, ::2].copy())) == ("CAFE", "HOTEL")
 
 
-MANY = next(path for path in WORKFLOWS if path.stem.startswith("Change text to many"))
-KEEP = [path for path in WORKFLOWS if path.stem.startswith("Change text") and "demo" in path.stem and path != MANY]
+MANY = next(path for path in WORKFLOWS if path.stem.startswith("Replace text"))
+KEEP = [path for path in WORKFLOWS if path.stem.startswith(("Change text in a picture", "Change text in a photo, inpaint"))]
 
 
 @pytest.mark.parametrize("path", KEEP, ids=lambda p: p.stem)

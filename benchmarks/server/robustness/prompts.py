@@ -46,7 +46,7 @@ def write_files(base):
 
 def edit(server, model="mmdit", steps=12, seed=1, source="CAFE", target="HOTEL"):
     """The demo workflow of a model, with other words. Returns (prompt, ids of the nodes that save source and edit)."""
-    prompt = _workflow(server, f"Edit drawn word - demo {'U-Net' if model == 'unet' else 'MMDiT'}")
+    prompt = _workflow(server, f"Edit text, change a word - demo {'U-Net' if model == 'unet' else 'MMDiT'}")
     _change(prompt, "KSampler", steps=steps, seed=seed)
     for node in prompt.values():
         if "text" in node["inputs"]:
@@ -64,11 +64,11 @@ def words(count):
 def of_nodes(server):
     """Needs what write_files writes."""
     drawn, (_, edited) = edit(server, "unet", 2)
-    guarded = _workflow(server, "Guard drawn text - demo U-Net")
-    photo = _workflow(server, "Photo with another word - demo U-Net")
-    trained = _workflow(server, "Train localized LoRA - demo U-Net")
+    guarded = _workflow(server, "Remove toxic words, guard drawn text - demo U-Net")
+    photo = _workflow(server, "Change text in a photo, invert it - demo U-Net")
+    trained = _workflow(server, "Train a LoRA to fix spelling - demo U-Net")
     found = _workflow(server, "Localize text layers - demo U-Net")
-    kept = _workflow(server, "Change text and keep the picture - demo U-Net")
+    kept = _workflow(server, "Change text in a picture - demo U-Net")
     _change(kept, "KSampler", steps=2)
     many = _in_many(kept)
     _change(guarded, "KSampler", steps=2)
