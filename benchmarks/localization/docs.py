@@ -7,7 +7,7 @@ from PIL import Image
 from ...localization.proof import ERROR, needed
 from ...localization.selection import BLOCK, REACH
 from ...localization.spread import _CHUNK
-from ...localization.strategies import PAIRS
+from ...localization.strategies import PAIRS, STRATEGIES
 from ...scoring.charts import curves
 from ...scoring.intervals import rate
 from ..markdown import between, table
@@ -54,11 +54,11 @@ def costs(results):
         found = results[model, SEEDS[0]]
         paper = found["paper"]
         rows.append([NAMES[model], "the paper's procedure", f"{paper['calls']:,}", f"{paper['seconds']:.0f}", "1", "1"])
-        for strategy, row in found["strategies"].items():
-            rows.append(
-                ["", strategy, f"{row['model_calls']:,}", f"{row['seconds']:.0f}", f"1/{paper['calls'] / row['model_calls']:.1f}",
-                 f"{paper['seconds'] / row['seconds']:.1f}x"]
-            )  # fmt: skip
+        for strategy in (name for name in STRATEGIES if name in found["strategies"]):
+            row = found["strategies"][strategy]
+            faster = f"{paper['seconds'] / row['seconds']:.1f}x" if "paper_seconds" in row else "another run"
+            fewer = f"1/{paper['calls'] / row['model_calls']:.1f}"
+            rows.append(["", strategy, f"{row['model_calls']:,}", f"{row['seconds']:.0f}", fewer, faster])
     return table(["model", "search", "model calls", "seconds", "calls", "faster"], rows)
 
 
@@ -66,7 +66,7 @@ def short_table(results):
     rows = []
     for model in MODELS:
         found = results[model, SEEDS[0]]
-        row, paper = next(iter(found["strategies"].values())), found["paper"]  # the node's first choice
+        row, paper = found["strategies"][next(name for name in STRATEGIES if name in found["strategies"])], found["paper"]  # the node's first
         checked = found["held_out"][" ".join(map(str, row["layers"]))]
         chosen, everything = (f"{100 * checked[kind][0]:.0f} %" for kind in ("chosen", "all"))
         rows.append(
@@ -115,6 +115,18 @@ def deciding(found):
     return table(["search", *(f"{count} deciding layers" for count in counts)], rows)
 
 
+def draws(found):
+    """found: {model: what draws.py has written}"""
+    rows = []
+    for model, drawn in found.items():
+        by_count = sorted(drawn["frequency"].items(), key=lambda item: -item[1][3])
+        layers = ", ".join(f"{layer}: {_share(values[:3])}" for layer, values in by_count if values[3])
+        sets = "; ".join(f"{layers} ({count})" for layers, count in drawn["sets"].items())
+        calls = sorted(one["model_calls"] for one in drawn["draws"])
+        rows.append([NAMES[model], len(drawn["draws"]), layers, sets, f"{calls[0]:,} to {calls[-1]:,}"])
+    return table(["model", "searches", "chosen in", "sets found, and how often", "model calls"], rows)
+
+
 def errors(rows):
     """Of all numbers of deciding layers together, by what these draw; and the worst number."""
     told = []
@@ -154,6 +166,7 @@ def text():
     measured, counted = scaling(scale)
     first = results["unet", SEEDS[0]]
     trained_on = kept("selection_gap")
+    drawn = {model: kept(f"draws-{model}") for model in MODELS}
     return f"""# Localization, measured
 
 Written by `python dev.py run benchmarks.localization.docs` from `benchmarks/results`. Processor: {first["processor"]}, one thread, the
@@ -224,8 +237,12 @@ Simulated searches through the same code: 1 to 10 deciding layers, 60, 100 or 20
 
 `python dev.py run benchmarks.localization.search_errors --out benchmarks/results/search_errors.json`
 
-How often each layer of a demo model is chosen over templates, steps, guidance, seeds and disjoint pairs:
-`python dev.py run benchmarks.localization.draws --model unet --draws 20 --out FILE.json`
+How often each layer of a demo model is chosen, with exact 95 % intervals, by the strategy *gradients* with {drawn["unet"]["pairs"]} pairs
+of held-out words a search, no pair twice; each search has its own colours and shape, 8 to 20 steps, guidance of 2 to 5 and a seed:
+
+{draws(drawn)}
+
+`python dev.py run benchmarks.localization.draws --model unet --draws 20 --out benchmarks/results/draws-unet.json`
 
 {checked_layers_docs.section()}
 
