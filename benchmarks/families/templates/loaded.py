@@ -77,7 +77,7 @@ FILES = {
     r"wan2.1_fun_control": "WAN21_FunControl2V",
     r"fun_control_5b": "Wan 2.2 5B control",
     r"fun_inpaint_5b": "Wan 2.2 5B inpaint",
-    r"5b": "WAN22_T2V",
+    r"ti2v_5b": "WAN22_T2V",
     r"wan2.2_fun_control": "Wan 2.2 control",
     r"wan2.2_(fun_inpaint|i2v)": "Wan 2.2 image to video",
     r"i2v|flf2v|fun_inp|wanmove|chrono_edit": "WAN21_I2V",
@@ -226,11 +226,11 @@ def speaking(tiny):
     return comfy.model_patcher.ModelPatcher(patch, load_device=cpu, offload_device=cpu)
 
 
-def seen(link):
-    random = _random(zlib.crc32(repr(link).encode()))
-    return SimpleNamespace(
-        penultimate_hidden_states=random(1, 257, 1280), last_hidden_state=random(1, 257, 1280), image_embeds=random(1, 1024)
-    )
+def seen(tiny, link):
+    """Of CLIP, or of SigLIP where the model has weights for that."""
+    random, width = _random(zlib.crc32(repr(link).encode())), tiny.config.get("vision_in_dim") or 1280
+    states = {"penultimate_hidden_states": random(1, 257, width), "last_hidden_state": random(1, 257, width)}
+    return SimpleNamespace(**states, image_embeds=random(1, 1024))
 
 
 def _random(seed):

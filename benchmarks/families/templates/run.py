@@ -178,7 +178,7 @@ class Run:
 
     def _default(self, kind, link):
         return {"IMAGE": lambda: _picture(link), "MASK": _mask, "AUDIO": _second_of_sound, "INT": lambda: HEIGHT, "FLOAT": lambda: 1.0,
-                "BOOLEAN": lambda: False, "STRING": lambda: f"a text {link[0]}", "CLIP_VISION_OUTPUT": lambda: seen(link),
+                "BOOLEAN": lambda: False, "STRING": lambda: f"a text {link[0]}", "CLIP_VISION_OUTPUT": lambda: seen(self.tiny, link),
                 "AUDIO_ENCODER_OUTPUT": lambda: heard(self.tiny),
                 "ICLORA_PARAMETERS": lambda: {"reference_downscale_factor": 1}}.get(kind, lambda: None)()  # fmt: skip
 
