@@ -6,9 +6,8 @@ import torch
 from comfy_extras.nodes_easycache import EasyCacheNode
 from text_layers.patching import models
 from text_layers.patching.patch import METHODS
+from text_layers.testing.beside import INDEX, bench, plain
 from text_layers.testing.other_nodes import node
-
-from .beside import INDEX, bench, plain
 
 STEPS = 5
 LEFT_OUT = ({1, 3}, {2})  # steps that the target's run and the source's lack

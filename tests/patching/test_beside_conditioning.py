@@ -13,12 +13,12 @@ import pytest
 import torch
 from comfy_extras.nodes_differential_diffusion import DifferentialDiffusion
 from text_layers.testing import oracle_fixture, other_nodes
+from text_layers.testing.beside import bench, differs, plain
 from text_layers.testing.tiny_models.model import fill
 
 import nodes
 
 from ..conftest import ORACLE
-from .beside import bench, differs, plain
 
 
 def with_values(conditioning, **values):

@@ -7,10 +7,9 @@ from comfy_extras.nodes_model_merging import ModelMergeSimple
 from text_layers.patching import models
 from text_layers.patching.patch import METHODS
 from text_layers.testing import other_nodes
+from text_layers.testing.beside import INDEX, STEPS, bench, differs, plain
 from text_layers.testing.other_nodes import NODES, STAND_INS
 from text_layers.testing.tiny_models.model import OLD
-
-from .beside import INDEX, STEPS, bench, differs, plain
 
 OTHERS = NODES + STAND_INS
 

@@ -35,7 +35,8 @@ function* ours(graph) {
   }
 }
 
-/** Notes which values a prompt was queued with: they may be others when it has run. */
+/** Notes which values a prompt was queued with: they may be others when it has run. By the call itself: of ComfyUI's own hooks none has a
+ * prompt's number beside what was queued. A widget's beforeQueued comes without one, and promptQueued once for a whole batch. */
 export function watch(api) {
   const queue = api.queuePrompt
   api.queuePrompt = async function (...given) {

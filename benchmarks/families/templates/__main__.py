@@ -6,7 +6,8 @@ Every template (of the installed packages, or a JSON file of FOLDER) that sample
 tiny random models of the class, and each of its samplers is drawn as it is and with Patch Prompt Into Layers before it or its guider:
 effect: the target's text in the middle layer changes the latents; all_layers: so it does in all of them; identity: largest difference with
 the source's own text in all layers; ok: all of that, and identity 0. A template that our node refuses in words has them in `reason`,
-and refused true. Files that are no part of a class (LoRAs, ControlNets) are left out: left_out names the nodes.
+and refused true. Files that are no part of a class (LoRAs, ControlNets) are left out: left_out names the nodes. Templates that FILE.json
+has are not tried again, except those of --only.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from ....patching import models
 from ....patching.family import TEXT_FIELDS
 from ....patching.patch import METHODS, patch_prompt
 from .graph import flat
-from .run import Missing, Run
+from .run import Missing, Run, Unserved
 
 ROOT = Path(__file__).parents[3]
 
@@ -98,7 +99,10 @@ def _is_ours(error):
 def _tried(run, samplers, method):
     row = {"effect": True, "identity": 0.0, "all_layers": True}
     for sampler in samplers:
-        plain = run.draw(sampler)
+        try:
+            plain = run.draw(sampler)
+        except Unserved:  # of another model of the template
+            continue
         row["runs"] = True
         if not plain.isfinite().all():
             raise Missing("its latents are not numbers without our node either")
@@ -125,17 +129,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--only", nargs="*", help="names of templates")
+    parser.add_argument("--only", nargs="*", help="names of templates, tried again")
     arguments = parser.parse_args()
     prepare()
-    rows = []
+    rows = json.loads(arguments.out.read_text("utf-8")) if arguments.out.exists() else []
+    rows = [row for row in rows if row["template"] not in (arguments.only or ())]
+    done = {row["template"] for row in rows}
     for path in templates(arguments.folder):
-        if arguments.only and path.stem not in arguments.only:
+        if path.stem in done or (arguments.only and path.stem not in arguments.only):
             continue
         for row in rows_of(path):
             rows.append(row)
             print(json.dumps(row), file=sys.stderr, flush=True)
-            arguments.out.write_text(json.dumps(rows, indent=1) + "\n")
+        rows.sort(key=lambda row: row["template"])
+        arguments.out.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     served = [row for row in rows if row["method"]]
     print(f"{len(served)} rows of served classes: {sum(r['ok'] for r in served)} ok, {sum(r['refused'] for r in served)} refused",
           file=sys.stderr)  # fmt: skip

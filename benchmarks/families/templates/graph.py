@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 MUTED, BYPASSED = 2, 4
 _INSIDE, _OUTSIDE = -10, -20  # ids of a subgraph's own inputs and outputs
+_WIDGETS = ("INT", "FLOAT", "STRING", "COMBO", "BOOLEAN")
+AFTER_A_SEED = ("fixed", "randomize", "increment", "decrement")
 
 
 @dataclass
@@ -79,14 +81,8 @@ class _Flat:
             own = next((one for one in inputs if one["name"] == name), None)
             if own is not None and own.get("link") is not None:
                 return self._source(around, own["link"], given)
-            if own is not None and "widget" in own:
-                # Values stand in the order of the widgets; a seed may have another one behind it, or none.
-                names = [one["name"] for one in inputs if "widget" in one]
-                values = outer.get("widgets_values") or []
-                place = names.index(name)
-                if isinstance(values, list) and len(values) >= len(names):
-                    return {"value": values[place]}
-            return None
+            values = _widget_values(definition, outer)
+            return {"value": values[name]} if name in values else None
         return self._output(f"{prefix}{origin}", slot)
 
     def _output(self, key, slot):
@@ -116,3 +112,17 @@ class _Flat:
                 return self._source(f"{key}:", inner["id"], {})
             return self._output(f"{key}:{inner['origin_id']}", inner["origin_slot"])
         return key, slot
+
+
+def _widget_values(definition, outer):
+    """{input: value} of the node that stands for a subgraph. Its values stand in the order of the definition's inputs, of which the node
+    often has a part only."""
+    values = list(outer.get("widgets_values") or [])
+    found = {}
+    for one in definition["inputs"]:
+        if one["type"] not in _WIDGETS or not values:
+            continue
+        found[one["name"]] = values.pop(0)
+        if "seed" in one["name"] and values and values[0] in AFTER_A_SEED:
+            values.pop(0)
+    return found

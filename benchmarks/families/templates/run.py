@@ -1,7 +1,8 @@
 """Runs a template's samplers with ComfyUI's own nodes, on what loaded.py puts in the place of its files.
 
-Run      evaluates outputs of a flat graph, each once
-Missing  a node cannot be run here
+Run       evaluates outputs of a flat graph, each once
+Missing   a node cannot be run here
+Unserved  a model draws no words of a text
 """
 
 import asyncio
@@ -13,22 +14,28 @@ from comfy_api.latest import io
 import nodes
 
 from ....patching import models
-from .loaded import Codec, Encoder, model_of
+from .graph import AFTER_A_SEED
+from .loaded import Codec, Encoder, SoundCodec, heard, model_of, seen, speaking
 
 WIDTH, HEIGHT, STEPS, FRAMES = 96, 64, 2, 5
 SAMPLERS = ("KSampler", "KSamplerAdvanced", "SamplerCustom", "SamplerCustomAdvanced")
 GUIDERS = ("BasicGuider", "CFGGuider", "DualCFGGuider", "DualModelGuider")
+_FILES = ("UNETLoader", "CheckpointLoaderSimple", "ImageOnlyCheckpointLoader")
 _WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 # Passed by: files of their own (a LoRA, a ControlNet), which are no part of the class.
 _PASSED = {
     "LoraLoaderModelOnly": ("model",), "LoraLoader": ("model", "clip"), "ModelPatchLoader": (), "QwenImageDiffsynthControlnet": ("model",),
     "ZImageFunControlnet": ("model",), "AnimaLLLiteApply": ("model",), "ControlNetApplyAdvanced": ("positive", "negative"),
     "ControlNetInpaintingAliMamaApply": ("positive", "negative"), "StyleModelApply": ("conditioning",), "TorchCompileModel": ("model",),
-    "unCLIPConditioning": ("conditioning",),
+    "unCLIPConditioning": ("conditioning",), "LTXVLatentUpsampler": ("samples",), "HunyuanVideo15LatentUpscaleWithModel": ("samples",),
 }  # fmt: skip
 
 
 class Missing(Exception):
+    pass
+
+
+class Unserved(Missing):
     pass
 
 
@@ -38,10 +45,8 @@ class Run:
     def __init__(self, graph):
         self.graph, self.left_out = graph, set()
         self._done, self._models, self._tiny, self._plain = {}, {}, {}, {}
-        files = [self._value(node, 0) for node in graph.values() if node.type in ("UNETLoader", "CheckpointLoaderSimple")]
-        known = [model_of(file) for file in files]
+        known = [model_of(self._value(node, 0)) for node in graph.values() if node.type in _FILES]
         self.tiny, self.kind = next((one for one in known if one[0]), next((one for one in known if one[1]), (None, "")))
-        self.unserved = sorted({kind for tiny, kind in known if tiny is None and kind})
 
     def samplers(self):
         return [node for node in self.graph.values() if node.type in SAMPLERS]
@@ -72,7 +77,7 @@ class Run:
             if changed.get("model_negative") is not None:
                 changed["model_negative"] = patch(changed["model_negative"])
             given = changed if leading is sampler else {**given, "guider": self._call(leading, changed)[0]}
-        drawn = self._call(sampler, given)[0]["samples"]
+        drawn = self.tiny.together(self._call(sampler, given)[0]["samples"])
         if patch is None:
             self._plain[sampler.id] = drawn
         return drawn
@@ -90,23 +95,25 @@ class Run:
         given |= {name: value for name, value in node.values.items() if value is not None}
         kinds = self._kinds(node)
         for name, link in node.links.items():
-            if name in ("width", "height", "length", "steps", "vae") or kinds.get(name) in ("IMAGE", "MASK", "AUDIO", "VIDEO"):
+            if name in ("width", "height", "length") or kinds.get(name) in _GIVEN:
                 continue
             given[name] = self.output(link)
         for name, value in (("width", WIDTH), ("height", HEIGHT), ("target_width", WIDTH), ("target_height", HEIGHT)):
             if name in kinds:
                 given[name] = value
-        if "vae" in kinds and "vae" in node.links:
-            given["vae"] = Codec(self.tiny, self._model(None))
         if "length" in kinds:
             given["length"] = FRAMES
         for name, link in node.links.items():
-            if kinds.get(name) in ("IMAGE", "MASK"):
-                given[name] = _picture(link) if kinds[name] == "IMAGE" else _mask()
+            if kinds.get(name) == "VAE":
+                given[name] = SoundCodec(self.tiny) if name == "audio_vae" else Codec(self.tiny, self._model(None))
+            elif kinds.get(name) in _GIVEN:
+                given[name] = self._default(kinds[name], link)
         self._shorten(node, given)
-        return given
+        return _nested(given)
 
     def _shorten(self, node, given):
+        if node.type == "SplitSigmas":
+            given["step"] = STEPS // 2
         steps = given.get("steps")
         if "steps" in self._kinds(node) and not isinstance(steps, int):
             steps = 20
@@ -119,9 +126,9 @@ class Run:
             given["start_at_step"], given["end_at_step"] = start, max(end, start + 1)
 
     def _model(self, file):
-        tiny = (model_of(file)[0] if file is not None else None) or self.tiny
+        tiny, kind = model_of(file) if file is not None else (self.tiny, self.kind)
         if tiny is None:
-            raise Missing("its class has no tiny model")
+            raise Unserved(kind) if kind else Missing(f"no class is known for {file}")
         if file not in self._models:
             self._models[file] = tiny.build()
             self._tiny[self._models[file].model] = tiny
@@ -139,11 +146,15 @@ class Run:
         kind = node.type
         if kind == "UNETLoader":
             return (self._model(self._value(node, 0)),)
-        if kind == "CheckpointLoaderSimple":
+        if kind in ("CheckpointLoaderSimple", "ImageOnlyCheckpointLoader"):
             file = self._value(node, 0)
             model = self._model(file)
-            return model, Encoder(model_of(file)[0] or self.tiny), None
-        if kind in ("CLIPLoader", "DualCLIPLoader", "TripleCLIPLoader", "QuadrupleCLIPLoader"):
+            return model, Encoder(model_of(file)[0]), None
+        if kind == "ModelPatchLoader" and "infinitetalk" in str(self._value(node, 0)).lower():
+            return (speaking(self.tiny),)
+        if kind == "VOIDWarpedNoise":  # made by a model of optical flow
+            return ({"samples": Codec(self.tiny, self._model(None)).encode(torch.zeros(FRAMES, HEIGHT, WIDTH, 3))},)
+        if kind in ("CLIPLoader", "DualCLIPLoader", "TripleCLIPLoader", "QuadrupleCLIPLoader", "LTXAVTextEncoderLoader"):
             return (Encoder(self.tiny),)
         if kind in _PASSED:
             self.left_out.add(kind)
@@ -162,8 +173,14 @@ class Run:
         if made is None:
             raise Missing(f"ComfyUI has no node {kind}")
         if kind not in SAMPLERS and not set(made) & _MADE:
-            return tuple(_default(one, (node.id, slot)) for slot, one in enumerate(made))
+            return tuple(self._default(one, (node.id, slot)) for slot, one in enumerate(made))
         return None
+
+    def _default(self, kind, link):
+        return {"IMAGE": lambda: _picture(link), "MASK": _mask, "AUDIO": _second_of_sound, "INT": lambda: HEIGHT, "FLOAT": lambda: 1.0,
+                "BOOLEAN": lambda: False, "STRING": lambda: f"a text {link[0]}", "CLIP_VISION_OUTPUT": lambda: seen(self.tiny, link),
+                "AUDIO_ENCODER_OUTPUT": lambda: heard(self.tiny),
+                "ICLORA_PARAMETERS": lambda: {"reference_downscale_factor": 1}}.get(kind, lambda: None)()  # fmt: skip
 
     def _call(self, node, given):
         kind = nodes.NODE_CLASS_MAPPINGS[node.type]
@@ -199,28 +216,38 @@ class Run:
         for part in ("required", "optional"):
             for name, spec in declared.get(part, {}).items():
                 said = spec[1] if len(spec) > 1 else {}
-                typed = isinstance(spec[0], list) or spec[0] in _WIDGETS
+                typed = isinstance(spec[0], list) or spec[0].split(",")[0] in _WIDGETS  # FLOAT,INT takes both
                 if not typed or said.get("forceInput"):
                     continue
                 if values:
                     given[name] = values.pop(0)
-                    if name in ("seed", "noise_seed") and values and values[0] in ("fixed", "randomize", "increment", "decrement"):
+                    if name in ("seed", "noise_seed") and values and values[0] in AFTER_A_SEED:
                         values.pop(0)
                 elif "default" in said:
                     given[name] = said["default"]
         return given
 
     def _value(self, node, place):
-        if node.values:
-            given = next((value for name, value in node.values.items() if name in ("unet_name", "ckpt_name")), None)
-            if given:
-                return given
         values = node.widgets if isinstance(node.widgets, list) else list(node.widgets.values())
-        return values[place] if len(values) > place else None
+        own = values[place] if len(values) > place else None
+        given = next((value for name, value in node.values.items() if name in ("unet_name", "ckpt_name")), own)
+        return given if any(model_of(given)) else own
 
 
 # Nodes that make any of these are run; what others make is given, because no picture decides whether a template works.
-_MADE = {"MODEL", "CONDITIONING", "LATENT", "GUIDER", "SAMPLER", "SIGMAS", "NOISE"}
+_MADE = {"MODEL", "CONDITIONING", "LATENT", "GUIDER", "SAMPLER", "SIGMAS", "NOISE", "TRACKS", "WAN_CAMERA_EMBEDDING"}
+_GIVEN = {"IMAGE", "MASK", "AUDIO"}
+
+
+def _nested(given):
+    """Inputs that grow, as `images.image_0`, are one dict each; a choice that has inputs of its own is in it under its own name."""
+    found = {name: value for name, value in given.items() if "." not in name}
+    for name in (name for name in given if "." in name):
+        outer, _, inner = name.partition(".")
+        if not isinstance(found.get(outer), dict):
+            found[outer] = {outer: found[outer]} if outer in found else {}
+        found[outer][inner] = given[name]
+    return found
 
 
 def _picture(link):
@@ -234,6 +261,5 @@ def _mask():
     return mask
 
 
-def _default(kind, link):
-    return {"IMAGE": lambda: _picture(link), "MASK": _mask, "INT": lambda: HEIGHT, "FLOAT": lambda: 1.0, "BOOLEAN": lambda: False,
-            "STRING": lambda: f"a text {link[0]}"}.get(kind, lambda: None)()  # fmt: skip
+def _second_of_sound():
+    return {"waveform": torch.rand(1, 2, 16_000, generator=torch.Generator().manual_seed(4)), "sample_rate": 16_000}

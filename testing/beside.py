@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import comfy.sample
 import torch
-from text_layers.patching import models
-from text_layers.patching.patch import METHODS, patch_prompt
-from text_layers.testing import oracle_fixture
-from text_layers.testing.tiny_models import MODELS
+
+from ..patching import models
+from ..patching.patch import METHODS, patch_prompt
+from . import oracle_fixture
+from .tiny_models import MODELS
 
 STEPS = 3  # a cache leaves out the second's call and not the third's
 INDEX = 4  # the patched layer
@@ -45,7 +46,7 @@ def bench(name):
     if name == "flux":
         tiny = next(tiny for tiny in MODELS if tiny.kind == "Flux")
         return Bench(name, tiny.build(), tiny.noise(), *map(tiny.conditioning, range(3)))
-    fixture = oracle_fixture.load(name, Path(__file__).parents[1] / "oracle" / name)
+    fixture = oracle_fixture.load(name, Path(__file__).parents[1] / "tests" / "oracle" / name)
     return Bench(name, fixture.model, fixture.noise, fixture.positive_A, fixture.positive_B, fixture.negative)
 
 
