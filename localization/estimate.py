@@ -22,12 +22,14 @@ _READ, _OTHER = Reading(True, 1.0, ""), Reading(False, 0.0, "")
 
 
 class _Counted:
-    """Answers like a Sweep, and counts. guided: calls of a step of a guided picture; own_run: whether the target's run is a row as well."""
+    """Answers like a Sweep, and counts. guided: calls of a step of a guided picture; own_run: whether the target's run is a row as well.
+    The picture by which a call was timed is there."""
 
     def __init__(self, layers, pairs, steps, guided, own_run):
         self.layers, self.pairs, self.steps = tuple(range(layers)), pairs, steps
         self.half, self.seen, self.calls = -(-steps // 2), 0, 0
-        self._guided, self._own_run, self._drawn, self._carry = guided, own_run, set(), self.layers[-DECIDING:]
+        self._guided, self._own_run, self._carry = guided, own_run, self.layers[-DECIDING:]
+        self._drawn = {("read", 0, SOURCE, steps)}
 
     def _draw(self, pairs, candidates, steps, kind):
         self.seen = max([self.seen, *(pair + 1 for pair in pairs)])

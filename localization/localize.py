@@ -45,6 +45,7 @@ class Localization:
     proof_calls: int = 0
     curve: tuple[tuple[int, float], ...] = ()
     reached: float = 1.0  # share of the effect on the first prediction, where it was asked
+    spared: int = 0  # model calls of a search before, from which this one went on
 
     @property
     def localized(self):
@@ -89,7 +90,8 @@ def localize(model, sweep, strategy, judge=None, proof=QUICK):
         raise ValueError(f'There is no strategy "{strategy}"; choose one of: {", ".join(STRATEGIES)}.')
     judge = judge or sweep
     drawings = {id(s.drawing): s.drawing for s in (sweep, judge)}.values()
-    calls, started = sum(d.model_calls for d in drawings), time.perf_counter()
+    sweeps = {id(s): s for s in (sweep, judge)}.values()
+    calls, spared, started = sum(d.model_calls for d in drawings), sum(s.spared for s in sweeps), time.perf_counter()
     ranking = STRATEGIES[strategy](sweep)
     both = _Both(sweep, judge) if strategy == "gradients" and judge is not sweep else judge
     selection = chooser(strategy)(both, ranking, judge.half)
@@ -101,9 +103,8 @@ def localize(model, sweep, strategy, judge=None, proof=QUICK):
         scores={names[layer]: round(ranking.mean(layer), 4) for layer in selection.layers},
         source=f"localized, {strategy}, {len(judge.pairs)} pairs, seed {sweep.drawing.setting.seed}",
     )
-    found = Localization(
-        strategy, chosen, ranking, selection, names, sum(d.model_calls for d in drawings) - calls, time.perf_counter() - started
-    )
+    calls, spared = sum(d.model_calls for d in drawings) - calls, sum(s.spared for s in sweeps) - spared
+    found = Localization(strategy, chosen, ranking, selection, names, calls, time.perf_counter() - started, spared=spared)
     if not found.localized:  # such layers go nowhere
         missing = gaps(judge, [selection.layers], CLOSE_PAIRS)[selection.layers]
         return _recorded(model, judge, replace(found, curve=curve(judge, ranking), reached=1 - missing))
@@ -173,7 +174,8 @@ def report(found, sweep):
     lines += [f"In doubt: {doubt}." for doubt in found.selection.doubts]
     lines += _proof(found, len(sweep.pairs))
     cost = f" and {found.proof_calls} to test the answer" if found.proof_calls else ""
-    lines.append(f"{found.strategy}: {found.model_calls} model calls{cost}, {found.seconds:.0f} s for the search.")
+    kept = f" beside {found.spared} of a search before" if found.spared else ""
+    lines.append(f"{found.strategy}: {found.model_calls} model calls{kept}{cost}, {found.seconds:.0f} s for the search.")
     drawing = sweep.drawing
     if drawing.fits < drawing.setting.rows:
         lines.append(f"The free memory has room for {drawing.fits} pictures in a batch, and {drawing.setting.rows} were allowed.")

@@ -13,7 +13,7 @@ KEYS = ("model", "file", "depends_on", "pairs", "template", "negative", "size", 
 def record(model, sweep, found):
     """JSON values. model: the MODEL; sweep: that has read; found: localize.Localization. `depends_on` names weights, text encoder, VAE and
     versions by digests that everybody who has the same files gets; `pairs` are those, from the top, that any question was about; `size` is
-    that of the latents that were drawn."""
+    that of the latents that were drawn; `model_calls` are the search's, also those that were made before it was stopped."""
     setting = sweep.drawing.setting
     return {
         "model": type(model.model).__name__,
@@ -35,5 +35,5 @@ def record(model, sweep, found):
         "sure": found.sure,
         "test": found.test and [found.test.good, found.test.counted],
         "doubts": list(found.selection.doubts),
-        "model_calls": found.model_calls,
+        "model_calls": found.model_calls + found.spared,
     }

@@ -25,6 +25,7 @@ _CHUNK = 2  # pairs of one task
 _DEATHS = 6  # of workers at the same chunk, or before one has loaded the model, after which the search gives up
 _OVER = ()  # in the place of a chunk whose question has failed
 _PATIENCE = 60  # seconds without a worker, after which it is said
+_AS_IMPORTANT = {"worker_niceness": 0}  # as this process, which waits for them: Ray's own 15 leaves them next to nothing of a busy machine
 
 
 @dataclass
@@ -53,7 +54,7 @@ class RaySweep(Sweep):
             if self.address:
                 ray.init(self.address, log_to_driver=False)
             else:
-                ray.init(include_dashboard=False, log_to_driver=False)
+                ray.init(include_dashboard=False, log_to_driver=False, _system_config=_AS_IMPORTANT)
         self._running: dict[Any, Any] = {}  # answer that is awaited -> (worker, chunk, None while it starts, or _OVER)
         self._deaths: Counter = Counter()
         self.pool = [self._start() for _ in range(self.workers)]
@@ -185,10 +186,11 @@ class RaySweep(Sweep):
         self.drawing.model_calls += calls
         self.drawing.fits = self.drawing.rows = min(self.drawing.rows, rows)  # on the worker, chosen or found out
         self.store.problem = self.store.problem or problem
-        for key, result in cells.items():
+        for key, cell in cells.items():
             if self.store.get(key) is None:
                 self.computed += 1
-                self.store.put(key, result)
+                self.store.put(key, cell)
+                self._met.add(key)
         self._tell(0)
 
     def _compare(self, parts):

@@ -56,8 +56,8 @@ class Sweep:
     and these settings, or None for nothing on disk; tell(Progress) is called after each step of the sampler.
 
     `parts` says what its cells depend on, and `identity` is a name made of it. `computed` counts the cells that were not on disk; `seen`
-    is how many pairs, from the top, any question was about: those behind them have told nothing about any set of layers. `pace`: seconds
-    of a model call, once it was timed.
+    is how many pairs, from the top, any question was about: those behind them have told nothing about any set of layers. `spared`: model
+    calls of a search before, for what was kept of it and asked for again. `pace`: seconds of a model call, once it was timed.
     """
 
     drawing: Drawing
@@ -66,6 +66,7 @@ class Sweep:
     tell: Callable = lambda progress: None
     computed: int = 0
     seen: int = 0
+    spared: int = 0
     pace: float = 0.0
     _asked: str = ""
     _latents: dict = field(default_factory=dict)
@@ -73,6 +74,8 @@ class Sweep:
     _seen: dict = field(default_factory=dict)
     _picture: np.ndarray | None = None
     _no_gradient: NoGradient | None = None
+    _unpaid: int = 0  # model calls since the last cell, which the next one is said to have cost
+    _met: set = field(default_factory=set)  # cells that were computed here, or whose cost is among `spared`
 
     def __post_init__(self):
         if self.folder is None:
@@ -122,7 +125,7 @@ class Sweep:
         candidates, pairs = list(candidates), list(pairs)
         self._note(pairs, f"How far {_sets(candidates)} move the first prediction")
         wanted = [_looked_at(pair, layers, steps) for pair in pairs for layers in candidates]
-        missing = [p for p in wanted if self.store.get(self._key(p, "closeness")) is None]
+        missing = [p for p in wanted if self._known(self._key(p, "closeness")) is None]
         references = dict.fromkeys(replace(p, layers=layers) for p in missing for layers in (SOURCE, self.layers))
 
         latest = {}
@@ -139,7 +142,7 @@ class Sweep:
         if steps == 1:
             self._latest = {picture: latent for picture, latent in self._latest.items() if picture.layers in candidates} | latest
         cells = {layers: [self._key(_looked_at(pair, layers, steps), "closeness") for pair in pairs] for layers in candidates}
-        return {layers: [self.store.get(key) for key in keys] for layers, keys in cells.items()}
+        return {layers: [self._known(key) for key in keys] for layers, keys in cells.items()}
 
     def slopes(self, base, weights, pairs):
         """[pairs, weights, layers]: derivatives of how far the first prediction is on the way from that of `base` (0) to that of all
@@ -148,11 +151,12 @@ class Sweep:
 
         Raises NoGradient where the model has none.
         """
-        pairs, found = list(pairs), []
+        pairs = list(pairs)
         self._note(pairs, "Which layers' weights move the first prediction most")
         references = [first_prediction(pair, layers) for pair in pairs for layers in (base, self.layers)]
         kinds = {w: f"slope {w}" for w in weights}
-        missing = [p for p in pairs if any(self.store.get(self._key(first_prediction(p, base), kind)) is None for kind in kinds.values())]
+        cells = {pair: [self._key(first_prediction(pair, base), kind) for kind in kinds.values()] for pair in pairs}
+        missing = [pair for pair, keys in cells.items() if None in [self._known(key) for key in keys]]
         self._compute(dict.fromkeys(p for p in references if p.pair in missing), {}, None)
         for number, pair in enumerate(missing):
             left = 4 * len(weights) * (len(missing) - number - 1)
@@ -164,9 +168,7 @@ class Sweep:
             for w, (_, by_layer) in zip(weights, slopes, strict=True):
                 self._keep(first_prediction(pair, base), kinds[w], by_layer)
             self._tell(left)
-        for pair in pairs:
-            found.append([self.store.get(self._key(first_prediction(pair, base), kind)) for kind in kinds.values()])
-        return np.array(found)
+        return np.array([[self._known(key) for key in cells[pair]] for pair in pairs])
 
     def readings(self, candidates, pairs, steps=None):
         """{candidate: [Reading of each pair]}. A candidate can be SOURCE or TARGET. steps: None for the finished picture."""
@@ -175,7 +177,7 @@ class Sweep:
         when = "finished pictures" if steps == self.drawing.setting.steps else "pictures half-way"
         self._note(pairs, f"What OCR reads in {when} with {_sets(candidates)}")
         wanted = [Picture(pair, layers, steps) for pair in pairs for layers in candidates]
-        missing = [p for p in wanted if self.store.get(self._key(p, "readings")) is None]
+        missing = [p for p in wanted if self._known(self._key(p, "readings")) is None]
 
         def score(picture, latent):
             comfy.model_management.throw_exception_if_processing_interrupted()
@@ -190,7 +192,8 @@ class Sweep:
         return {layers: [self._reading(Picture(pair, layers, steps)) for pair in pairs] for layers in candidates}
 
     def cells(self, kind, pairs, *asked):
-        """{key: result} of what is known of an answer. kind: "closeness", "slopes" or "readings"; asked: what these take beside pairs."""
+        """{key: [result, model calls]} of what is known of an answer. kind: "closeness", "slopes" or "readings"; asked: what these take
+        beside pairs."""
         keys = [key for pair in pairs for key in self._keys(kind, pair, *asked)]
         return {key: result for key in keys if (result := self.store.get(key)) is not None}
 
@@ -223,38 +226,44 @@ class Sweep:
         """Once the model has said that it has none, it is not asked again."""
         if self._no_gradient is not None:
             raise self._no_gradient
+        before = self.drawing.model_calls
         try:
             return self.drawing.slope(*asked)
         except NoGradient as reason:
             self._no_gradient = reason
             raise
+        finally:
+            self._unpaid += self.drawing.model_calls - before
 
     def _note(self, pairs, asked):
         self._asked = asked
         self.seen = max([self.seen, *(pair + 1 for pair in pairs)])
 
     def _reading(self, picture):
-        return self._judged(picture, self.store.get(self._key(picture, "readings"))["read"])
+        return self._judged(picture, self._known(self._key(picture, "readings"))["read"])
 
     def _judged(self, picture, read):
         said, wanted = USUAL.folded(read), USUAL.folded(self.pairs[picture.pair].target)
         return Reading(said == wanted, text.similarity(said, wanted), read)
 
     def _compute(self, references, missing, score):
-        """Draws references (unless they are there) and missing pictures, pair by pair as far as they fit into batches, and scores the
-        missing ones as soon as they are drawn."""
-        for picture in references:
+        """Draws references and missing pictures, unless their latents are there, pair by pair as far as they fit into batches, and scores
+        the missing ones as soon as they are drawn."""
+        missing = dict.fromkeys(missing)
+        for picture in dict.fromkeys([*references, *missing]):
             if picture in self._latest:
                 self._latents[picture] = self._latest[picture]
             elif picture not in self._latents:
                 kept = self.store.get_array(self._key(picture))
                 if kept is not None:
                     self._latents[picture] = torch.from_numpy(kept)
-        needed = dict.fromkeys([p for p in references if p not in self._latents] + list(missing))
-        missing = set(missing)
+        there = [picture for picture in missing if picture in self._latents]
+        needed = dict.fromkeys(picture for picture in [*references, *missing] if picture not in self._latents)
         order = sorted(needed, key=lambda p: (p.pair, p not in references))
         for batch, left in self._batches(order):
+            before = self.drawing.model_calls
             drawn = self.drawing.draw(batch, lambda left=left: self._tell(left))
+            self._unpaid += self.drawing.model_calls - before
             for picture, latent in drawn.items():
                 shown = picture.pair < SHOWN and picture.steps == self.drawing.setting.steps
                 if shown or picture in references:
@@ -264,6 +273,9 @@ class Sweep:
                 if picture in missing:
                     score(picture, drawn[picture])
                     self._tell(left)
+        for picture in there:
+            score(picture, self._latents[picture])
+            self._tell(0)
 
     def price(self, pictures):
         """Model calls of pictures that one question draws."""
@@ -294,8 +306,21 @@ class Sweep:
             self._seen.setdefault(layer, []).append(1 - value)
 
     def _keep(self, picture, kind, result):
+        key = self._key(picture, kind)
         self.computed += 1
-        self.store.put(self._key(picture, kind), result)
+        self.store.put(key, [result, self._unpaid])
+        self._met.add(key)
+        self._unpaid = 0
+
+    def _known(self, key):
+        """The result of a cell, or None."""
+        kept = self.store.get(key)
+        if kept is None:
+            return None
+        if key not in self._met:
+            self._met.add(key)
+            self.spared += kept[1]
+        return kept[0]
 
     def _key(self, picture, kind=""):
         """What a cell depends on beside the sweep's identity."""

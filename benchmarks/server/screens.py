@@ -28,7 +28,7 @@ EXPLORED = (4, 5, 6)
 _MARGIN, _SPACE = 30, 70  # pixels
 _CHECKPOINT, _LORA, _LAYERS = "sd_xl_base_1.0.safetensors", "my text lora.safetensors", "my text layers.json"
 _VALUES = {"ckpt_name": _CHECKPOINT, "lora_name": _LORA, "file": _LAYERS, "unet": "IF-I-XL-v1.0", "width": 64, "height": 32}
-# Empty ones: they are named in the pictures and never read.
+# Empty ones, as those that the workflows name: they stand in the pictures and are never read.
 _FILES = [
     f"checkpoints/{_CHECKPOINT}",
     "checkpoints/sd3_medium_incl_clips_t5xxlfp16.safetensors",
@@ -180,6 +180,15 @@ def explorer(canvas):
     save(sheet, ROOT / "docs" / "explorer.webp")
 
 
+def named():
+    """Files of models and text layers that workflows name, below models."""
+    for path in WORKFLOWS:
+        for node in json.loads(path.read_text("utf-8"))["nodes"]:
+            yield from (f"{file['directory']}/{file['name']}" for file in node["properties"].get("models", ()))
+            if node["type"] == "TextLayersLoad":
+                yield f"text_layers/{node['widgets_values'][0]}"
+
+
 def page():
     """docs/screens.md"""
     lines = [
@@ -211,7 +220,7 @@ def main():
     if unknown := set(chosen) - set(parts):
         parser.error(f"there is no {', '.join(unknown)}; choose from {', '.join(parts)}")
     with tempfile.TemporaryDirectory() as base:
-        for file in _FILES:
+        for file in {*_FILES, *named()}:
             path = Path(base) / "comfyui" / "models" / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()

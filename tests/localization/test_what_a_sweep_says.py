@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from rapidfuzz.distance import Levenshtein
-from text_layers.localization.drawing import SOURCE, TARGET, Setting
+from text_layers.localization.drawing import SOURCE, TARGET, Picture, Setting
 from text_layers.localization.localize import QUICK, SURE, WEIGHED, before, localize, report
 from text_layers.localization.pairs import WordPair
 from text_layers.localization.proof import needed
@@ -77,6 +77,7 @@ class Drawn:
 
     def slope(self, pair, base, weights, source, everything, tell):
         self.slopes += 1
+        self.model_calls += 3 * len(weights)
         assert (everything - source).square().sum() == pytest.approx(25 * (1 - sum(self.parts[layer] for layer in base)) ** 2, rel=1e-4)
         return [(w, [(layer not in base) * (part + w) for layer, part in enumerate(self.parts)]) for w in weights]
 
@@ -138,6 +139,21 @@ def test_what_was_computed_is_not_computed_again(tmp_path):
     assert other.identity != again.identity or other.cells("closeness", range(2), asked, 1) == {}
 
 
+def test_the_picture_by_which_a_call_is_timed_is_not_drawn_again(tmp_path):
+    """Nor is any that is shown, or that others were compared with, when it is read or scored for the first time."""
+    sweep = sweep_of(tmp_path)
+    sweep.time_a_call()
+    assert sweep.drawing.batches == [[Picture(0, SOURCE, 6)]]
+    assert [r.read for r in sweep.readings([SOURCE, TARGET], range(2))[TARGET]] == ["Hotel"] * 2
+    assert sum(map(len, sweep.drawing.batches)) == 1 + 3
+    sweep.closeness([(0,)], [0])
+    drawn = sum(map(len, sweep.drawing.batches))
+    assert sweep.closeness([SOURCE, sweep.layers], [0]) == {SOURCE: [0.0], sweep.layers: [1.0]}
+    again = sweep_of(tmp_path)
+    assert again.readings([SOURCE], [0])[SOURCE][0].read == "CAFE" and not again.drawing.batches
+    assert sum(map(len, sweep.drawing.batches)) == drawn == 4 + 3
+
+
 def test_readings_are_of_the_picture_and_judged_by_the_word(tmp_path):
     told = []
     sweep = sweep_of(tmp_path, tell=told.append)
@@ -171,10 +187,10 @@ def test_slopes_are_kept_and_where_nothing_changes_they_are_none(tmp_path):
     assert sweep.drawing.slopes == 3
 
 
-def tiny_search(folder, parts, proof, names=None, pairs=100, strategy="gradients"):
+def tiny_search(folder, parts, proof, names=None, pairs=100, strategy="gradients", **options):
     model = next(tiny for tiny in MODELS if tiny.kind == "SD3").build()
     words = [WordPair("CAFE", "HOTEL")] * pairs
-    sweep = sweep_of(folder, Drawn(words, parts, names or tuple(models.layer_names(model)), rows=16))
+    sweep = sweep_of(folder, Drawn(words, parts, names or tuple(models.layer_names(model)), rows=16), **options)
     return sweep, localize(model, sweep, strategy, proof=proof)
 
 
@@ -195,6 +211,29 @@ def test_a_search_says_what_it_found(tmp_path, proof):
     assert right == of > 0
     sweep.drawing.rows = 15
     assert "Memory ran out with 16 pictures in a batch; 15 fitted." in report(found, sweep)
+
+
+@pytest.mark.parametrize("strategy", ["gradients", "first_step"])
+def test_a_search_that_goes_on_counts_what_was_called_before(tmp_path, strategy):
+    """Stopped at any moment, its record tells as many calls as one that was not stopped, but for those of the batch that was lost."""
+
+    class Stopped(Exception):
+        pass
+
+    def stop(progress):
+        if progress.done > 60:
+            raise Stopped
+
+    _, whole = tiny_search(tmp_path / "whole", (0.1, 0.6, 0.3), QUICK, strategy=strategy)
+    with pytest.raises(Stopped):
+        tiny_search(tmp_path / "stopped", (0.1, 0.6, 0.3), QUICK, strategy=strategy, tell=stop)
+    sweep, found = tiny_search(tmp_path / "stopped", (0.1, 0.6, 0.3), QUICK, strategy=strategy)
+    calls = whole.text_layers.record["model_calls"]
+    assert found.text_layers.record["model_calls"] == pytest.approx(calls, abs=16 * STEPS)
+    assert 0 < found.spared <= 60 + 16 * STEPS and found.model_calls == sweep.drawing.model_calls < calls == whole.model_calls
+    assert f"{found.model_calls} model calls beside {found.spared} of a search before" in report(found, sweep)
+    _, again = tiny_search(tmp_path / "whole", (0.1, 0.6, 0.3), QUICK, strategy=strategy)
+    assert again.model_calls == 0 and again.text_layers.record == whole.text_layers.record
 
 
 @pytest.mark.parametrize("strategy", ["gradients", "first_step", "exhaustive"])

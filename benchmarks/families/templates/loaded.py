@@ -2,7 +2,7 @@
 
 model_of    the tiny model that a file's name stands for
 Encoder     a CLIP: a random prompt for each text, of a length of its own
-Codec       a VAE: latents of the model's channels and size for any picture
+Codec       a VAE: latents of the model's channels and size for any picture, and grey pictures of latents
 SoundCodec  an audio VAE likewise
 heard       what an audio encoder gives
 seen        what CLIP vision gives
@@ -182,6 +182,12 @@ class Codec:
         return _random(seed)(*shape, height, width)
 
     encode_tiled = encode
+
+    def decode(self, latents):
+        """Grey pictures, [n, H, W, 3], of the first channel, of a video's first frame."""
+        grey = latents[:, :1, 0] if self._is_video else latents[:, :1]
+        grey = grey.sigmoid().repeat_interleave(self._ratio, 2).repeat_interleave(self._ratio, 3)
+        return grey.movedim(1, -1).repeat(1, 1, 1, 3)
 
     def spacial_compression_encode(self):
         return self._ratio
