@@ -66,7 +66,10 @@ def short_table(results):
     rows = []
     for model in MODELS:
         found = results[model, SEEDS[0]]
-        row, paper = found["strategies"][next(name for name in STRATEGIES if name in found["strategies"])], found["paper"]  # the node's first
+        row, paper = (
+            found["strategies"][next(name for name in STRATEGIES if name in found["strategies"])],
+            found["paper"],
+        )  # the node's first
         checked = found["held_out"][" ".join(map(str, row["layers"]))]
         chosen, everything = (f"{100 * checked[kind][0]:.0f} %" for kind in ("chosen", "all"))
         rows.append(
