@@ -4,7 +4,7 @@
     python dev.py demo [--source CAFE --target HOTEL] [--model unet|mmdit] ...   draw an edit with the models that ship
     python dev.py test [PYTEST ARGS]     the whole suite, on the newest and the oldest supported ComfyUI; with arguments on the newest
     python dev.py test --quick           those of its tests that take little, half of them
-    python dev.py serve [COMFYUI ARGS]   ComfyUI with the pack installed
+    python dev.py serve [COMFYUI ARGS]   ComfyUI with the pack installed; says its address once it listens
     python dev.py run MODULE [ARGS]      a module of the pack, e.g. benchmarks.families.oracle
 
 The first run makes .dev/ (a virtual environment and ComfyUI, about 7 GB); later ones start at once. Before the command,
@@ -17,9 +17,11 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +84,8 @@ def main():
     options = parser.parse_args()
     if not (3, 10) <= sys.version_info < (3, 14):
         fail(f"Python {sys.version.split()[0]} is not supported; use 3.10 to 3.13.")
+    if options.command == "serve":
+        arguments = served(options.arguments)  # before anything is downloaded: it may be --help
     if options.command == "test":
         browser = threading.Thread(target=set_up_browser)  # beside the packages, which take minutes
         browser.start()
@@ -98,6 +102,7 @@ def main():
     if options.command == "test":
         sys.exit(test(python, comfyui, options.arguments))
     if options.command == "serve":
+        threading.Thread(target=say_address, args=[arguments], daemon=True).start()
         command = serve_command(python, comfyui, options.arguments)
     elif options.command == "demo":
         command = [*inside, "demo.edit", *options.arguments]
@@ -260,6 +265,42 @@ def write_shim():
     if not package.is_file() or package.read_text("utf-8") != text:
         package.parent.mkdir(parents=True, exist_ok=True)
         package.write_text(text, "utf-8")
+
+
+def served(arguments):
+    """What of ComfyUI's arguments says where it listens."""
+    parser = argparse.ArgumentParser(
+        prog="dev.py serve",
+        description="ComfyUI with the pack installed, from this checkout; on the processor where there is no GPU.",
+        epilog="All arguments go to ComfyUI, of which these are the usual ones: all are in ComfyUI's comfy/cli_args.py.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--port", type=int, default=8188, help="8188 if not given")
+    parser.add_argument("--listen", nargs="?", const="0.0.0.0,::", default="127.0.0.1", metavar="IP", help="also for other machines")
+    parser.add_argument("--base-directory", metavar="FOLDER", help="of models, outputs and settings; ComfyUI's own if not given")
+    parser.add_argument("--tls-keyfile", metavar="FILE", help="with --tls-certfile, for https")
+    options, _ = parser.parse_known_args(arguments)
+    if listens(options):
+        fail(f"port {options.port} is taken, perhaps by another ComfyUI: stop it, or take another one: python dev.py serve --port 8189")
+    return options
+
+
+def listens(options):
+    """Whether anybody does there."""
+    address = options.listen.split(",")[0]
+    try:
+        socket.create_connection(("127.0.0.1" if address == "0.0.0.0" else address, options.port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def say_address(options):
+    while not listens(options):
+        time.sleep(0.5)
+    address = options.listen.split(",")[0]
+    host = "127.0.0.1" if address == "0.0.0.0" else f"[{address}]" if ":" in address else address
+    say(f"ComfyUI is ready: open http{'s' if options.tls_keyfile else ''}://{host}:{options.port} in a browser; Ctrl+C ends it.")
 
 
 def serve_command(python, comfyui, arguments):

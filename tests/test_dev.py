@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import zipfile
@@ -190,10 +191,10 @@ def test_checkouts_that_share_a_dev_folder_serve_themselves(two, comfyui_path, t
     """And nothing of it is put into the ComfyUI."""
     before = set((comfyui_path / "custom_nodes").iterdir())
     first, second = two
-    assert "usage:" in run(first, "serve", "--help", COMFYUI_PATH=str(comfyui_path)).stdout  # ComfyUI's, and all is prepared
+    assert "usage:" in run(first, "serve", "--port", "1", "--no-such", COMFYUI_PATH=str(comfyui_path)).stderr  # of ComfyUI
     (tmp_path / "base" / "custom_nodes").mkdir(parents=True)
     database = f"sqlite:///{tmp_path / 'base' / 'comfyui.db'}"
-    arguments = ("--quick-test-for-ci", "--base-directory", str(tmp_path / "base"), "--database-url", database)
+    arguments = ("--port", "1", "--quick-test-for-ci", "--base-directory", str(tmp_path / "base"), "--database-url", database)
     done = run(second, "serve", *arguments, COMFYUI_PATH=str(comfyui_path))
     assert done.returncode == 0, done.stderr[-3000:]
     assert re.findall(r"the pack in (.+)", done.stdout) == [str(second)]
@@ -213,6 +214,38 @@ def test_serve_loads_no_second_copy(checkout, tmp_path):
     installed.mkdir()
     done = run(checkout, "--comfyui", str(comfyui), "serve")
     assert done.returncode == 1 and f"{installed} is another copy of the pack" in done.stderr
+
+
+def test_help_of_serve_needs_nothing(checkout):
+    (checkout / ".dev" / "venv").unlink()
+    done = run(checkout, "serve", "--help")
+    assert done.returncode == 0 and "go to ComfyUI" in done.stdout and "--port" in done.stdout
+    assert [path.name for path in (checkout / ".dev").rglob("*")] == ["downloads"]
+
+
+_COMFYUI = """import socket, sys, time
+port = int(sys.argv[sys.argv.index("--port") + 1])
+time.sleep(1)  # nobody listens yet
+print("listens", file=sys.stderr, flush=True)
+with socket.create_server(("127.0.0.1", port)) as server:
+    server.accept()
+    time.sleep(2)
+"""
+
+
+def test_serve_says_the_address_once_comfyui_listens(checkout, tmp_path):
+    comfyui = tmp_path / "ComfyUI"
+    for folder in ("comfy", "custom_nodes"):
+        (comfyui / folder).mkdir(parents=True)
+    (comfyui / "main.py").write_text(_COMFYUI)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run(checkout, "--comfyui", str(comfyui), "serve", "--port", str(port))
+        assert done.returncode == 1 and f"port {port} is taken" in done.stderr and "listens" not in done.stderr
+    done = run(checkout, "--comfyui", str(comfyui), "serve", "--port", str(port), "--some", "--tls-keyfile", "key")
+    assert done.returncode == 0, done.stderr
+    before, after = done.stderr.split("listens\n")
+    assert "open" not in before and f"open https://127.0.0.1:{port} in a browser" in after
 
 
 def test_a_half_made_environment_is_made_anew(checkout):

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import comfy.supported_models
 import pytest
+from PIL import Image
 from text_layers.benchmarks import quality
 from text_layers.benchmarks.editing import docs as edit_docs
 from text_layers.benchmarks.families import checks as families
@@ -101,6 +102,15 @@ def test_every_node_and_workflow_is_shown():
         for name in re.findall(r"!\[[^]]*\]\(([^)]+)\)", document.read_text("utf-8")):
             assert (document.parent / unquote(name)).is_file(), (document.name, name)
     assert set(small_graphs.GRAPHS) == {path.stem for path in (ROOT / "web" / "docs").glob("*.md")}
+
+
+def test_the_registrys_entry_shows_pictures_of_the_size_that_it_wants():
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    page = re.search(r'^Repository = "https://github.com/(.+)"', text, re.M)[1]
+    for name, ratio in (("Icon", 1), ("Banner", 21 / 9)):
+        path = re.search(rf'^{name} = "https://raw.githubusercontent.com/{page}/main/(.+)"', text, re.M)[1]
+        with Image.open(ROOT / path) as picture:
+            assert picture.width / picture.height == ratio and picture.height >= 400
 
 
 def test_what_the_readme_claims_was_measured():

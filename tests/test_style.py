@@ -1,5 +1,6 @@
-"""Lint and format of Python, types of the three folders in which the others stand, lint of JavaScript."""
+"""Lint and format of Python, types of the three folders in which the others stand, which folder may import which, lint of JavaScript."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -51,6 +52,34 @@ def test_types_are_looked_at_across_files(tmp_path):
     (package / "wrong.py").write_text("from .patching.place import Steps\n\nSteps([1.0, 0.0]).to_went\n")
     passes, said = types(tmp_path, "wrong.py")
     assert not passes and "to_went" in said and "Found 1 diagnostic" in said
+
+
+# As CONTRIBUTING.md draws them: each only imports from what is below it.
+FLOORS = (
+    ("nodes",),
+    ("localization", "lora", "guard", "editing", "inversion"),
+    ("commands",),
+    ("demo", "deepfloyd"),
+    ("patching", "scoring"),
+)  # fmt: skip
+
+
+def imported(path):
+    """Folders of the pack that a file imports from."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            above = path.relative_to(ROOT).parts[: -node.level]
+            names = (node.module or "").split(".") if node.module else [alias.name for alias in node.names]
+            yield (*above, *names)[0]
+
+
+@pytest.mark.parametrize("number", range(len(FLOORS)), ids=[" ".join(floor) for floor in FLOORS])
+def test_folders_import_only_from_those_below(number):
+    below = {folder for floor in FLOORS[number + 1 :] for folder in floor}
+    for folder in FLOORS[number]:
+        files = list((ROOT / folder).rglob("*.py"))
+        wrong = {path.relative_to(ROOT).as_posix(): other for path in files for other in imported(path) if other not in {folder} | below}
+        assert files and not wrong
 
 
 def test_javascript():

@@ -1,77 +1,17 @@
-"""Tiny random models of ComfyUI's own classes, one file a family as in patching/adapters.
+"""Tiny random models of ComfyUI's own classes, one file a family as in patching/adapters; a file that is here is used.
 
 MODELS    all of them, also the text-to-image classes that cannot be served, with the reason
 WITHOUT   all other classes of ComfyUI, with the reason
 """
 
-from . import (
-    aura,
-    boogu,
-    cascade,
-    chroma,
-    cogvideo,
-    cosmos,
-    cosmos1,
-    ernie,
-    flux,
-    hidream,
-    hidream_o1,
-    hunyuan_dit,
-    hunyuan_image,
-    ideogram4,
-    joyimage,
-    kandinsky5,
-    krea2,
-    lens,
-    ltx,
-    lumina,
-    minimax,
-    mmdit,
-    mochi,
-    omnigen2,
-    pixart,
-    pixeldit,
-    qwen_image,
-    unet,
-    wan,
-)
+from importlib import import_module
+from pathlib import Path
+
 from .model import TinyModel
 from .without import WITHOUT
 
 __all__ = ["MODELS", "WITHOUT", "TinyModel"]
 
-MODELS = [
-    model
-    for family in (
-        flux,
-        pixart,
-        lumina,
-        omnigen2,
-        boogu,
-        pixeldit,
-        aura,
-        chroma,
-        hunyuan_dit,
-        hunyuan_image,
-        qwen_image,
-        joyimage,
-        ideogram4,
-        krea2,
-        lens,
-        hidream,
-        hidream_o1,
-        unet,
-        mmdit,
-        cascade,
-        cosmos,
-        kandinsky5,
-        ernie,
-        wan,
-        ltx,
-        minimax,
-        cogvideo,
-        mochi,
-        cosmos1,
-    )
-    for model in family.MODELS
-]
+_FILES = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in ("__init__", "model", "without"))
+
+MODELS = [model for name in _FILES for model in import_module(f".{name}", __name__).MODELS]
