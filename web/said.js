@@ -63,6 +63,12 @@ function fail(node, text) {
   say(node, text, true)
 }
 
+/** What a node says of a value itself stands behind the input's name. */
+function why({ type, message, details }) {
+  if (type === "custom_validation_failed") return details.slice(details.indexOf(" - ") + 3)
+  return details ? `${message}: ${details}` : message
+}
+
 /** An error belongs to the run that ended with it. */
 function clearErrors(graph) {
   for (const node of graph?.nodes ?? []) {
@@ -79,7 +85,7 @@ app.registerExtension({
     watch(api, {
       queueing: () => clearErrors(app.rootGraph ?? app.graph),
       refused(id, errors) {
-        fail(find(id), errors.map(({ message, details }) => (details ? `${message}: ${details}` : message)).join("\n"))
+        fail(find(id), errors.map(why).join("\n"))
       },
     })
     api.addEventListener("execution_error", ({ detail }) => fail(find(detail?.node_id), String(detail?.exception_message ?? "").trim()))
