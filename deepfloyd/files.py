@@ -1,6 +1,7 @@
 """DeepFloyd IF in ComfyUI's models folder.
 
 unets         names of what may be loaded: folders in models/diffusers that hold an IF, and files in models/diffusion_models
+missing       what to say where there is none of a name
 read_unet     configuration and weights of one of them
 text_encoder  files of the T5 that lies beside a U-Net
 weight_files  files of the one model in a folder
@@ -15,6 +16,7 @@ from pathlib import Path
 import comfy.utils
 import folder_paths
 
+from ..patching.messages import shortened
 from ..patching.paths import shown, within
 
 # diffusers' configuration of IF-I-XL; what is not here has UNet2DConditionModel's default. [diffusers, scripts/convert_if.py]
@@ -53,15 +55,19 @@ def read_unet(name):
         return config, read(weight_files(folder))[0]
     file = folder_paths.get_full_path("diffusion_models", name)
     if file is None:
-        raise FileNotFoundError(
-            f"There is no {name} in models/diffusers or models/diffusion_models. Put a DeepFloyd IF there, as a folder that "
-            "diffusers wrote (with model_index.json or config.json) or as its .safetensors file."
-        )
+        raise FileNotFoundError(missing(name))
     config = _config(Path(file).parent)
     if config is not None:
         _check_stage_one(name, config)
     weights, _ = read(_shards(Path(file)))
     return config or _config_of(name, weights), weights
+
+
+def missing(name):
+    return (
+        f"There is no {shortened(str(name))} in models/diffusers or models/diffusion_models. Put a DeepFloyd IF there, as a folder that "
+        "diffusers wrote (with model_index.json or config.json) or as its .safetensors file."
+    )
 
 
 def text_encoder(name):

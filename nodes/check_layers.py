@@ -28,7 +28,7 @@ class CheckTextLayers(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersCheckLayers",
             display_name="Check Text Layers",
-            category=CATEGORY,
+            category=f"{CATEGORY}/layers",
             description="Says whether text layers hold in the connected model, such as published layers in a fine-tuned one: they, all "
             "other layers and random sets of as many are compared on a few words, in about 60 calls of the model.",
             **aliases("verify text layers", "do these layers hold", "test text layers", "fine-tuned model", "merged model"),

@@ -21,7 +21,7 @@ class LoadDeepFloydIF(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersLoadDeepFloydIF",
             display_name="Load DeepFloyd IF",
-            category=CATEGORY,
+            category=f"{CATEGORY}/models",
             description="Loads stage I of DeepFloyd IF, which draws 64 x 64 pixels, with its text encoder. Needs the Python package "
             "diffusers.",
             **aliases("deepfloyd", "IF-I-XL", "pixel diffusion", "diffusers loader", "T5 pixel model"),
@@ -51,6 +51,11 @@ class LoadDeepFloydIF(io.ComfyNode):
                 io.Vae.Output(tooltip="Latents are pixels: it only brings them to the range of pictures."),
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, unet):
+        """In place of ComfyUI's own message, which does not say where the files go."""
+        return True if unet in files.unets() else files.missing(unet)
 
     @classmethod
     @checked

@@ -14,7 +14,7 @@ class LoadTextDemoModel(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersLoadDemoModel",
             display_name="Load Text Demo Model",
-            category=CATEGORY,
+            category=f"{CATEGORY}/models",
             description="Loads one of the two tiny models that ship with this pack and draw a word on a sign, 64 x 32 pixels.",
             **aliases("demo checkpoint", "tiny model", "text layers example"),
             inputs=[

@@ -20,9 +20,21 @@ class ReplaceDrawnWords(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersReplaceWords",
             display_name="Replace Drawn Words",
-            category=CATEGORY,
+            category=f"{CATEGORY}/edit",
             description="Makes the two prompts of an edit from one: as it is, and with other words in its quotes.",
-            **aliases("edit prompt", "change word", "swap text", "typo", "erase text", "remove text", "find and replace", "edit text"),
+            **aliases(
+                "edit prompt",
+                "edit text",
+                "change word",
+                "replace text",
+                "swap text",
+                "find and replace",
+                "typo",
+                "spelling",
+                "caption",
+                "erase text",
+                "remove text",
+            ),
             inputs=[
                 io.String.Input(
                     "prompt",
@@ -66,7 +78,7 @@ class ReplaceDrawnWordsInMany(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersReplaceMany",
             display_name="Replace Drawn Words in Many",
-            category=CATEGORY,
+            category=f"{CATEGORY}/edit",
             description="Makes one edit after the other of one prompt, from a list of words: all that follows runs once for each, and the "
             "source is drawn once.",
             **aliases("batch edit", "list of words", "variants", "CSV", "mail merge", "many words", "edit text", "replace text"),
@@ -130,7 +142,7 @@ class CompositeEdit(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersComposite",
             display_name="Composite Edited Words",
-            category=CATEGORY,
+            category=f"{CATEGORY}/edit",
             description="Puts the edited words into the source's picture: outside of them every pixel is the source's own.",
             **aliases("keep background", "paste text", "blend edit", "seamless", "mask of edit", "image composite"),
             inputs=[

@@ -39,10 +39,10 @@ class GuardDrawnText(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersGuard",
             display_name="Guard Drawn Text",
-            category=CATEGORY,
+            category=f"{CATEGORY}/guard",
             description="When a prompt asks for a toxic word to be drawn, the text layers get it without that word: the picture stays, the "
             "word goes. Any other prompt leaves the model untouched.",
-            **aliases("toxic text", "profanity filter", "safety", "NSFW text", "censor words", "moderation"),
+            **aliases("toxic text", "remove toxic words", "profanity filter", "safety", "NSFW text", "censor words", "moderation"),
             inputs=[
                 io.Model.Input("model", tooltip="The model to guard. It stays as it is; the output is a patched copy where needed."),
                 io.Clip.Input("clip", tooltip="Encodes the cleaned prompt; the same as for KSampler's positive."),
@@ -85,7 +85,7 @@ class CheckDrawnText(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersCheck",
             display_name="Check Drawn Text",
-            category=CATEGORY,
+            category=f"{CATEGORY}/guard",
             description="Reads the words of a picture with OCR and says whether one of them is toxic: the second line of defence, behind "
             "Guard Drawn Text.",
             **aliases("OCR", "toxic text", "profanity filter", "safety checker", "moderation", "read text"),

@@ -26,7 +26,7 @@ class InvertPicture(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersInvert",
             display_name="Invert Picture",
-            category=CATEGORY,
+            category=f"{CATEGORY}/edit",
             description="Finds the noise from which the model draws a given picture, so that it can be edited like one of the model's own.",
             **aliases("unsampler", "DDIM inversion", "RF inversion", "image to noise", "edit real image", "edit photo"),
             inputs=[
@@ -82,7 +82,7 @@ class MaskDrawnText(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersMask",
             display_name="Mask Drawn Text",
-            category=CATEGORY,
+            category=f"{CATEGORY}/edit",
             description="A mask of the words that OCR finds. With ImageCompositeMasked, everything outside of it stays exactly as it was.",
             **aliases("text mask", "OCR mask", "text box", "inpaint text", "detect text"),
             inputs=[

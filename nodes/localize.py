@@ -30,7 +30,7 @@ class LocalizeTextLayers(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersLocalize",
             display_name="Localize Text Layers",
-            category=CATEGORY,
+            category=f"{CATEGORY}/layers",
             description="Finds the few attention layers that decide which words a model draws: swaps word pairs in different layers, reads "
             "the pictures with OCR and keeps the smallest set of layers that changes the word. What was found is kept on disk, so that an "
             "interrupted search goes on where it stopped.",

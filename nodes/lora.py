@@ -41,10 +41,10 @@ class LoadLocalizedLora(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersLoadLora",
             display_name="Load Localized LoRA",
-            category=CATEGORY,
+            category=f"{CATEGORY}/LoRA",
             description="Applies a LoRA with one strength in the text layers and another everywhere else: a text LoRA without its side "
             "effects, or a style LoRA that leaves the words alone.",
-            **aliases("lora", "load lora", "lora block weight", "text lora", "partial lora"),
+            **aliases("lora", "load lora", "lora block weight", "text lora", "partial lora", "spelling"),
             inputs=[
                 io.Model.Input("model", tooltip="The model that the LoRA is for. It stays as it is; the output is a patched copy."),
                 TextLayersSocket.Input("text_layers", tooltip="The layers that decide the drawn words."),
@@ -93,7 +93,7 @@ class CutLora(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersCutLora",
             display_name="Cut LoRA To Text Layers",
-            category=CATEGORY,
+            category=f"{CATEGORY}/LoRA",
             description="Keeps only what a LoRA file does in the text layers. Connect Save Localized LoRA for a file a fraction of the "
             "size, or Load LoRA Model.",
             **aliases("extract lora", "shrink lora", "split lora"),
@@ -124,7 +124,7 @@ class SaveLocalizedLora(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersSaveLora",
             display_name="Save Localized LoRA",
-            category=CATEGORY,
+            category=f"{CATEGORY}/LoRA",
             description="Writes a LoRA as safetensors with metadata: the architecture, its text layers, rank, steps and settings.",
             **aliases("save lora", "export lora"),
             inputs=[

@@ -24,7 +24,7 @@ class MeasureTextEdit(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersMeasureEdit",
             display_name="Measure Text Edit",
-            category=CATEGORY,
+            category=f"{CATEGORY}/edit",
             description="Reads the words of an edit with OCR and measures how much of the rest has changed, with a map of where.",
             **aliases("OCR", "PSNR", "SSIM", "compare images", "evaluate edit", "heat map"),
             inputs=[

@@ -19,10 +19,18 @@ class PatchPromptIntoLayers(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersPatchPrompt",
             display_name="Patch Prompt Into Layers",
-            category=CATEGORY,
+            category=f"{CATEGORY}/edit",
             description="Gives the text layers of a model another prompt: the picture of the sampler's own prompt, with the words of "
             "this one. Sample with the same seed to keep the picture.",
-            **aliases("edit text in image", "change drawn word", "prompt injection", "attention patching", "replace text"),
+            **aliases(
+                "edit text in image",
+                "edit text",
+                "change drawn word",
+                "change word",
+                "prompt injection",
+                "attention patching",
+                "replace text",
+            ),
             inputs=[
                 io.Model.Input("model", tooltip="The model to patch. It stays as it is; the output is a patched copy."),
                 io.Conditioning.Input(
@@ -90,4 +98,7 @@ class PatchPromptIntoLayers(io.ComfyNode):
         look_at(model, target)
         layers = models.preset(model) if text_layers is None else text_layers
         patched = patch_prompt(model, layers, target, target_negative, start, method, notice=notice, keep=kept)
-        return io.NodeOutput(patched, ui=show(said(model).strip()) if said(model) else None)
+        notes = [said(model).strip()] if said(model) else []
+        if method != OWN_RUN and not models.family_of(model).evolves:
+            notes.append("method is not used: this model's text does not change with the picture.")
+        return io.NodeOutput(patched, ui=show("\n".join(notes)) if notes else None)

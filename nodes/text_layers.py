@@ -31,7 +31,7 @@ class ChooseTextLayers(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersChoose",
             display_name="Text Layers",
-            category=CATEGORY,
+            category=f"{CATEGORY}/layers",
             description="Chooses the attention layers that decide which words the connected model draws.",
             **aliases("localized layers", "cross attention layers", "joint attention blocks", "text rendering", "typography"),
             inputs=[
@@ -72,7 +72,7 @@ class SaveTextLayers(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersSave",
             display_name="Save Text Layers",
-            category=CATEGORY,
+            category=f"{CATEGORY}/layers",
             description="Writes text layers as a small JSON file into models/text_layers.",
             **aliases("export text layers", "store localized layers"),
             inputs=[
@@ -99,7 +99,7 @@ class LoadTextLayers(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersLoad",
             display_name="Load Text Layers",
-            category=CATEGORY,
+            category=f"{CATEGORY}/layers",
             description="Reads text layers from a JSON file in models/text_layers. A file of another architecture is refused.",
             **aliases("import text layers", "localized layers file"),
             inputs=[

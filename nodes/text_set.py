@@ -21,7 +21,7 @@ class DrawTextTrainingSet(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersDrawTrainingSet",
             display_name="Draw Text Training Set",
-            category=CATEGORY,
+            category=f"{CATEGORY}/LoRA",
             description="Draws words on signs, with captions, in the size of the demo models: a set for trying Train Localized LoRA. "
             "Connect Make Training Dataset.",
             **aliases("synthetic dataset", "training pictures", "text dataset", "captions"),

@@ -33,10 +33,10 @@ class TrainLocalizedLora(io.ComfyNode):
         return io.Schema(
             node_id="TextLayersTrainLora",
             display_name="Train Localized LoRA",
-            category=CATEGORY,
+            category=f"{CATEGORY}/LoRA",
             description="Trains a LoRA in the text layers alone: better drawn words, a small file, and the rest of the model as it was. "
             "Connect Save Localized LoRA.",
-            **aliases("train lora", "fine-tune text", "text lora", "lora training"),
+            **aliases("train lora", "fine-tune text", "text lora", "lora training", "spelling"),
             is_input_list=True,
             inputs=[
                 io.Model.Input("model", tooltip="The model to train on. It stays as it is."),

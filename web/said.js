@@ -4,16 +4,21 @@
 // could draw pictures from its own server and links; and newer ones take the widget away when the run ends.
 import { api } from "../../scripts/api.js"
 import { app } from "../../scripts/app.js"
-import { keep, kept, OURS, watch } from "./said/kept.js"
+import { forget, keep, kept, OURS, watch } from "./said/kept.js"
 import { Said } from "./said/said.js"
 
 const EVENT = "text_layers.said" // of nodes/live.py
 const NAME = "text layers said"
 const [WIDTH, MARGIN] = [320, 4] // pixels
 
-function say(node, text) {
-  const widget = node.widgets?.find(({ name }) => name === NAME) ?? addWidget(node)
-  widget.said.say(text)
+function widgetOf(node) {
+  return node.widgets?.find(({ name }) => name === NAME)
+}
+
+/** wrong: it is why the node failed. */
+function say(node, text, wrong = false) {
+  const widget = widgetOf(node) ?? addWidget(node)
+  widget.said.say(text, wrong)
   const [width, height] = [Math.max(WIDTH, node.size[0]), node.computeSize()[1]]
   if (node.size[0] < width || node.size[1] < height) node.setSize([width, Math.max(height, node.size[1])])
   node.setDirtyCanvas?.(true, true)
@@ -51,12 +56,39 @@ function find(id) {
   return node
 }
 
+/** Newer front ends say of a failed node no more than that it has failed. What it said before holds no longer. */
+function fail(node, text) {
+  if (!OURS.test(node?.comfyClass)) return
+  forget(node)
+  say(node, text, true)
+}
+
+/** What a node says of a value itself stands behind the input's name. */
+function why({ type, message, details }) {
+  if (type === "custom_validation_failed") return details.slice(details.indexOf(" - ") + 3)
+  return details ? `${message}: ${details}` : message
+}
+
+/** An error belongs to the run that ended with it. */
+function clearErrors(graph) {
+  for (const node of graph?.nodes ?? []) {
+    if (widgetOf(node)?.said.wrong) say(node, "")
+    clearErrors(node.subgraph)
+  }
+}
+
 app.registerExtension({
   name: "text_layers.said",
   setup() {
     const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("said/said.css", import.meta.url) })
     document.head.append(style)
-    watch(api)
+    watch(api, {
+      queueing: () => clearErrors(app.rootGraph ?? app.graph),
+      refused(id, errors) {
+        fail(find(id), errors.map(why).join("\n"))
+      },
+    })
+    api.addEventListener("execution_error", ({ detail }) => fail(find(detail?.node_id), String(detail?.exception_message ?? "").trim()))
     api.addEventListener(EVENT, ({ detail }) => {
       const node = find(detail.node)
       if (OURS.test(node?.comfyClass)) say(node, detail.text)
@@ -71,6 +103,7 @@ app.registerExtension({
       const text = output.text.join("\n")
       say(this, text)
       keep(this, text)
+      if (this.comfyClass === "TextLayersSave") app.refreshComboInNodes?.() // Load Text Layers then offers the new file
     }
   },
   loadedGraphNode(node) {

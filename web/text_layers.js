@@ -2,6 +2,7 @@
 import { app } from "../../scripts/app.js"
 import { parse, write } from "./layer_map/layer_list.js"
 import { LayerMap } from "./layer_map/layer_map.js"
+import { drawNewest, watchQueue } from "./layer_map/newest.js"
 import { load as loadTexts } from "./layer_map/texts.js"
 import { VERSION } from "./version.js"
 
@@ -31,14 +32,13 @@ function addMap(node) {
   const isLinked = (input, slot) => ["choice", "layers"].includes(input.widget?.name) && node.isInputConnected(slot)
   const written = () => !node.inputs?.some(isLinked)
   const map = new LayerMap({
-    change(chosen) {
-      const { heads } = state()
+    change(chosen, heads = state().heads) {
       choice.value = BY_HAND
       choice.callback?.(choice.value)
       list.value = write(chosen, heads)
       list.callback?.(list.value)
       node.setDirtyCanvas(true, true)
-      if (node.properties[EXPLORING]) app.queuePrompt(0)
+      if (node.properties[EXPLORING]) drawNewest()
     },
     explore(on) {
       node.properties[EXPLORING] = on
@@ -127,6 +127,7 @@ app.registerExtension({
   async setup() {
     const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("layer_map/layer_map.css", import.meta.url) })
     document.head.append(style)
+    watchQueue()
     await loadTexts()
   },
   nodeCreated(node) {

@@ -219,6 +219,42 @@ def test_a_click_in_the_explorer_draws_what_the_layer_carries(canvas, one_render
     assert written(canvas)[1] == "5-6"
 
 
+def test_only_the_newest_click_waits_to_be_drawn(canvas, one_renderer):
+    server = canvas.server
+    slow = server.api_prompt(json.loads(EDIT.read_text()))
+    for node in slow.values():
+        if node["class_type"] == "KSampler":
+            node["inputs"]["steps"] = 10_000
+    before = server.queue(slow)
+    server.wait_until_it_runs(before)
+    try:
+        canvas.drop(EXPLORE)
+        canvas.fit()
+        for layer in (4, 6, 5):
+            cell(canvas.page.locator(".text-layers-map"), layer).click()
+            canvas.page.wait_for_timeout(1500)
+        waiting = [node["inputs"] for job in server.json("/queue")["queue_pending"] for node in job[2].values()]
+        assert [inputs["layers"] for inputs in waiting if "layers" in inputs] == ["5"]
+        (running,) = server.json("/queue")["queue_running"]
+        assert running[1] == before, "what others have queued goes on"
+    finally:
+        server.post("/queue", {"clear": True})
+        server.post("/interrupt", {"prompt_id": before})
+        server.wait(before)
+
+
+def test_a_list_of_layers_is_copied_from_a_map_and_pasted_into_one(canvas, choose):
+    cell(choose, 7).click()
+    assert written(canvas) == ("written below", "4-5")
+    canvas.page.keyboard.press("Control+c")
+    cell(choose, 0).click()
+    assert written(canvas) == ("written below", "0, 4-5")
+    nodes = canvas.page.evaluate("window.app.graph.nodes.length")
+    canvas.page.keyboard.press("Control+v")
+    assert written(canvas) == ("written below", "4-5")
+    assert canvas.page.evaluate("window.app.graph.nodes.length") == nodes
+
+
 def edited(server, entry, workflow):
     (node,) = (n["id"] for n in workflow["nodes"] if n.get("title", "").startswith("Source, with") and n["type"] == "PreviewImage")
     return server.images(entry)[str(node)].convert("RGB")

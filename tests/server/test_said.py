@@ -108,6 +108,37 @@ def test_what_nodes_said_is_seen(canvas):
         canvas.set(VUE, False)
 
 
+def test_why_a_node_failed_is_seen_on_it_until_it_runs_again(canvas):
+    page = canvas.page
+    wrong = {"choose": {**PROMPT["choose"], "inputs": {**PROMPT["choose"]["inputs"], "choice": "written below", "layers": "77"}}}
+    load(canvas, {"model": PROMPT["model"], "choose": wrong["choose"]})
+    try:
+        for vue in (False, True):
+            canvas.set(VUE, vue)
+            entry = canvas.run()
+            (message,) = [data["exception_message"].strip() for kind, data in entry["status"]["messages"] if kind == "execution_error"]
+            page.wait_for_timeout(1500)
+            assert "There is no text layer 77" in message and seen(canvas, f"failed - {vue}.png") == {"TextLayersChoose": message}
+        page.evaluate("window.app.graph.nodes.find(n => n.type === 'TextLayersChoose').widgets.find(w => w.name === 'layers').value = '5'")
+        assert canvas.run()["status"]["status_str"] == "success"
+        page.wait_for_timeout(1500)
+        assert seen(canvas, "mended.png")["TextLayersChoose"].startswith("1 of 9 text layers")
+    finally:
+        canvas.set(VUE, False)
+
+
+def test_a_missing_model_is_told_where_it_goes(canvas):
+    """A prompt that ComfyUI does not take."""
+    missing = {"class_type": "TextLayersLoadDeepFloydIF",
+               "inputs": {"unet": "IF-I-XL-v1.0", "text_encoder": "none", "dynamic_thresholding": True}}  # fmt: skip
+    layers = {"class_type": "TextLayersChoose", "inputs": {**PROMPT["choose"]["inputs"], "model": ["if", 0]}}
+    load(canvas, {"if": missing, "layers": layers})
+    canvas.page.evaluate("window.app.queuePrompt(0).catch(() => {})")
+    canvas.page.wait_for_timeout(2000)
+    said = seen(canvas, "missing.png")["TextLayersLoadDeepFloydIF"]
+    assert said.startswith("There is no IF-I-XL-v1.0 in models/diffusers or models/diffusion_models. Put")
+
+
 def test_the_about_page_names_the_packs_version(canvas):
     from text_layers.testing.comfy_server import ROOT
 

@@ -1,5 +1,5 @@
 // The map's element: a listbox with a cell for each text layer. It knows no nodes.
-import { range } from "./layer_list.js"
+import { parse, range, write } from "./layer_list.js"
 import { shape } from "./shape.js"
 import { text } from "./texts.js"
 
@@ -7,10 +7,11 @@ import { text } from "./texts.js"
 const FRAME = 68
 const ROW = 20
 const NUMBERED_ROW = 34
+const LONGEST = 60 // characters of a pasted text that is shown
 const FEW = 24 // so many layers at most have their numbers below them
 
 /**
- * change(chosen: Set of layer numbers) is called when the user has chosen; explore(on: bool) when the box in the map's head is ticked.
+ * change(chosen: Set of layer numbers, heads of what was pasted) is called when the user has chosen; explore(on: bool) when the box in the map's head is ticked.
  * show() draws a state; element is what the widget holds; height() its height in pixels.
  */
 export class LayerMap {
@@ -177,6 +178,16 @@ export class LayerMap {
     this.cells.addEventListener("focusin", (event) => this.say(Number(event.target.dataset.layer)))
     this.cells.addEventListener("focusout", () => this.say())
     this.cells.addEventListener("keydown", (event) => this.pressed(event))
+    this.cells.addEventListener("copy", (event) => {
+      event.clipboardData.setData("text/plain", write(this.state.chosen, this.state.heads))
+      event.preventDefault()
+      event.stopPropagation() // ComfyUI would copy the node
+    })
+    this.cells.addEventListener("paste", (event) => {
+      event.preventDefault()
+      event.stopPropagation()
+      this.paste(event.clipboardData.getData("text/plain"))
+    })
   }
 
   /**
@@ -197,6 +208,14 @@ export class LayerMap {
   choose(chosen) {
     const before = this.state.chosen
     if (chosen.size !== before.size || [...chosen].some((layer) => !before.has(layer)) || this.state.exploring) this.change(chosen)
+  }
+
+  /** Layers as a text, from another graph's map, say. */
+  paste(list) {
+    if (!this.state.editable) return
+    const { chosen, heads, unknown } = parse(list, this.state.names)
+    if (chosen.size && !unknown.length) this.change(chosen, heads)
+    else this.said.textContent = text("unknown", { items: list.slice(0, LONGEST) })
   }
 
   pressed(event) {

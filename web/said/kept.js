@@ -35,18 +35,25 @@ function* ours(graph) {
   }
 }
 
-/** Notes which values a prompt was queued with: they may be others when it has run. By the call itself: of ComfyUI's own hooks none has a
- * prompt's number beside what was queued. A widget's beforeQueued comes without one, and promptQueued once for a whole batch. */
-export function watch(api) {
+/**
+ * Notes which values a prompt was queued with: they may be others when it has run. queueing() is called before a prompt is sent,
+ * refused(id, errors) for each node of ours for which ComfyUI does not take it. By the call itself: of ComfyUI's own hooks none has a
+ * prompt's number beside what was queued. A widget's beforeQueued comes without one, and promptQueued once for a whole batch.
+ */
+export function watch(api, { queueing, refused }) {
   const queue = api.queuePrompt
   api.queuePrompt = async function (...given) {
     const asked = new Map([...ours(app.rootGraph ?? app.graph)].map((node) => [place(node), values(node)]))
     sent = asked
+    queueing()
     try {
       const answer = await queue.apply(this, given)
       queued.set(answer?.prompt_id, asked)
       if (queued.size > MOST_QUEUED) queued.delete(queued.keys().next().value)
       return answer
+    } catch (error) {
+      for (const [id, { errors }] of Object.entries(error?.response?.node_errors ?? {})) refused(id, errors ?? [])
+      throw error
     } finally {
       if (sent === asked) sent = undefined
     }
@@ -62,6 +69,15 @@ export function keep(node, text) {
   const asked = (queued.get(running) ?? sent)?.get(at) ?? values(node)
   const all = [...read().filter((one) => one.at !== at), { at, values: asked, text }]
   while (all.reduce((sum, one) => sum + one.text.length, 0) > MOST) all.shift()
+  store(all)
+}
+
+export function forget(node) {
+  const at = place(node)
+  store(read().filter((one) => one.at !== at))
+}
+
+function store(all) {
   try {
     sessionStorage.setItem(KEY, JSON.stringify(all))
   } catch {

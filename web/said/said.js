@@ -10,6 +10,7 @@ const MOST = 20_000 // characters; nodes/live.py cuts there
 export class Said {
   constructor() {
     this.text = ""
+    this.wrong = false
     this.element = document.createElement("div")
     this.element.className = "text-layers-said"
     this.element.setAttribute("role", "status")
@@ -18,9 +19,11 @@ export class Said {
     for (const kind of ["pointerdown", "pointermove", "pointerup"]) this.element.addEventListener(kind, (event) => event.stopPropagation())
   }
 
-  say(text) {
+  say(text, wrong = false) {
     this.text = String(text).slice(0, MOST)
+    this.wrong = wrong
     this.element.textContent = this.text
+    this.element.classList.toggle("wrong", wrong)
   }
 
   scrolls() {
