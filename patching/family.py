@@ -46,7 +46,8 @@ class Family:
     """classes: the diffusion models, as "module:class", subclasses included; they are not imported, because not every ComfyUI has all.
 
     layers: patterns of module paths, `*` for a number, in execution order; the first attention inside such a module is the text's, or the
-    one behind as many others as before(module, arguments of its call by name) says, which raises RuntimeError where it cannot be told.
+    one behind as many others as before(module, arguments of its call by name) says, which raises RuntimeError where it cannot be told and
+    gives None for a call that does not draw the picture.
     text: FIRST, LAST, AFTER or ALL. counted: "pattern of module paths:argument", the argument of these modules' forward (a name, or a
     position where it has none) whose length is counted; the model itself has the path "". Needed unless all keys are text. Several of
     them, where other tokens stand on both sides of the text's, give `text` as many numbers.

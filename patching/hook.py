@@ -186,7 +186,8 @@ def _noting(now, name, module, before, options, bare):
     place = known.index("transformer_options") if "transformer_options" in known else None
 
     def around(forward, *args, **kwargs):
-        now.layer, now.before = name, before(module, kwargs)
+        others = before(module, {**dict(zip(known, args, strict=False)), **kwargs})
+        now.layer, now.before = (None, 0) if others is None else (name, others)
         given = kwargs.get("transformer_options") or {}
         if place is not None and len(args) <= place and "optimized_attention_override" not in given:
             kwargs = {**kwargs, "transformer_options": {**given, **bare}}

@@ -2,9 +2,11 @@
 
 Models with CLIP vision attend the first frame's picture before the text, in the same module. Without that picture such a model reads the
 text through the picture's weights as well, which no patch of the text's could follow. VACE's own blocks see the text, too, and run
-between the others.
+between the others. Wan Animate 2, which ComfyUI has since 0.33, first runs its blocks over the video that drives the picture, which is a
+frame shorter: what they make of it is kept over the steps, and the text that they read there is the source's.
 """
 
+import math
 from dataclasses import dataclass
 
 from ..family import ALL, Family, parameters
@@ -22,6 +24,9 @@ class _Wan(Family):
 
 
 def _before(attention, arguments):
+    grid = arguments.get("transformer_options", {}).get("grid_sizes")
+    if grid is not None and arguments["x"].shape[1] < math.prod(grid):
+        return None
     if not hasattr(attention, "k_img"):
         return 0
     if arguments.get("context_img_len") is None:

@@ -50,6 +50,27 @@ def test_without_the_first_frames_picture_the_text_would_be_read_twice():
         bench.draw(bare, bench.edit(bench.names))
 
 
+def test_what_does_not_draw_the_video_keeps_the_sources_text():
+    """Wan Animate 2 runs its blocks over the video that drives the picture, too, which is a frame shorter. Here another node does so."""
+    bench = bench_of("WAN21_I2V")
+    frame, seen = 12, []
+
+    def over_one_frame(arguments, more):
+        shorter = {**arguments, "img": arguments["img"][:, :frame], "pe": arguments["pe"][:, :frame]}
+        seen[-1].append(more["original_block"](shorter)["img"])
+        return more["original_block"](arguments)
+
+    drawn = []
+    for model in (bench.model, bench.edit(bench.names)):
+        seen.append([])
+        driven = model.clone()
+        driven.set_model_patch_replace(over_one_frame, "dit", "double_block", 0)
+        drawn.append(bench.draw(bench.prompt(0), driven, steps=1))
+    assert not torch.equal(*drawn)
+    alone, beside = (calls[-len(seen[0]) :] for calls in seen)
+    assert alone and all(map(torch.equal, alone, beside))
+
+
 def test_vace_blocks_stand_where_they_run():
     bench = bench_of("WAN21_Vace")
     order = "blocks.0", "vace_blocks.0", "blocks.1", "blocks.2", "vace_blocks.1", "blocks.3"
