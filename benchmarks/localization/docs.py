@@ -118,18 +118,6 @@ def deciding(found):
     return table(["search", *(f"{count} deciding layers" for count in counts)], rows)
 
 
-def draws(found):
-    """found: {model: what draws.py has written}"""
-    rows = []
-    for model, drawn in found.items():
-        by_count = sorted(drawn["frequency"].items(), key=lambda item: -item[1][3])
-        layers = ", ".join(f"{layer}: {_share(values[:3])}" for layer, values in by_count if values[3])
-        sets = "; ".join(f"{layers} ({count})" for layers, count in drawn["sets"].items())
-        calls = sorted(one["model_calls"] for one in drawn["draws"])
-        rows.append([NAMES[model], len(drawn["draws"]), layers, sets, f"{calls[0]:,} to {calls[-1]:,}"])
-    return table(["model", "searches", "chosen in", "sets found, and how often", "model calls"], rows)
-
-
 def errors(rows):
     """Of all numbers of deciding layers together, by what these draw; and the worst number."""
     told = []
@@ -169,7 +157,6 @@ def text():
     measured, counted = scaling(scale)
     first = results["unet", SEEDS[0]]
     trained_on = kept("selection_gap")
-    drawn = {model: kept(f"draws-{model}") for model in MODELS}
     return f"""# Localization, measured
 
 Written by `python dev.py run benchmarks.localization.docs` from `benchmarks/results`. Processor: {first["processor"]}, one thread, the
@@ -207,7 +194,8 @@ EasyOCR; in joint attention every patched picture needs a run of the target as w
 
 {costs(results)}
 
-*gradients* ranks all layers by one backward pass a pair, which counts as two calls.
+*gradients* ranks all layers by one backward pass a pair, which counts as two calls. It was run later, on another machine of the
+kind and beside other work, so that its seconds say little.
 `exhaustive` asks two questions, what a layer does alone and what is lost without it, each on half of the pairs.
 
 ## How do they grow?
@@ -240,12 +228,8 @@ Simulated searches through the same code: 1 to 10 deciding layers, 60, 100 or 20
 
 `python dev.py run benchmarks.localization.search_errors --out benchmarks/results/search_errors.json`
 
-How often each layer of a demo model is chosen, with exact 95 % intervals, by the strategy *gradients* with {drawn["unet"]["pairs"]} pairs
-of held-out words a search, no pair twice; each search has its own colours and shape, 8 to 20 steps, guidance of 2 to 5 and a seed:
-
-{draws(drawn)}
-
-`python dev.py run benchmarks.localization.draws --model unet --draws 20 --out benchmarks/results/draws-unet.json`
+How often each layer of a demo model is chosen over templates, steps, guidance, seeds and disjoint pairs:
+`python dev.py run benchmarks.localization.draws --model unet --draws 20 --out FILE.json`
 
 {checked_layers_docs.section()}
 
