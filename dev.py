@@ -103,8 +103,8 @@ def main():
         sys.exit(test(python, comfyui, options.arguments))
     if options.command == "serve":
         threading.Thread(target=say_address, args=[arguments], daemon=True).start()
-        command = serve_command(python, comfyui, options.arguments)
-    elif options.command == "demo":
+        sys.exit(serve(python, comfyui, options.arguments))
+    if options.command == "demo":
         command = [*inside, "demo.edit", *options.arguments]
     elif options.arguments:
         command = [*inside, *options.arguments]
@@ -272,7 +272,8 @@ def served(arguments):
     parser = argparse.ArgumentParser(
         prog="dev.py serve",
         description="ComfyUI with the pack installed, from this checkout; on the processor where there is no GPU.",
-        epilog="All arguments go to ComfyUI, of which these are the usual ones: all are in ComfyUI's comfy/cli_args.py.",
+        epilog="All arguments go to ComfyUI, of which these are the usual ones: all are in ComfyUI's comfy/cli_args.py. "
+        "Without a GPU it has one thread, which is best for the demo models; the variable OMP_NUM_THREADS says another number.",
         allow_abbrev=False,
     )
     parser.add_argument("--port", type=int, default=8188, help="8188 if not given")
@@ -303,10 +304,12 @@ def say_address(options):
     say(f"ComfyUI is ready: open http{'s' if options.tls_keyfile else ''}://{host}:{options.port} in a browser; Ctrl+C ends it.")
 
 
-def serve_command(python, comfyui, arguments):
+def serve(python, comfyui, arguments):
+    """ComfyUI's exit status. Without a GPU one thread, as for the tests: the demo models are so small that threads wait for each other."""
     where = where_the_pack_is(comfyui)
     gpu = subprocess.run([str(python), "-c", "import torch; raise SystemExit(not torch.cuda.is_available())"], capture_output=True)
-    return [str(python), str(comfyui / "main.py"), *([] if gpu.returncode == 0 else ["--cpu"]), *where, *arguments]
+    cpu, threads = ([], {}) if gpu.returncode == 0 else (["--cpu"], {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")})
+    return run_with(comfyui, [str(python), str(comfyui / "main.py"), *cpu, *where, *arguments], **threads)
 
 
 def where_the_pack_is(comfyui):

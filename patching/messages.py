@@ -12,7 +12,7 @@ import linecache
 import traceback
 
 _HELP = "\nHelp: https://github.com/text-layers/text-layers/blob/main/docs/errors/"
-_PACK = __package__.rpartition(".")[0] + "."
+_PACK = __name__.removesuffix("patching.messages")
 
 
 def shortened(text, length=100):

@@ -143,21 +143,25 @@ class SwappingRun(_Run):
         for patch in self.patches:
             if patch in self._own_runs:
                 continue
-            changes, with_target = {}, set()
-            for kind in patch.target:
-                source = guider.conds.get(kind, [])[: self.counts.get(kind, 0)]
-                carried = [entry["model_conds"] for entry in source]
-                others, texted = carried, self._texted[patch].get(kind)
-                if texted is not None:
-                    device = guider.model_patcher.load_device
-                    others = encoded(guider.inner_model, kind, source, texted, noise, device, **given, **self.given)
-                    with_target.update((kind, number) for number in range(len(source)))
-                pairs = zip(carried, others, strict=True)
-                changes.update({(kind, number): Changed(*pair) for number, pair in enumerate(pairs)})
+            changes, with_target = self._changes(patch, guider, noise, given)
             if patch.family.injects:
                 self._targets[patch] = {entry: changes[entry] for entry in with_target}
             else:
                 self._targets[patch] = (SameLatents if patch.family.evolves else TextOnce)(changes, with_target)
+
+    def _changes(self, patch, guider, noise, given):
+        """({entry: Changed} of the sampler's entries, those of them that have a target)."""
+        changes, with_target = {}, set()
+        for kind in patch.target:
+            source = guider.conds.get(kind, [])[: self.counts.get(kind, 0)]
+            carried = [entry["model_conds"] for entry in source]
+            others, texted = carried, self._texted[patch].get(kind)
+            if texted is not None:
+                device = guider.model_patcher.load_device
+                others = encoded(guider.inner_model, kind, source, texted, noise, device, **given, **self.given)
+                with_target.update((kind, number) for number in range(len(source)))
+            changes.update({(kind, number): Changed(*pair) for number, pair in enumerate(zip(carried, others, strict=True))})
+        return changes, with_target
 
     def predict(self, model, x, sigma):
         if self._watch is None or not any(map(self.at_work, self.patches)):
@@ -191,16 +195,9 @@ class SwappingRun(_Run):
                     for name in names:
                         if name in patch.text_layers.heads or (see and not hook.is_replaced(call.options, name)):
                             mixtures[name] = partial(_mix, w=patch.weights[name], see=see, rows=rows)
-            elif patch in self._own_runs:
-                own_run, groups = self._own_runs[patch], call.groups()
-                own_run.check(self.evaluation, self.level)
-                asked = bool(groups)
-                for name in names if groups else ():
-                    around[name] = partial(self._swap, patch, name, see, partial(own_run.targets, groups, name, self.evaluation, before))
             else:
-                answer = self._targets[patch].answer(self.modules, call, names)
-                asked = self._targets[patch].has_target(call)
-                around.update((name, partial(self._swap, patch, name, see, partial(answer.get, name))) for name in answer)
+                answers, asked = self._answers(patch, call, names, before)
+                around.update((name, partial(self._swap, patch, name, see, answer)) for name, answer in answers.items())
             if asked:
                 self._meet(patch, call.groups())
                 self._asked[patch].update(names)
@@ -217,6 +214,17 @@ class SwappingRun(_Run):
             if around:
                 options = stack.enter_context(hook.attentions(self.modules, call.diffusion_model, options, around))
             yield options
+
+    def _answers(self, patch, call, names, before):
+        """({layer: function that gives its [(rows, parts)]}, whether any row of the call has a target)."""
+        if patch in self._own_runs:
+            own_run, groups = self._own_runs[patch], call.groups()
+            own_run.check(self.evaluation, self.level)
+            asked = names if groups else ()
+            return {name: partial(own_run.targets, groups, name, self.evaluation, before) for name in asked}, bool(groups)
+        target = self._targets[patch]
+        answer = target.answer(self.modules, call, names)
+        return {name: partial(answer.get, name) for name in answer}, target.has_target(call)
 
     def _swap(self, patch, name, see, targets, attention):
         self._done[patch].add(name)

@@ -223,10 +223,10 @@ def test_help_of_serve_needs_nothing(checkout):
     assert [path.name for path in (checkout / ".dev").rglob("*")] == ["downloads"]
 
 
-_COMFYUI = """import socket, sys, time
+_COMFYUI = """import os, socket, sys, time
 port = int(sys.argv[sys.argv.index("--port") + 1])
 time.sleep(1)  # nobody listens yet
-print("listens", file=sys.stderr, flush=True)
+print(os.environ.get("OMP_NUM_THREADS"), "listens", file=sys.stderr, flush=True)
 with socket.create_server(("127.0.0.1", port)) as server:
     server.accept()
     time.sleep(2)
@@ -242,9 +242,10 @@ def test_serve_says_the_address_once_comfyui_listens(checkout, tmp_path):
         port = taken.getsockname()[1]
         done = run(checkout, "--comfyui", str(comfyui), "serve", "--port", str(port))
         assert done.returncode == 1 and f"port {port} is taken" in done.stderr and "listens" not in done.stderr
-    done = run(checkout, "--comfyui", str(comfyui), "serve", "--port", str(port), "--some", "--tls-keyfile", "key")
+    asked = ("--comfyui", str(comfyui), "serve", "--port", str(port), "--some", "--tls-keyfile", "key")
+    done = run(checkout, *asked, OMP_NUM_THREADS="3")
     assert done.returncode == 0, done.stderr
-    before, after = done.stderr.split("listens\n")
+    before, after = done.stderr.split("3 listens\n")
     assert "open" not in before and f"open https://127.0.0.1:{port} in a browser" in after
 
 

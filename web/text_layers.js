@@ -4,6 +4,7 @@ import { parse, write } from "./layer_map/layer_list.js"
 import { LayerMap } from "./layer_map/layer_map.js"
 import { drawNewest, watchQueue } from "./layer_map/newest.js"
 import { load as loadTexts } from "./layer_map/texts.js"
+import { keep, kept } from "./said/kept.js"
 import { VERSION } from "./version.js"
 
 const NODES = ["TextLayersChoose", "TextLayersLoad", "TextLayersLocalize", "TextLayersCheckLayers"]
@@ -15,6 +16,7 @@ const [WIDTH, MARGIN] = [320, 4] // pixels
 const MOST_LAYERS = 1000
 const MOST_FRAMES = 100
 const lastElement = new Map() // by the node's number
+const shows = new WeakMap() // node -> draws its map anew
 
 /** What nodes/layer_map.py said of a run, or a map of no layers for anything else: a workflow may hold anything. */
 function ofRun(value) {
@@ -88,8 +90,10 @@ function addMap(node) {
   after(node, "onExecuted", (output) => {
     if (!output?.text_layers) return
     node.properties[KEPT] = output.text_layers[0]
+    keep(node, JSON.stringify(output.text_layers[0]), "map")
     show()
   })
+  shows.set(node, show)
   show()
 }
 
@@ -132,5 +136,11 @@ app.registerExtension({
   },
   nodeCreated(node) {
     if (NODES.includes(node.comfyClass)) addMap(node)
+  },
+  loadedGraphNode(node) {
+    const run = shows.has(node) ? kept(node, "map") : undefined
+    if (run === undefined) return
+    node.properties[KEPT] = JSON.parse(run)
+    shows.get(node)()
   },
 })

@@ -89,6 +89,7 @@ def test_what_nodes_said_is_seen(canvas):
         assert seen(canvas, "said - Vue nodes.png") == said
         reload(canvas)
         assert seen(canvas, "said - loaded again, Vue nodes.png") == said
+        assert canvas.page.locator(".text-layers-map [role='option']").count() == 9  # the run's map, which no file had
         canvas.set(VUE, False)
         assert seen(canvas, "said - loaded again.png") == said
 

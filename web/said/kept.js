@@ -1,4 +1,5 @@
-// What nodes said, as long as the tab is open: a page that is loaded again shows it again. Not in the workflow: who gets that has run nothing.
+// What nodes said, and the map of their run, as long as the tab is open: a page that is loaded again shows it again. What is said is not in
+// the workflow: who gets that has run nothing. The map is, but the front end only stores the graph again when a hand has changed it.
 import { app } from "../../../scripts/app.js"
 
 export const OURS = /^TextLayers[A-Z]/ // all nodes of the pack
@@ -63,11 +64,12 @@ export function watch(api, { queueing, refused }) {
   })
 }
 
-export function keep(node, text) {
+/** what: of several texts of one node, which. */
+export function keep(node, text, what = "said") {
   const at = place(node)
   if (!at) return
   const asked = (queued.get(running) ?? sent)?.get(at) ?? values(node)
-  const all = [...read().filter((one) => one.at !== at), { at, values: asked, text }]
+  const all = [...read().filter((one) => one.at !== at || one.what !== what), { at, what, values: asked, text }]
   while (all.reduce((sum, one) => sum + one.text.length, 0) > MOST) all.shift()
   store(all)
 }
@@ -86,7 +88,7 @@ function store(all) {
 }
 
 /** What a node of the same values said last; undefined when nothing is known. */
-export function kept(node) {
+export function kept(node, what = "said") {
   const at = place(node)
-  return read().find((one) => one.at === at && one.values === values(node))?.text
+  return read().find((one) => one.at === at && one.what === what && one.values === values(node))?.text
 }
