@@ -56,9 +56,9 @@ def drawn(server, name, **layers):
             node["inputs"] |= layers
     entry = server.run(prompt, 1200)
     assert entry["status"]["status_str"] == "success", entry["status"]
-    titles = {str(node["id"]): node.get("title", "") for node in workflow["nodes"]}
-    return [(titles[node], picture) for node, output in entry["outputs"].items() if output.get("images")
-            for picture in server.all_images(entry, node)]  # fmt: skip
+    outputs = [(node.get("title", ""), str(node["id"])) for node in workflow["nodes"]]
+    shown = [(title, number) for title, number in outputs if entry["outputs"].get(number, {}).get("images")]
+    return [(title, picture) for title, number in shown for picture in server.all_images(entry, number)]
 
 
 def pictures(server, name):
