@@ -50,7 +50,7 @@ def test_words_find_the_right_node(wide):
 def test_words_find_the_right_template(canvas):
     page = canvas.page
     page.evaluate("window.app.extensionManager.command.execute('Comfy.BrowseTemplates')")
-    page.get_by_text("renamed-by-manager", exact=True).first.click()
+    page.get_by_text("renamed-by-manager", exact=True).first.click(timeout=120_000)  # all of ComfyUI's own templates come first
     dialog = page.get_by_role("dialog")
     missing = {}
     for words, template in TEMPLATES.items():
