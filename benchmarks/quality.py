@@ -164,8 +164,8 @@ def _first_run():
     found = kept("first_run")
     minutes, wanted = found["total_seconds"] / 60, found["processes_that_wanted_a_core"]
     said = (
-        f"From `git clone` to the first edited picture in the browser: {found['clicks']} clicks and {minutes:.1f} minutes without downloads, "
-        f"on {found['cores']} cores that {wanted:.0f} processes wanted"
+        f"From `git clone` to the first edited picture in the browser: {found['clicks']} clicks and {minutes:.1f} minutes without "
+        f"downloads, on {found['cores']} cores that {wanted:.0f} processes wanted"
     )
     return Claim(said, "benchmarks.server.first_run --out benchmarks/results/first_run.json", "first_run")
 
