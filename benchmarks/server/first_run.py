@@ -2,8 +2,8 @@
 
 python dev.py run benchmarks.server.first_run --out FILE.json
 
-The pack is cloned from this checkout, and ComfyUI with its packages is the one that is here: downloads are left out. A browser then does what
-README.md says: Templates, the pack, the first template, Run.
+The pack is cloned from this checkout, and ComfyUI with its packages is the one that is here: downloads are left out. A browser then does
+what README.md says: Templates, the pack, the first template, Run.
 """
 
 import argparse

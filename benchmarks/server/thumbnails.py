@@ -56,9 +56,9 @@ def drawn(server, name, **layers):
             node["inputs"] |= layers
     entry = server.run(prompt, 1200)
     assert entry["status"]["status_str"] == "success", entry["status"]
-    titles = {str(node["id"]): node.get("title", "") for node in workflow["nodes"]}
-    return [(titles[node], picture) for node, output in entry["outputs"].items() if output.get("images")
-            for picture in server.all_images(entry, node)]  # fmt: skip
+    outputs = [(node.get("title", ""), str(node["id"])) for node in workflow["nodes"]]
+    shown = [(title, number) for title, number in outputs if entry["outputs"].get(number, {}).get("images")]
+    return [(title, picture) for title, number in shown for picture in server.all_images(entry, number)]
 
 
 def pictures(server, name):
@@ -67,7 +67,7 @@ def pictures(server, name):
         return [drawn(server, name, layers=layers)[0][1] for layers in EXPLORED[model]]
     found = drawn(server, name)
     if what == "Localize text layers":
-        return [picture for title, picture in found if title == "Chart"]
+        return [picture for title, picture in found if title in ("Chart", "Contact sheet")]
     if what.startswith("Train"):
         found = [one for one in found if one[0] in ("Before", "After")]
     elif "invert" in what:
@@ -79,7 +79,8 @@ def said(name):
     what, model = name.rsplit(" - ", 1)
     if what == "Explore text layers":
         return " | ".join(f"layer{'s' * (len(layers) > 1)} {layers}" for layers in EXPLORED[model])
-    return f"{model} (drawn by the {DRAWN_BY[model]})" if model in DRAWN_BY else model
+    drawn_by = LIKE[name].rsplit(" - ", 1)[1] if name in LIKE else DRAWN_BY.get(model)
+    return f"{model} (drawn by the {drawn_by})" if drawn_by else model
 
 
 def main():

@@ -1,5 +1,6 @@
 """Nodes called from a script or a notebook, where ComfyUI's queue is not there to number them."""
 
+import comfy.sample
 import folder_paths
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from text_layers.nodes.text_layers import ChooseTextLayers
 from text_layers.nodes.text_set import DrawTextTrainingSet
 from text_layers.nodes.training import _NEW, TrainLocalizedLora
 from text_layers.patching import models
-from text_layers.patching.patch import OWN_RUN
+from text_layers.patching.patch import OWN_RUN, SAME_LATENTS
 
 pytestmark = pytest.mark.any_comfyui
 
@@ -68,6 +69,29 @@ def test_nodes_that_patch(loaded):
     patched = PatchPromptIntoLayers.execute(model, pictures.encode(clip, [PROMPT]), layers, 0, OWN_RUN).args[0]
     guarded, cleaned, found, toxic = GuardDrawnText.execute(model, clip, PROMPT, layers, "HOTEL", "", "CAFE", 0, OWN_RUN).args
     assert patched is not model is not guarded and toxic and found == "CAFE" and "HOTEL" in cleaned
+
+
+def test_without_layers_the_published_ones_are_patched(loaded):
+    model, clip, _ = loaded
+    source, target = (pictures.encode(clip, [PROMPT.replace("CAFE", word)]) for word in ("CAFE", "HOTEL"))
+    latent = torch.zeros(1, 12, 16, 32)
+
+    def drawn(*layers):
+        patched = PatchPromptIntoLayers.execute(model, target, *layers).args[0]
+        noise = comfy.sample.prepare_noise(latent, 1)
+        return comfy.sample.sample(patched, noise, 4, 1.0, "euler", "simple", source, [], latent, seed=1, disable_pbar=True)
+
+    by_default = drawn()
+    assert torch.equal(by_default, drawn(models.preset(model)))
+    assert not torch.equal(by_default, drawn(models.written(model, "0")))
+
+
+def test_an_input_that_a_model_does_not_use_is_said(loaded):
+    model, clip, _ = loaded
+    target = pictures.encode(clip, [PROMPT])
+    (said,) = PatchPromptIntoLayers.execute(model, target, method=SAME_LATENTS).ui["text"]
+    assert said == "method is not used: this model's text does not change with the picture."
+    assert PatchPromptIntoLayers.execute(model, target).ui is None
 
 
 def test_localize(loaded, tmp_path, monkeypatch):

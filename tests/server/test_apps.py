@@ -81,3 +81,15 @@ def test_a_template_opens_as_an_app(canvas, page, name, labels, boxes):
     canvas.settle()
     page.screenshot(path=str(canvas.pictures / f"{name} - narrow app.png"))
     picture(page, file)
+
+
+def test_the_explorer_is_an_app_with_its_map(canvas, page):
+    canvas.drop(WORKFLOWS / "Explore text layers - demo U-Net.json", as_app=True)
+    cell = page.locator(".text-layers-map [data-layer='6']").locator("visible=true")
+    cell.wait_for(timeout=60_000)
+    with canvas.queued() as found:
+        cell.click()
+    (entry,) = found
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    (last,) = page.evaluate("window.app.graph.extra.linearData.outputs.map(String)")
+    picture(page, entry["outputs"][last]["images"][0]["filename"])
