@@ -2,6 +2,7 @@
 
 MODELS    all of them, also the text-to-image classes that cannot be served, with the reason
 WITHOUT   all other classes of ComfyUI, with the reason
+NEWER     those of ComfyUIs that came after 0.30
 """
 
 from . import (
@@ -36,9 +37,10 @@ from . import (
     wan,
 )
 from .model import TinyModel
+from .newer import NEWER
 from .without import WITHOUT
 
-__all__ = ["MODELS", "WITHOUT", "TinyModel"]
+__all__ = ["MODELS", "NEWER", "WITHOUT", "TinyModel"]
 
 MODELS = [
     model
