@@ -92,11 +92,19 @@ def _beside(rows):
         return ""
     if any(not row["alone"] for row in rows):
         return "fails without ours, too"
-    said = {(WORKS if row["ok"] else REFUSED if row["refused"] else "wrong"): row["method"] for row in rows}
+    said = {_outcome(row): row["method"] for row in rows}
     if len(said) == 1:
         (outcome,) = said
         return outcome if any(row["does"] for row in rows) else f"{outcome}; does nothing to this model"
     return "; ".join(f"{outcome} with the {method}" for outcome, method in said.items())
+
+
+def _outcome(row):
+    if row["ok"]:
+        return WORKS
+    if row["refused"]:
+        return REFUSED
+    return "no effect, and no message" if row.get("target") is False else "wrong"
 
 
 def text():
@@ -135,8 +143,9 @@ else.
 published, in a process of its own, the same checks as above for a node of it; none of their code is here. *Loads; ours draws the same
 bits*: with the pack loaded and none of its nodes used, which is what those can break that write over ComfyUI's own functions. TeaCache, NAG
 and ppm ask ComfyUI 0.30 for a name that it has no longer, and were given one; TeaCache, NAG and WaveSpeed's cache then fail on Flux by
-themselves. InstantID asks for packages that were not there, and Nunchaku for a card; Layer Diffusion, Advanced ControlNet, GGUF and Prompt
-Control for files of models, so that they were loaded only.
+themselves. XlabsSampler calls the bare model, so that nothing that a node puts on a MODEL is there, ours neither, and it draws the source
+without a message. InstantID asks for packages that were not there, and Nunchaku for a card; Layer Diffusion, Advanced ControlNet, GGUF and
+Prompt Control for files of models, so that they were loaded only.
 
 {table(["pack", "version, commit, day", "node", "U-Net (SDXL)", "joint attention (Flux)"], packs())}
 

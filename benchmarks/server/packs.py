@@ -121,12 +121,10 @@ def sampling_settings(bench):
 
 
 def ip_adapter(bench):
-    """Random weights for every place in which the pack looks for an attention of SDXL, as wide as the attention there."""
-    model, random = bench.model.model.diffusion_model, torch.Generator().manual_seed(2)
-    names = [f"input_blocks.{block}.1.transformer_blocks.{n}.attn2" for block in (4, 5, 7, 8) for n in range(2 if block < 6 else 10)]
-    names += [f"output_blocks.{block}.1.transformer_blocks.{n}.attn2" for block in range(6) for n in range(2 if block > 2 else 10)]
-    names += [f"middle_block.1.transformer_blocks.{n}.attn2" for n in range(10)]
-    there = dict(model.named_modules())
+    """Random weights for every block in which the pack looks for an attention of Stable Diffusion 1.x, as wide as the attention there."""
+    there, random = dict(bench.model.model.diffusion_model.named_modules()), torch.Generator().manual_seed(2)
+    blocks = [f"input_blocks.{n}" for n in (1, 2, 4, 5, 7, 8)] + [f"output_blocks.{n}" for n in range(3, 12)] + ["middle_block"]
+    names = [f"{block}.1.transformer_blocks.0.attn2" for block in blocks]
     text, widths = bench.source[0][0].shape[-1], [there[name].to_k.out_features if name in there else 8 for name in names]
     layers = {
         f"{2 * n + 1}.to_{part}_ip.weight": 0.3 * torch.randn(width, text, generator=random)
