@@ -214,13 +214,18 @@ def tried(case, name):
     """Rows of one case on one model."""
     beside = bench(name)
 
+    def draw(model):
+        torch.manual_seed(3)  # as ComfyUI does when it makes the noise: some nodes draw from it
+        return beside.draw(model)
+
     def used(model):
-        """The pack's node on a MODEL: (what it draws)."""
+        """What is drawn of a MODEL with the pack's node."""
+        torch.manual_seed(3)
         if case.given is basic_pipe:
             return _latents(make(case.node, basic_pipe(beside, model)))
         key = "*" if case.node == "smZ Settings" else "model"
         made = make(case.node, {**case.given(beside), key: model})
-        return _latents(made) if case.samples else beside.draw(next(one for one in made if hasattr(one, "model_options")))
+        return _latents(made) if case.samples else draw(next(one for one in made if hasattr(one, "model_options")))
 
     def patched(model):
         key = "*" if case.node == "smZ Settings" else "model"
@@ -241,8 +246,8 @@ def tried(case, name):
                 row["target"] = bool(differs(used(beside.edit(beside.model, method=method)), alone))
             else:
                 theirs = patched(beside.model)
-                row["identity"] = torch.equal(beside.draw(beside.edit(theirs, beside.source, beside.everything(), method)), alone)
-                before = beside.draw(beside.edit(theirs, method=method))
+                row["identity"] = torch.equal(draw(beside.edit(theirs, beside.source, beside.everything(), method)), alone)
+                before = draw(beside.edit(theirs, method=method))
                 row["target"] = bool(differs(before, alone))
                 row["order"] = torch.equal(before, used(beside.edit(beside.model, method=method)))
             row["untouched"] = torch.equal(beside.draw(beside.model), plain(name))
