@@ -25,7 +25,7 @@ from ...patching import keep, models
 from ...patching.drawn import DRAWN
 from ...patching.patch import METHODS, patch_prompt
 from ...testing.attention_probe import recorded, replayed
-from ...testing.tiny_models import MODELS, TinyModel
+from ...testing.tiny_models import MODELS, NEWER, TinyModel
 
 STEPS = 2
 # Of what patching changes: both implementations do the same float operations in another order.
@@ -377,7 +377,7 @@ def main():
     parser.add_argument("--verbose", action="store_true", help="say where a check failed")
     arguments = parser.parse_args()
     rows = {}
-    for tiny in MODELS:
+    for tiny in [*MODELS, *(tiny for tiny in NEWER if tiny.exists)]:
         if arguments.only and tiny.kind not in arguments.only:
             continue
         row = check(tiny, arguments.verbose)

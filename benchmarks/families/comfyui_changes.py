@@ -15,19 +15,20 @@ import comfyui_version
 
 from ...patching import hook
 from ...patching.adapters import FAMILIES, UNSERVABLE
-from ...testing.tiny_models import MODELS, WITHOUT
+from ...testing.tiny_models import MODELS, NEWER, WITHOUT
 from ..markdown import table
 
 
-def page(families=FAMILIES, unservable=tuple(UNSERVABLE), tiny_models=MODELS, without=tuple(WITHOUT)):
+def page(families=FAMILIES, unservable=tuple(UNSERVABLE), tiny_models=MODELS, newer=NEWER, without=tuple(WITHOUT)):
     """The page's text. The arguments are what the pack says of ComfyUI."""
     known = [*dict.fromkeys(tiny.kind for tiny in tiny_models), *without]
     there = [kind.__name__ for kind in comfy.supported_models.models]
-    new = [[f"`{name}`", _described(name)] for name in there if name not in known]
+    new = [[f"`{name}`", _described(name)] for name in there if name not in [*known, *(tiny.kind for tiny in newer)]]
     gone = [[f"`{name}`"] for name in known if not hasattr(comfy.supported_models, name)]
     faults = [[f"`{kind}`", "", "its class is not there"] for kind in unservable if not _class(kind)]
     for family in families:
-        faults += [[family.name, kind, fault] for kind, fault in _faults(family, [t for t in tiny_models if t.family == family.name])]
+        own = [tiny for tiny in (*tiny_models, *newer) if tiny.family == family.name]
+        faults += [[family.name, kind, fault] for kind, fault in _faults(family, own)]
     return "\n\n".join((
         f"# ComfyUI {comfyui_version.__version__} and this pack",
         f"{len(there)} classes of models: {len(new)} new, {len(gone)} of those that the pack knows gone; {len(faults)} faults of adapters.",
@@ -56,7 +57,7 @@ def _class(kind):
 
 def _faults(family, tiny_models):
     """[(class of ComfyUI, what is wrong)]; an adapter without tiny models is the pack's own model's."""
-    if tiny_models:
+    if any(tiny.exists for tiny in tiny_models):
         yield from (("", f"there is no {kind}") for kind in family.classes if not _class(kind))
     seen = set()
     for tiny in (tiny for tiny in tiny_models if tiny.exists):

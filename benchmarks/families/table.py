@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...patching.adapters import FAMILIES
 from ...patching.models import PRESETS
-from ...testing.tiny_models import MODELS, WITHOUT
+from ...testing.tiny_models import MODELS, NEWER, WITHOUT
 from .. import markdown
 from ..record import kept
 from .checks import CHECKS
@@ -33,12 +33,16 @@ def known(family):
 def rows():
     """[[family, models, class, layers, mechanism, known layers, checks]] of all classes of ComfyUI, those that are not served last."""
     checks = {row["class"]: row for row in kept("families")}
+    newer = {tiny.kind for tiny in NEWER}
     out = []
     for family in FAMILIES:
         entries = [(tiny.models, tiny.kind, tiny.full_layers) for tiny in MODELS if tiny.family == family.name]
+        entries += [(tiny.models, tiny.kind, tiny.full_layers) for tiny in NEWER if tiny.family == family.name]
         for number, (models, kind, layers) in enumerate(entries or [DEEPFLOYD]):
             row = checks.get(kind)
             passed = "".join(name for name in CHECKS if row.get(name)) if row else "oracle, own tests"
+            if kind in newer:
+                passed = "[newer.md](newer.md)"
             first = number == 0
             name = family.description if first else ""
             out.append([name, models, f"`{kind}`", layers, mechanism(family) if first else "", known(family) if first else "", passed])
@@ -72,8 +76,8 @@ Made by `python dev.py run benchmarks.families.table`.
 Every class of ComfyUI 0.30 stands in the table, picture and video, with the reason where its models draw no words of a text;
 {fine} of {served} classes pass all checks. Without f are three, for which `keep` is refused: two draw sound beside the video, one gives
 latents of another size than it draws. *Text layers* are those of the real model; where none are published, Localize Text Layers finds
-them. Of a video all frames take the target; sound that is drawn beside it reads the source's text (LTX-2), or the target's in the same
-layers (MiniMax H3).
+them. Classes that came with a later ComfyUI lead to what was tried of them. Of a video all frames take the target; sound that is drawn
+beside it reads the source's text (LTX-2), or the target's in the same layers (MiniMax H3).
 
 The checks (`python dev.py run benchmarks.families --out families.json`), on tiny random models of ComfyUI's own classes through its own
 sampler, against a second implementation:

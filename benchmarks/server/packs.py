@@ -12,8 +12,8 @@ order       ours before the pack's node or behind it: the same bits (a node that
 untouched   the model that both were given is as before, bit by bit
 ok          all of that; refused: by a message of ours
 
-does: whether the pack's node changes the picture of the tiny model at all. A name that ComfyUI has no longer is given to a pack that asks
-for it while it is imported (lacks), where what is tried does not use it.
+alone: whether the pack's node draws without ours; does: whether it changes the picture of the tiny model at all. A name that ComfyUI has no
+longer is given to a pack that asks for it while it is imported (lacks), where what is tried does not use it.
 """
 
 import argparse
@@ -28,7 +28,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import server
@@ -55,10 +55,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Pack:
-    """lacks: (module, name) that its import asks for in vain in ComfyUI 0.30."""
+    """lacks: (module, name) that its import asks for in vain in ComfyUI 0.30. needs: packs that are loaded before it."""
 
     cases: tuple[Case, ...] = ()
-    lacks: tuple[tuple[str, str], ...] = field(default=())
+    lacks: tuple[tuple[str, str], ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 def prompts(bench):
@@ -67,7 +68,9 @@ def prompts(bench):
 
 
 def no_picture(bench):
-    return {**prompts(bench), "preview_method": "none", "vae_decode": "false"}
+    # What ComfyUI's executor gives it.
+    hidden = {"prompt": {}, "extra_pnginfo": {}, "my_unique_id": 1}
+    return {**prompts(bench), **hidden, "preview_method": "none", "vae_decode": "false"}
 
 
 def on_the_cpu(bench):
@@ -118,12 +121,10 @@ def sampling_settings(bench):
 
 
 def ip_adapter(bench):
-    """Random weights for every place in which the pack looks for an attention of SDXL, as wide as the attention there."""
-    model, random = bench.model.model.diffusion_model, torch.Generator().manual_seed(2)
-    names = [f"input_blocks.{block}.1.transformer_blocks.{n}.attn2" for block in (4, 5, 7, 8) for n in range(2 if block < 6 else 10)]
-    names += [f"output_blocks.{block}.1.transformer_blocks.{n}.attn2" for block in range(6) for n in range(2 if block > 2 else 10)]
-    names += [f"middle_block.1.transformer_blocks.{n}.attn2" for n in range(10)]
-    there = dict(model.named_modules())
+    """Random weights for every block in which the pack looks for an attention of Stable Diffusion 1.x, as wide as the attention there."""
+    there, random = dict(bench.model.model.diffusion_model.named_modules()), torch.Generator().manual_seed(2)
+    blocks = [f"input_blocks.{n}" for n in (1, 2, 4, 5, 7, 8)] + [f"output_blocks.{n}" for n in range(3, 12)] + ["middle_block"]
+    names = [f"{block}.1.transformer_blocks.0.attn2" for block in blocks]
     text, widths = bench.source[0][0].shape[-1], [there[name].to_k.out_features if name in there else 8 for name in names]
     layers = {
         f"{2 * n + 1}.to_{part}_ip.weight": 0.3 * torch.randn(width, text, generator=random)
@@ -140,6 +141,14 @@ def every_output_block(bench):
     return {"output_block": True, "slice_b1": 64, "slice_b2": 32}
 
 
+def every_block(bench):
+    return {"unet_block_list": ""}
+
+
+def based_regions(bench):
+    return {**regions(bench), "base_cond": bench.source}
+
+
 def negative_prompt(bench):
     return {"negative": bench.negative}
 
@@ -148,7 +157,7 @@ PACKS = {
     "ComfyUI_IPAdapter_plus": Pack((Case("IPAdapterEmbeds", (U_NET,), ip_adapter),)),
     "ComfyUI-Easy-Use": Pack((Case("dynamicThresholdingFull"),)),
     "ComfyUI-Impact-Pack": Pack((Case("ImpactKSamplerBasicPipe", given=basic_pipe, samples=True),)),
-    "ComfyUI-Inspire-Pack": Pack((Case("KSampler //Inspire", given=on_the_cpu, samples=True),)),
+    "ComfyUI-Inspire-Pack": Pack((Case("KSampler //Inspire", given=on_the_cpu, samples=True),), needs=("ComfyUI-Impact-Pack",)),
     "ComfyUI-KJNodes": Pack((Case("CFGZeroStarAndInit"), Case("PatchModelPatcherOrder"), Case("ModelPatchTorchSettings"))),
     "ComfyUI-TiledDiffusion": Pack((Case("TiledDiffusion", given=small_tiles),)),
     "ComfyUI-AnimateDiff-Evolved": Pack((Case("ADE_UseEvolvedSampling", (U_NET,), sampling_settings),)),
@@ -166,11 +175,12 @@ PACKS = {
     "ComfyUI-TeaCache": Pack((Case("TeaCache", (FLUX,), tea),), lacks=(("comfy.ldm.lightricks.model", "precompute_freqs_cis"),)),
     "ComfyUI-NAG": Pack((Case("KSamplerWithNAG", given=nag_sampler, samples=True),),
                         lacks=tuple(("comfy.ldm.chroma.layers", name) for name in ("DoubleStreamBlock", "SingleStreamBlock"))),
-    "ComfyUI-ppm": Pack((Case("AttentionCouplePPM", (U_NET,), regions),), lacks=(("comfy.ldm.cosmos.predict2", "apply_rotary_pos_emb"),)),
+    "ComfyUI-ppm": Pack((Case("AttentionCouplePPM", (U_NET,), based_regions),),
+                        lacks=(("comfy.ldm.cosmos.predict2", "apply_rotary_pos_emb"),)),
     "cgem156-ComfyUI": Pack((Case("AttentionCouple|cgem156", (U_NET,), regions), Case("AttentionScale|cgem156", (U_NET,)))),
     "sd-perturbed-attention": Pack((
         Case("PerturbedAttention"), Case("SmoothedEnergyGuidanceAdvanced"), Case("SlidingWindowGuidanceAdvanced", given=small_tiles),
-        Case("TokenPerturbationGuidance"), Case("NormalizedAttentionGuidance", given=negative_prompt), Case("PLADIS"),
+        Case("TokenPerturbationGuidance", given=every_block), Case("NormalizedAttentionGuidance", given=negative_prompt), Case("PLADIS"),
     )),
     "FreeU_Advanced": Pack((Case("WAS_FreeU_V2", (U_NET,), every_output_block),)),
     "x-flux-comfyui": Pack((Case("XlabsSampler", (FLUX,), xlabs, samples=True),)),
@@ -204,13 +214,18 @@ def tried(case, name):
     """Rows of one case on one model."""
     beside = bench(name)
 
+    def draw(model):
+        torch.manual_seed(3)  # as ComfyUI does when it makes the noise: some nodes draw from it
+        return beside.draw(model)
+
     def used(model):
-        """The pack's node on a MODEL: (what it draws)."""
+        """What is drawn of a MODEL with the pack's node."""
+        torch.manual_seed(3)
         if case.given is basic_pipe:
             return _latents(make(case.node, basic_pipe(beside, model)))
         key = "*" if case.node == "smZ Settings" else "model"
         made = make(case.node, {**case.given(beside), key: model})
-        return _latents(made) if case.samples else beside.draw(next(one for one in made if hasattr(one, "model_options")))
+        return _latents(made) if case.samples else draw(next(one for one in made if hasattr(one, "model_options")))
 
     def patched(model):
         key = "*" if case.node == "smZ Settings" else "model"
@@ -222,15 +237,17 @@ def tried(case, name):
                "reason": ""}  # fmt: skip
         rows.append(row)
         try:
+            row["alone"] = False  # whether the pack's node draws without ours
             alone = used(beside.model)
+            row["alone"] = True
             row["does"] = case.samples or bool(differs(alone, plain(name)))
             if case.samples:
                 row["identity"] = torch.equal(used(beside.edit(beside.model, beside.source, beside.everything(), method)), alone)
                 row["target"] = bool(differs(used(beside.edit(beside.model, method=method)), alone))
             else:
                 theirs = patched(beside.model)
-                row["identity"] = torch.equal(beside.draw(beside.edit(theirs, beside.source, beside.everything(), method)), alone)
-                before = beside.draw(beside.edit(theirs, method=method))
+                row["identity"] = torch.equal(draw(beside.edit(theirs, beside.source, beside.everything(), method)), alone)
+                before = draw(beside.edit(theirs, method=method))
                 row["target"] = bool(differs(before, alone))
                 row["order"] = torch.equal(before, used(beside.edit(beside.model, method=method)))
             row["untouched"] = torch.equal(beside.draw(beside.model), plain(name))
@@ -257,6 +274,8 @@ def rows_of(folder, pack, before):
     out = {"pack": folder.name, **_version(folder), "lacks": [".".join(one) for one in pack.lacks]}
     for module, name in pack.lacks:
         setattr(importlib.import_module(module), name, type(name, (torch.nn.Module,), {}))
+    for other in pack.needs:
+        asyncio.get_event_loop().run_until_complete(nodes.load_custom_node(str(folder.parent / other)))
     problems = []
     logging.getLogger().addHandler(_Last(problems))
     if not asyncio.get_event_loop().run_until_complete(nodes.load_custom_node(str(folder))):

@@ -2,15 +2,17 @@
 
 MODELS    all of them, also the text-to-image classes that cannot be served, with the reason
 WITHOUT   all other classes of ComfyUI, with the reason
+NEWER     those of ComfyUIs that came after 0.30
 """
 
 from importlib import import_module
 from pathlib import Path
 
 from .model import TinyModel
+from .newer import NEWER
 from .without import WITHOUT
 
-__all__ = ["MODELS", "WITHOUT", "TinyModel"]
+__all__ = ["MODELS", "NEWER", "WITHOUT", "TinyModel"]
 
 _FILES = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in ("__init__", "model", "without"))
 

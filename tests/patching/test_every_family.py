@@ -9,7 +9,7 @@ from text_layers.patching import models
 from text_layers.patching.adapters import FAMILIES
 from text_layers.patching.patch import METHODS
 from text_layers.testing.full_size import Looked
-from text_layers.testing.tiny_models import MODELS
+from text_layers.testing.tiny_models import MODELS, NEWER
 from text_layers.testing.tiny_models.model import OLD
 
 SERVED = [tiny for tiny in MODELS if tiny.family and tiny.exists]
@@ -112,4 +112,4 @@ def test_layers_and_share_at_full_size(tiny):
 
 def test_every_family_has_a_tiny_model():
     """DeepFloyd IF is no class of ComfyUI's and has tests of its own."""
-    assert {f.name for f in FAMILIES} - {"if"} <= {tiny.family for tiny in MODELS}
+    assert {f.name for f in FAMILIES} - {"if"} <= {tiny.family for tiny in [*MODELS, *NEWER]}

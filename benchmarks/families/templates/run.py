@@ -21,7 +21,8 @@ WIDTH, HEIGHT, STEPS, FRAMES = 96, 64, 2, 5
 SAMPLERS = ("KSampler", "KSamplerAdvanced", "SamplerCustom", "SamplerCustomAdvanced")
 GUIDERS = ("BasicGuider", "CFGGuider", "DualCFGGuider", "DualModelGuider")
 _FILES = ("UNETLoader", "CheckpointLoaderSimple", "ImageOnlyCheckpointLoader")
-_WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+_CHOICE = "COMFY_DYNAMICCOMBO_V3"  # each of its options has inputs of its own
+_WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", _CHOICE)
 # Passed by: files of their own (a LoRA, a ControlNet), which are no part of the class.
 _PASSED = {
     "LoraLoaderModelOnly": ("model",), "LoraLoader": ("model", "clip"), "ModelPatchLoader": (), "QwenImageDiffsynthControlnet": ("model",),
@@ -109,7 +110,7 @@ class Run:
             elif kinds.get(name) in _GIVEN:
                 given[name] = self._default(kinds[name], link)
         self._shorten(node, given)
-        return _nested(given)
+        return _nested({name: {name: value} if kinds.get(name) == _CHOICE else value for name, value in given.items()})
 
     def _shorten(self, node, given):
         if node.type == "SplitSigmas":
@@ -235,18 +236,16 @@ class Run:
 
 
 # Nodes that make any of these are run; what others make is given, because no picture decides whether a template works.
-_MADE = {"MODEL", "CONDITIONING", "LATENT", "GUIDER", "SAMPLER", "SIGMAS", "NOISE", "TRACKS", "WAN_CAMERA_EMBEDDING"}
+_MADE = {"MODEL", "CONDITIONING", "LATENT", "GUIDER", "SAMPLER", "SIGMAS", "NOISE", "TRACKS", "WAN_CAMERA_EMBEDDING", "CLIP"}
 _GIVEN = {"IMAGE", "MASK", "AUDIO"}
 
 
 def _nested(given):
-    """Inputs that grow, as `images.image_0`, are one dict each; a choice that has inputs of its own is in it under its own name."""
+    """Inputs that grow, as `images.image_0`, and those of a choice are one dict each."""
     found = {name: value for name, value in given.items() if "." not in name}
     for name in (name for name in given if "." in name):
         outer, _, inner = name.partition(".")
-        if not isinstance(found.get(outer), dict):
-            found[outer] = {outer: found[outer]} if outer in found else {}
-        found[outer][inner] = given[name]
+        found.setdefault(outer, {})[inner] = given[name]
     return found
 
 
