@@ -93,7 +93,8 @@ def test_search_and_edit_sample_alike(name):
     find_run, edit_run = run(FIND.format(name)), run(EDIT.format(name))
     searched = find_run._widgets(one(find_run.graph, "TextLayersLocalize"))
     for sampler in edit_run.samplers():
-        drawn = edit_run._widgets(sampler)
+        linked = {name: edit_run.output(link) for name, link in sampler.links.items() if name in ("steps", "cfg")}
+        drawn = edit_run._widgets(sampler) | linked
         assert [drawn[key] for key in ("steps", "cfg", "sampler_name", "scheduler")] == [
             searched[key] for key in ("steps", "cfg", "sampler_name", "scheduler")
         ]
