@@ -16,15 +16,11 @@ OTHERS = NODES + STAND_INS
 
 
 def cases(wanted):
-    """Of each hook outside of the model one node on both kinds of attention, and the others on one: to ours they are the same."""
-    found, tried = [], set()
+    found = []
     for other in OTHERS:
         marks = [pytest.mark.needs_comfyui(other.needs)] if other.needs else []
         models = other_nodes.EVERY if other.hook not in other_nodes.OUTSIDE else (other_nodes.U_NET, other_nodes.FLUX)
         models = [name for name in models if wanted(other, name)]
-        if other.hook in other_nodes.OUTSIDE:
-            models = models[: 1 if other.hook in tried else 2]
-            tried.add(other.hook)
         # With the oldest ComfyUI one model each: what could differ there is how ComfyUI calls the other node.
         found += [pytest.param(other, name, marks=marks, id=f"{other.name}-{name}") for name in models[: 1 if OLD else None]]
     return found
