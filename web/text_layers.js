@@ -12,6 +12,7 @@ const KEPT = "text layers map"
 const EXPLORING = "text layers explore"
 const [WIDTH, MARGIN] = [320, 4] // pixels
 const MOST_LAYERS = 1000
+const MOST_FRAMES = 100
 const lastElement = new Map() // by the node's number
 
 /** What nodes/layer_map.py said of a run, or a map of no layers for anything else: a workflow may hold anything. */
@@ -94,14 +95,18 @@ function addMap(node) {
 
 /**
  * The front end's Vue nodes keep showing the element of a node that another of the same number has replaced, as undo does: puts the new
- * one in its place, where it has not been shown by itself.
+ * one in its place, where it has not been shown by itself. A busy page may take many frames until it shows either.
  */
 function replaceElement(node, element) {
   const before = lastElement.get(node.id)
   lastElement.set(node.id, element)
-  setTimeout(() => {
-    if (before?.isConnected && !element.isConnected) before.replaceWith(element)
-  }, 100)
+  let frames = 0
+  const look = () => {
+    if (element.isConnected) return
+    if (before.isConnected) before.replaceWith(element)
+    else if (++frames < MOST_FRAMES) requestAnimationFrame(look)
+  }
+  if (before) setTimeout(look, 100) // by then it is shown on most machines, and nothing has to be done
 }
 
 /** Calls `then` whenever object's method has been called. */
