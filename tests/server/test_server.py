@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 DEMO = [w for w in WORKFLOWS if w.name.startswith("Edit") and "demo" in w.name]
 LOCALIZE = next(w for w in WORKFLOWS if w.name.startswith("Localize") and "demo MMDiT" in w.name)  # the browser takes the U-Net's
+PATIENCE = 20  # seconds in which an interrupted run ends, on a busy machine too: uninterrupted, it would take minutes
 NODES = {page.stem for page in (ROOT / "web" / "docs").glob("*.md")}
 
 
@@ -126,7 +127,7 @@ def test_localize_finds_the_layers_and_an_interrupted_search_goes_on(server):
     asked = time.time()
     server.post("/interrupt", {})
     entry = server.wait(number)
-    assert entry["status"]["status_str"] == "error" and time.time() - asked < 5
+    assert entry["status"]["status_str"] == "error" and time.time() - asked < PATIENCE
     assert any(kind == "execution_interrupted" for kind, _ in entry["status"]["messages"])
     entry = server.run(prompt)
     assert entry["status"]["status_str"] == "success", entry["status"]
@@ -218,7 +219,7 @@ def test_interrupting_an_edit_leaves_the_model_as_it_was(server):
             time.sleep(0.05)
         time.sleep(seconds)
         server.post("/interrupt", {})
-        entry = server.wait(number, 20)
+        entry = server.wait(number, PATIENCE)
         assert "execution_interrupted" in [kind for kind, _ in entry["status"]["messages"]]
     assert server.pixels(server.run(demo_prompt(server, seed=22))) == before
 
@@ -386,8 +387,8 @@ def test_an_interrupted_training_keeps_its_lora(server, training_prompt):
     time.sleep(5)
     asked = time.time()
     server.post("/interrupt", {})
-    entry = server.wait(number, 20)
-    assert "execution_interrupted" in [kind for kind, _ in entry["status"]["messages"]] and time.time() - asked < 5
+    entry = server.wait(number, PATIENCE)
+    assert "execution_interrupted" in [kind for kind, _ in entry["status"]["messages"]] and time.time() - asked < PATIENCE
     (lora,) = (server.base / "output" / "loras").glob("training_*.safetensors")
     state = lora.with_suffix(".training")
     step = read_training(state).step
