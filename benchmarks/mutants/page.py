@@ -9,6 +9,21 @@ from ..record import kept
 
 ROOT = Path(__file__).parents[2]
 _SHORT = 40  # characters that tell one change from another
+# What the suite leaves out, so that it can be run with each change, and what covers it.
+_LEFT_OUT = (
+    ("all checks of `benchmarks/families` on every class", "one class of each family goes through all of them; of the others it is tried "
+     "which layers they have, that these are patched as a second implementation says, and that both methods agree. "
+     "`benchmarks.families` tries all on all"),
+    ("with ComfyUI 0.3.75, the other classes of a family, most samplers, each layer of diffusers' models, and what reads files, lists, "
+     "words and numbers", "how that ComfyUI calls a family's blocks is tried on one class of each; the rest is the same code on both"),
+    ("Stable Diffusion XL at its real width", "the same blocks a tenth as wide are run; names, order and share of its layers are looked "
+     "up at full size, without weights"),
+    ("all hostile values of all inputs", "a sample of them, and every text and choice with names that lead out of its folder. "
+     "`benchmarks.server.robustness` tries all"),
+    ("with the front end that ComfyUI asks for, every template, and a graph made by hand from nothing", "the newest has them; with the "
+     "other one seven templates are opened, and blueprints placed, linked, filled and run by hand"),
+    ("`dev.py demo` and the training's command each time as processes", "each is once; the rest calls the same `main`"),
+)  # fmt: skip
 
 
 def reasons():
@@ -103,6 +118,10 @@ is another file is refused.
 
 Of about 180 loops and `all(...)` in assertions, and of the tests that compare pictures, 19 tests would have passed where nothing was drawn,
 compared or changed: they held for an untouched picture, or for no example at all. Each now says as well that something differs.
+
+## What is not tried each time
+
+{table(["left out", "what covers it"], _LEFT_OUT)}
 
 commit {result["commit"]}, ComfyUI {result["versions"]["comfyui"]}, Python {result["versions"]["python"]}
 """

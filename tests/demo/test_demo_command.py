@@ -59,10 +59,12 @@ def test_both_models_draw_read_and_report(tmp_path):
     assert max(nearest) < 4 < np.abs(source - edit).mean()  # 256 colours are a few levels off
 
 
-def test_word_only_pairs_from_a_file_with_one_model(tmp_path):
+def test_word_only_pairs_from_a_file_with_one_model(tmp_path, monkeypatch):
     (tmp_path / "pairs.csv").write_text("source,target\nOPEN,SHUT\n\nleft, right\n")
-    done = demo("--pairs", "pairs.csv", "--model", "mmdit", "--word-only", "--seed", "5", "--out", "mine", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    given = ["--pairs", "pairs.csv", "--model", "mmdit", "--word-only", "--seed", "5", "--out", "mine"]
+    monkeypatch.setattr(sys, "argv", ["demo", *given])
+    edit.main()
     report = json.loads((tmp_path / "mine" / "report.json").read_text())
     assert [(p["source"], p["target"]) for p in report["models"]["mmdit"]["pairs"]] == [("OPEN", "SHUT"), ("LEFT", "RIGHT")]
     assert list(report["models"]) == ["mmdit"]

@@ -8,7 +8,7 @@ import pytest
 from text_layers.benchmarks.server.robustness import fuzz, hostile, interruptions, layer_files, prompts, queues, written
 from text_layers.testing.comfy_server import running
 
-CASES, SEED = (80 if comfyui_version.__version__.startswith("0.3.") else 240), 11
+CASES, SEED = (60 if comfyui_version.__version__.startswith("0.3.") else 120), 11
 WORKER_ENDS = ("no inputs", "inputs null", "inputs a list", "inputs a text")  # with nodes of ComfyUI alone as well, one or the other
 
 
