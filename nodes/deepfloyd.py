@@ -53,9 +53,9 @@ class LoadDeepFloydIF(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, unet):
-        """In place of ComfyUI's own message, which does not say where the files go."""
-        return True if unet in files.unets() else files.missing(unet)
+    def validate_inputs(cls, unet=None):
+        """In place of ComfyUI's own message, which does not say where the files go. What comes over a link is not known yet."""
+        return True if unet is None or unet in files.unets() else files.missing(unet)
 
     @classmethod
     @checked

@@ -65,11 +65,13 @@ def test_nothing_runs_code_from_data_and_nothing_is_sent(path):
                 assert said.get("weights_only") is True, node.lineno
 
 
-def test_the_page_asks_the_server_for_its_own_texts_and_for_nothing_else():
+def test_the_page_asks_the_server_for_its_own_texts_and_to_drop_its_own_clicks_alone():
     scripts = {path.name: path.read_text("utf-8") for path in SHIPPED if path.suffix == ".js"}
     assert len(scripts) >= 6
     asked = [line.strip() for text in scripts.values() for line in text.splitlines() if re.search(r"fetch|XMLHttp|WebSocket|Beacon", line)]
-    assert asked == ['const answer = await api.fetchApi("/i18n")']
+    texts, post = 'const answer = await api.fetchApi("/i18n")', "return api.fetchApi(path, "
+    assert len(asked) == 2 and texts in asked and any(line.startswith(post) for line in asked)
+    assert re.findall(r"post\(([^,]+),", scripts["newest.js"]) == ["path", '"/queue"', '"/interrupt"']
     page = re.search(r'^Repository = "(.+)"', (ROOT / "pyproject.toml").read_text("utf-8"), re.M)[1]  # to which the About page links
     for name, text in scripts.items():
         text = text.replace(f'url: "{page}"', "")
