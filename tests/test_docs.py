@@ -14,6 +14,7 @@ from text_layers.benchmarks.editing import docs as edit_docs
 from text_layers.benchmarks.families import checks as families
 from text_layers.benchmarks.families import discovery_docs
 from text_layers.benchmarks.families import table as family_table
+from text_layers.benchmarks.families.templates import docs as template_docs
 from text_layers.benchmarks.guard import docs as guard_docs
 from text_layers.benchmarks.localization import docs as localization_docs
 from text_layers.benchmarks.lora import docs as lora_docs
@@ -68,6 +69,11 @@ def test_the_compatibility_page_is_that_of_the_tests():
 def test_the_page_of_discovery_is_that_of_what_was_measured():
     renew = "renew it: python dev.py run benchmarks.families.discovery_docs"
     assert (ROOT / "docs" / "discovery.md").read_text("utf-8") == discovery_docs.text(), renew
+
+
+def test_the_page_of_templates_is_that_of_what_was_measured():
+    renew = "renew it: python dev.py run benchmarks.families.templates.docs"
+    assert (ROOT / "docs" / "templates.md").read_text("utf-8") == template_docs.text(), renew
 
 
 def test_every_class_was_checked():

@@ -80,7 +80,9 @@ def packs():
     for (pack, node), rows in by_node.items():
         version = " ".join(filter(None, (rows[0].get("version"), rows[0].get("commit"), rows[0].get("day"))))
         if node:
-            found.append(["", "", node, *(_beside([row for row in rows if row["model"] == model]) for model in (U_NET, FLUX))])
+            found.append(
+                ["", "", node.replace("|", "\\|"), *(_beside([row for row in rows if row["model"] == model]) for model in (U_NET, FLUX))]
+            )
         else:
             loaded = "loads; ours draws the same bits" if rows[0]["ok"] else f"does not load: {rows[0]['reason']}"
             found.append([pack, version, loaded, "", ""])
@@ -92,6 +94,8 @@ def _beside(rows):
         return ""
     if any(not row["alone"] for row in rows):
         return "fails without ours, too"
+    if not all(row.get("repeats", True) for row in rows):
+        return "draws anew each time, without ours, too"
     said = {_outcome(row): row["method"] for row in rows}
     if len(said) == 1:
         (outcome,) = said

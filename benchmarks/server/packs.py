@@ -12,8 +12,9 @@ order       ours before the pack's node or behind it: the same bits (a node that
 untouched   the model that both were given is as before, bit by bit
 ok          all of that; refused: by a message of ours
 
-alone: whether the pack's node draws without ours; does: whether it changes the picture of the tiny model at all. A name that ComfyUI has no
-longer is given to a pack that asks for it while it is imported (lacks), where what is tried does not use it.
+alone: whether the pack's node draws without ours; repeats: the same when it is made anew; does: whether it changes the picture of the tiny
+model at all. A name that ComfyUI has no longer is given to a pack that asks for it while it is imported (lacks), where what is tried does
+not use it.
 """
 
 import argparse
@@ -239,7 +240,7 @@ def tried(case, name):
         try:
             row["alone"] = False  # whether the pack's node draws without ours
             alone = used(beside.model)
-            row["alone"] = True
+            row["alone"], row["repeats"] = True, torch.equal(used(beside.model), alone)
             row["does"] = case.samples or bool(differs(alone, plain(name)))
             if case.samples:
                 row["identity"] = torch.equal(used(beside.edit(beside.model, beside.source, beside.everything(), method)), alone)

@@ -74,6 +74,7 @@ changes the latents of every sampler, the source's own text in all layers change
 guider draws three prompts at once, not more than the last ones). *refused*: by a message of ours. *not run*: the template does not run here
 without our node either, on what stands for its files. LoRAs and ControlNets are left out. Of the {SAMPLING} templates that sample, {found}
 were run, {tried} of them of classes that are served: {fine} are ok, {refused} refused, and {silent} without effect or a message.
+The others have not been run yet; the command goes on where it was stopped.
 
 {table(["class", "templates", "samplers", "ok", "refused", "not run", "wrong"], classes(rows))}
 
