@@ -1,6 +1,7 @@
 """Writes docs/localization.md and its table in docs/evidence.md from results/: `python dev.py run benchmarks.localization.docs`"""
 
 from pathlib import Path
+from statistics import mean
 
 from PIL import Image
 
@@ -133,6 +134,21 @@ def errors(rows):
     return table(head, told)
 
 
+def workers(found):
+    """What was measured with one and two of them, and the time on paper with more."""
+    by_number = {number: [row for row in found["measured"] if row["workers"] == number] for number in (1, 2)}
+    rates = {number: [row["predictions"] / row["seconds"] for row in rows] for number, rows in by_number.items()}
+    ratios = [two / one for one, two in zip(rates[1], rates[2], strict=True)]
+    busy = [row["busy"] for row in found["measured"]]
+    measured = (
+        f"{mean(rates[1]):.1f} first predictions a second with one worker, {mean(rates[2]):.1f} with two, "
+        f"{mean(ratios):.2f} times as many ({min(ratios):.2f} to {max(ratios):.2f} in {len(ratios)} rounds), while {min(busy):.0f} to "
+        f"{max(busy):.0f}\nprocesses wanted the two cores: too busy to show what a second worker brings to a free machine."
+    )
+    rows = [["time, 1 with one worker", *(f"{time:.2f}" for time in found["on_paper"].values())]]
+    return measured, table(["workers", *found["on_paper"]], rows)
+
+
 def engines(found):
     rows = []
     for kind, part in found["sets"].items():
@@ -157,6 +173,7 @@ def text():
     measured, counted = scaling(scale)
     first = results["unet", SEEDS[0]]
     trained_on = kept("selection_gap")
+    together, more_workers = workers(kept("localization_workers"))
     return f"""# Localization, measured
 
 Written by `python dev.py run benchmarks.localization.docs` from `benchmarks/results`. Processor: {first["processor"]}, one thread, the
@@ -242,11 +259,22 @@ that each goes on where the other one was stopped. With `--workers` it is spread
 
 A worker that is killed, alone or with its machine, is replaced as often as it takes where there is room; what it had kept is not drawn
 again where its disk is still there, at most {_CHUNK} pairs of one question otherwise. A full disk costs what is kept, not the answer. A
-worker with another model, another version or another precision is refused.
+worker with another model, another version or another precision is refused. On this machine workers are as important as the search itself;
+start a cluster that is busy otherwise with `RAY_worker_niceness=0`, because Ray's own 15 leaves them next to nothing of its processors.
 
 What further workers bring is bounded by what a search asks one after another: slopes and first predictions of {PAIRS} pairs at a time,
 which as many workers share; words {BLOCK} pairs at a time, so that with more than {BLOCK} the others wait there; random sets of layers are
-cut among all. A worker's answer is some hundred bytes a cell, and no picture travels.
+cut among all. A worker's answer is some hundred bytes a cell, and no picture travels. Measured on two cores of one machine:
+{together}
+
+On paper, the search by gradients and its test, 57 layers and 20 steps:
+
+{more_workers}
+
+Beyond {BLOCK} workers hardly anything is left to share. Before that each loads the model, which the table leaves out, and a picture that
+others are compared with is drawn once by each machine that needs it.
+
+`python dev.py run benchmarks.localization.workers --pairs 6 --rounds 2 --out benchmarks/results/localization_workers.json`
 
 Cells are known by all that decides them: version and code of the pack, ComfyUI's version, the OCR engine with its version and settings, the
 model's, text encoder's and VAE's weights, patches and precision, sampler, settings, template and words. Weights count by sums of whole
