@@ -14,6 +14,6 @@ from .without import WITHOUT
 
 __all__ = ["MODELS", "NEWER", "WITHOUT", "TinyModel"]
 
-_FILES = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in ("__init__", "model", "without"))
+_FILES = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in ("__init__", "model", "newer", "without"))
 
 MODELS = [model for name in _FILES for model in import_module(f".{name}", __name__).MODELS]
