@@ -44,10 +44,11 @@ _HAS_COME = """count => {
   const loading = window.app.extensionManager.workflow.activeWorkflow?.changeTracker?.constructor.isLoadingGraph
   return nodes.length === count && !loading && !nodes.some((node) => window.droppedOn.has(node))
 }"""
-# Eight frames in which neither the page nor the view changes: on a slow machine they take longer. Two seconds' frames at most, since
-# something may blink for ever.
+# Eight frames in which neither the page nor the view changes; two seconds at most, since something may blink for ever, and without a GPU a
+# frame may take half a second.
 _STILL = """() => new Promise((done) => {
-  let [still, frames, view] = [0, 0, ""]
+  let [still, view] = [0, ""]
+  const began = performance.now()
   const observer = new MutationObserver(() => { still = 0 })
   observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true })
   const look = () => {
@@ -55,7 +56,7 @@ _STILL = """() => new Promise((done) => {
     const now = String([scale, ...offset])
     still = now === view ? still + 1 : 0
     view = now
-    if (still < 8 && ++frames < 120) return requestAnimationFrame(look)
+    if (still < 8 && performance.now() - began < 2000) return requestAnimationFrame(look)
     observer.disconnect()
     done()
   }
