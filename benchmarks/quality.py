@@ -120,9 +120,9 @@ def _keep():
     keep, inpaint, same_seed = (found[way]["background_db"] for way in ("text_layers_keep", "inpaint", "target"))
     said = (
         f"({keep:.1f} dB on the demo U-Net, where inpainting of the word's box has {inpaint:.1f} dB and the same seed with another prompt "
-        f"{same_seed:.1f} dB; as many words are read)"
+        f"{same_seed:.1f} dB; {found['text_layers_keep']['read']} of {found['target']['pairs']} words are read, with the others "
+        f"{found['inpaint']['read']} and {found['target']['read']})"
     )
-    assert found["text_layers_keep"]["read"] == max(way["read"] for way in found.values() if "read" in way)
     return Claim(said, "benchmarks.editing.paper --model unet --signs --out FOLDER", "keep")
 
 
