@@ -19,6 +19,7 @@ from text_layers.lora.state import read as read_training
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 DEMO = [w for w in WORKFLOWS if w.name.startswith("Edit") and "demo" in w.name]  # one of them by the blueprint
+EDIT = ROOT / "workflows" / "Edit text, change a word - demo MMDiT.json"
 LOCALIZE = next(w for w in WORKFLOWS if w.name.startswith("Localize") and "demo MMDiT" in w.name)  # the browser takes the U-Net's
 PATIENCE = 20  # seconds in which an interrupted run ends, on a busy machine too: uninterrupted, it would take minutes
 NODES = {page.stem for page in (ROOT / "web" / "docs").glob("*.md")}
@@ -76,7 +77,7 @@ def test_demo_workflows_run_and_change_only_the_word(server, path, tmp_path):
 
 
 MANY = next(path for path in WORKFLOWS if path.stem.startswith("Replace text"))
-KEEP = [path for path in WORKFLOWS if path.stem.startswith(("Change text in a picture", "Change text in a photo, inpaint"))]
+KEEP = [path for path in WORKFLOWS if path.stem.startswith(("Change text in a picture - demo", "Change text in a photo, inpaint"))]
 
 
 @pytest.mark.parametrize("path", KEEP, ids=lambda p: p.stem)
@@ -161,7 +162,7 @@ def test_localize_says_what_is_wrong(server, changes, message):
 
 
 def test_errors_reach_the_user(server):
-    prompt = server.api_prompt(json.loads(DEMO[0].read_text()))
+    prompt = server.api_prompt(json.loads(EDIT.read_text()))
     choose = next(n for n in prompt.values() if n["class_type"] == "TextLayersChoose")
     choose["inputs"] |= {"choice": "written below", "layers": "99"}
     entry = server.run(prompt)
@@ -170,7 +171,7 @@ def test_errors_reach_the_user(server):
 
 
 def test_a_latent_too_small_for_a_word_is_refused(server):
-    prompt = server.api_prompt(json.loads(DEMO[0].read_text()))
+    prompt = server.api_prompt(json.loads(EDIT.read_text()))
     next(n for n in prompt.values() if n["class_type"] == "EmptyLatentImage")["inputs"] |= {"width": 32, "height": 16}
     entry = server.run(prompt)
     assert entry["status"]["status_str"] == "error"
@@ -225,7 +226,7 @@ def test_interrupting_an_edit_leaves_the_model_as_it_was(server):
 
 
 def test_save_and_load(server):
-    prompt = server.api_prompt(json.loads(DEMO[0].read_text()))
+    prompt = server.api_prompt(json.loads(EDIT.read_text()))
     model, choose = (next(n for n, v in prompt.items() if v["class_type"] == c) for c in ("TextLayersLoadDemoModel", "TextLayersChoose"))
     save = {n: prompt[n] for n in (model, choose)}
     save["save"] = {"class_type": "TextLayersSave", "inputs": {"text_layers": [choose, 0], "filename": "mine"}}
@@ -556,7 +557,7 @@ def test_what_cannot_be_guarded_is_an_error(server, inputs, message):
 
 
 def photo_prompt(server):
-    return server.api_prompt(json.loads(next(w for w in WORKFLOWS if w.name.startswith("Photo") and "demo" in w.name).read_text()))
+    return server.api_prompt(json.loads((ROOT / "workflows" / "Change text in a photo, invert it - demo U-Net.json").read_text()))
 
 
 def test_a_picture_that_was_not_drawn_here_gets_another_word(server):
