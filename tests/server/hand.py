@@ -87,13 +87,14 @@ def write_prompt(page, node, name, text):
 
 
 def template_card(page, path, patience=30_000):
-    """The card of one of the pack's templates, in view. patience: milliseconds."""
+    """The card of one of the pack's templates, searched for. patience: milliseconds."""
     page.evaluate("window.app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_text("renamed-by-manager", exact=True).first.click(timeout=patience)
     dialog = page.get_by_role("dialog")
     dialog.get_by_placeholder("Search").last.fill(path.stem)  # the last ones of many are shown when they are scrolled to
     card = dialog.get_by_text(path.stem, exact=True).first  # a tab may have that name, too
-    card.scroll_into_view_if_needed(timeout=patience)
+    card.wait_for(timeout=patience)
+    settle(page)  # until the others are gone
     return card
 
 
