@@ -23,7 +23,7 @@ pytestmark = pytest.mark.needs_comfyui("0.30")
 NODES = {file.stem for file in (ROOT / "web" / "docs").glob("*.md")}
 OPTIONAL = {"bitsandbytes", "diffusers", "rapidocr", "ray", "easyocr_en_models"}  # the pack does without, or says what to install
 # What ComfyUI and Manager write whatever packs there are
-OF_COMFYUI = re.compile(r"server\.log|input(/3d)?|output|temp|user(/(comfyui[^/]*|__manager.*|default))?")
+OF_COMFYUI = re.compile(r"server\.log|input(/3d)?|output|temp(/comfy\.compare\..*)?|user(/(comfyui[^/]*|__manager.*|default))?")
 
 
 def test_the_dry_run_of_a_release_says_what_is_missing_and_what_is_packed(dry_run):
