@@ -63,8 +63,8 @@ def test_the_word_changes_and_the_rest_stays(drawn_pairs, ocr):
     near = [
         min(psnr(x, y, [signs.text_box(a.word), signs.text_box(b.word)]), 99.0) for x, y, (a, b) in zip(source, edit, pairs, strict=True)
     ]
-    # Without keep about 30. These boxes are the slots of both words alone, and what is close to them is the edit's where it has changed a little,
-    # so that no trace of old letters stays: 39.4 dB on the MMDiT's eight pairs. docs/editing.md has the figures outside of all text.
+    # Without keep about 30. These boxes are the slots of both words alone, and what is close to them is the edit's where it has changed
+    # a little, so that no trace of old letters stays: 39.4 dB on the MMDiT's eight pairs. docs/editing.md has what is outside of all text.
     assert np.mean(near) > 37
 
 
