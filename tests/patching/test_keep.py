@@ -346,12 +346,12 @@ def test_the_place_of_a_prediction_begins_at_5_percent_of_the_largest_difference
 
 
 def test_what_is_predicted_like_the_source_is_the_source_s():
-    """From 10 percent of the largest change on, all of it from 40."""
+    """From 10 percent of the largest change on, all of it from 25."""
     keep = Keep(in_columns(7.0, 7.0, 7.0), Plain)
     keep.see(0, torch.ones(48))
     keep.look()
-    out = keep.out(in_columns(8.0, 7.25, 7.08))
-    assert [round(float(out[0, 0, 1, column]), 4) for column in (0, 1, 6, 10, 11)] == [8, 8, 7.125, 7, 7]
+    out = keep.out(in_columns(8.0, 7.175, 7.08))
+    assert [round(float(out[0, 0, 1, column]), 4) for column in (0, 1, 6, 10, 11)] == [8, 8, 7.0875, 7, 7]
     ended = keep.end(in_columns(1.0, 2.0, 3.0))
     assert (ended[..., 10:] == 7).all() and (ended[..., :2] == 1).all() and (ended[..., 6] == 2).all()
 
