@@ -8,7 +8,7 @@ load            (MODEL, CLIP, VAE), as ComfyUI's loaders make them of the same f
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..demo.names import BOARDS, MODELS
+from ..demo.edit import MODELS
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ModelFiles:
         if self.demo:
             from ..demo import comfy_model
 
-            return comfy_model.files(self.demo)
+            return [comfy_model.WEIGHTS / f"{self.demo}.safetensors"]
         return [path for path in (self.checkpoint, self.diffusion_model, *self.clip, self.vae) if path]
 
 
@@ -46,7 +46,7 @@ def add_arguments(parser):
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--checkpoint", type=Path, metavar="FILE", help="a checkpoint with model, text encoders and VAE")
     model.add_argument("--diffusion-model", type=Path, metavar="FILE", help="a diffusion model alone, with --clip and --vae")
-    model.add_argument("--demo", choices=[*MODELS, *BOARDS], help="one of the demo models")
+    model.add_argument("--demo", choices=MODELS, help="one of the demo models")
     parser.add_argument("--clip", type=Path, nargs="+", metavar="FILE", help="text encoders, in place of the checkpoint's own")
     parser.add_argument(
         "--clip-type", default="stable_diffusion", metavar="TYPE", help="of --clip, as in the node Load CLIP: sd3, flux, ..."

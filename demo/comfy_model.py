@@ -7,11 +7,10 @@ import comfy.utils
 import torch
 
 from . import architecture, as_comfyui, signs
-from .names import BOARDS, MODELS
 from .text_model import TextModel, tokenize
 
 WEIGHTS = Path(__file__).parent / "weights"
-__all__ = ["BOARDS", "MODELS", "files", "from_state_dict", "load"]
+MODELS = ("unet", "mmdit")
 
 
 class FoldedPixels(comfy.latent_formats.LatentFormat):
@@ -30,25 +29,12 @@ class _FoldVAE(torch.nn.Module):
         return torch.nn.functional.pixel_shuffle(latents, architecture.FOLD)
 
 
-def files(name):
-    """The weights of one of MODELS or BOARDS: the model's, and its VAE's where it has one."""
-    if name not in BOARDS:
-        return [WEIGHTS / f"{name}.safetensors"]
-    from .second_generation import comfy_model
-
-    return [comfy_model.WEIGHTS / f"{name.removesuffix('-256')}.safetensors", comfy_model.WEIGHTS / "codec.safetensors"]
-
-
 def load(name):
-    """(MODEL, CLIP, VAE) of one of MODELS or BOARDS. Raises FileNotFoundError when the weights are not there."""
-    for path in files(name):
-        if not path.is_file():
-            raise FileNotFoundError(f"The demo model's weights are missing: {path}. Install the pack again.")
-    if name in BOARDS:
-        from .second_generation import comfy_model
-
-        return comfy_model.load(name.removesuffix("-256"), *files(name))
-    return from_state_dict(name, comfy.utils.load_torch_file(str(files(name)[0]), safe_load=True))
+    """(MODEL, CLIP, VAE) of "unet" or "mmdit". Raises FileNotFoundError when the weights are not there."""
+    path = WEIGHTS / f"{name}.safetensors"
+    if not path.is_file():
+        raise FileNotFoundError(f"The demo model's weights are missing: {path}. Install the pack again.")
+    return from_state_dict(name, comfy.utils.load_torch_file(str(path), safe_load=True))
 
 
 def from_state_dict(name, weights, config=None):

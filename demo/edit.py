@@ -15,8 +15,8 @@ from PIL import Image, ImageDraw
 
 from . import signs
 from .animation import save_animation
-from .names import MODELS
 
+MODELS = ("unet", "mmdit")
 EXAMPLES = (("CAFE", "HOTEL"), ("NORTH", "SOUTH"), ("OPEN", "SHUT"))
 
 

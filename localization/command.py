@@ -135,7 +135,7 @@ def _setting(a, model, vae):
     import comfy.samplers
     import torch
 
-    from ..demo.names import size
+    from ..demo import signs
     from .drawing import SAMPLERS, Setting
     from .localize import PROOFS
     from .strategies import STRATEGIES
@@ -151,7 +151,7 @@ def _setting(a, model, vae):
             raise ValueError(f"There is no {name} {given}. There are: {', '.join(choices)}.")
     if not (a.steps >= 2 and a.batch >= 2 and 0 <= a.seed < 2**64 and a.cfg >= 0):
         raise ValueError("--steps and --batch are 2 or more, --seed and --cfg 0 or more.")
-    width, height = a.size or size(a.demo)
+    width, height = a.size or (signs.WIDTH, signs.HEIGHT)
     latents = model.get_model_object("latent_format")
     ratio = getattr(latents, "spacial_downscale_ratio", None) or vae.spacial_compression_encode()  # ComfyUI 0.3 does not say
     if width % ratio or height % ratio or min(width, height) < ratio:

@@ -3,8 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from ...demo.edit import draw_pairs, judge, sheet, sign_pair
-from ...demo.names import MODELS
+from ...demo.edit import MODELS, draw_pairs, judge, sheet, sign_pair
 from ...scoring.ocr import EasyOcr
 from ...testing.comfy_server import ROOT
 from ..markdown import table

@@ -3,15 +3,11 @@
 load      (MODEL, CLIP, VAE) of files that train.py and train_codec.py write
 """
 
-from pathlib import Path
-
 import comfy.latent_formats
 import comfy.utils
 
 from .. import as_comfyui
 from . import boards, codec, eight_bits, models
-
-WEIGHTS = Path(__file__).parent / "weights"
 
 
 class _Latents(comfy.latent_formats.LatentFormat):
