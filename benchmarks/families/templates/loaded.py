@@ -17,8 +17,6 @@ from types import SimpleNamespace
 import comfy.model_patcher
 import comfy.ops
 import torch
-from comfy.ldm.wan.model_multitalk import RotaryPositionalEmbedding1D
-from comfy_extras.nodes_model_patch import MultiTalkModelPatch
 
 from ....testing.tiny_models import MODELS
 from ....testing.tiny_models.model import fill
@@ -220,6 +218,9 @@ def heard(tiny):
 
 def speaking(tiny):
     """The model patch of InfiniteTalk, for the sizes of a tiny Wan 2.1."""
+    from comfy.ldm.wan.model_multitalk import RotaryPositionalEmbedding1D  # ComfyUI 0.3.75 has none
+    from comfy_extras.nodes_model_patch import MultiTalkModelPatch
+
     width, heads = tiny.config["dim"], tiny.config["num_heads"]
     patch = MultiTalkModelPatch(intermediate_dim=8, in_dim=width, out_dim=8, context_tokens=2, num_layers=tiny.config["num_layers"],
                                 operations=comfy.ops.manual_cast)  # fmt: skip
