@@ -115,7 +115,7 @@ def main():
 
 def test(python, comfyui, arguments):
     """pytest's exit status. One process a core, each with one thread: several threads in each would wait for each other."""
-    workers = ["-n", str(min(4, os.cpu_count())), "--dist", "loadgroup", "--no-loadscope-reorder"]
+    workers = ["-n", str(min(4, os.cpu_count())), "--dist", "loadfile", "--no-loadscope-reorder"]
     return run_with(comfyui, [str(python), "-m", "pytest", *workers, *arguments], cwd=ROOT, OMP_NUM_THREADS="1")
 
 

@@ -50,13 +50,23 @@ def pytest_ignore_collect(collection_path, config):
     return None
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups: else each test would be a group of its own
 def pytest_collection_modifyitems(items):
     order = {folder: number for number, folder in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.parent.name, len(LONGEST)))
-    for item in items:
-        file = item.path.relative_to(ROOT / "tests").as_posix()
-        item.add_marker(pytest.mark.xdist_group(SHARED.get(file, file)))
+
+
+@pytest.hookimpl(optionalhook=True)  # where pytest-xdist is not, nothing is shared out
+def pytest_xdist_make_scheduler(config, log):
+    """A file is run by one worker, and so are those of SHARED together. (xdist's own groups do not reach pytest 9.2: every test is shared
+    out by itself there, and each worker starts all servers.)"""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return SHARED.get(file.removeprefix("tests/"), file)
+
+    return Scheduling(config, log)
 
 
 def pytest_collection_finish():
