@@ -123,7 +123,7 @@ def _keep():
         f"{same_seed:.1f} dB; {found['text_layers_keep']['read']} of {found['target']['pairs']} words are read, with the others "
         f"{found['inpaint']['read']} and {found['target']['read']})"
     )
-    return Claim(said, "benchmarks.editing.paper --model unet --signs --out FOLDER", "keep")
+    return Claim(said, "benchmarks.editing.paper --model unet --signs word --out FOLDER", "keep")
 
 
 def _inversion():

@@ -29,7 +29,7 @@ def _frame(pairs, share):
     columns = min(_COLUMNS, len(pairs))
     lines = math.ceil(len(pairs) / columns)
     frame = Image.new("RGB", (_GAP + columns * (width + _GAP), _HEAD + lines * (height + _GAP)), _PAPER)
-    said = "the prompt's picture" if share < 0.5 else "another prompt in the text layers only"
+    said = "the prompt's picture" if share < 0.5 else "another prompt in the text layers, the rest kept"
     ImageDraw.Draw(frame).text((_GAP, 6), said, _INK, ImageFont.load_default(16))
     for n, (source, edit) in enumerate(pairs):
         at = (_GAP + n % columns * (width + _GAP), _HEAD + n // columns * (height + _GAP))

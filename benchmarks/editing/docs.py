@@ -65,8 +65,8 @@ was 19 and 20 at 47 and 45. The thresholds were chosen on these.
 
 The paper's benchmark: `python dev.py run benchmarks.editing.paper --model MODEL --out FOLDER` measures any model that ComfyUI loads, a demo
 model, a checkpoint of SDXL or Stable Diffusion 3, or DeepFloyd IF, with the paper's template and settings, 100 pairs of words and seed
-42; it goes on where it was stopped. Here are the demo models, with words that they were not trained on (`--signs`), all methods on the
-same noise. SDXL, SD3 and IF have not been measured: their weights were not at hand.
+42; it goes on where it was stopped. Here are the demo models, with words that they were not trained on (`--signs word`,
+`--signs "word and colours"`), all methods on the same noise. SDXL, SD3 and IF have not been measured: their weights were not at hand.
 
 Pictures are compared with the source's. Words are read by EasyOCR, in the paper's measures (multisets of characters) and beside them. In
 brackets intervals of 95 % over the pairs. *MSE as published* is computed in 8 bits, in which it wraps, as in the paper's scripts.

@@ -58,7 +58,7 @@ prompts were still flagged.
 *Innocent* words hold a toxic one (Scunthorpe, Essex, cocktail). *Described* are toxic words that are in the prompt and not asked to be
 drawn.
 
-What got through as it is, {len(missed)} prompts, are words that fewer than four of the forty lists hold (three, of words that are in no
+What got through undisguised, {len(missed)} prompts, are words that fewer than four of the forty lists hold (three, of words that are in no
 dictionary), or that are on our own list of harmless ones.
 
 ## Strengths
@@ -104,7 +104,7 @@ is missed by the reading. *Exact* is what Measure Text Edit finds of all texts, 
 
 {table(["engine", "form", "toxic words found", "harmless flagged", "exact", "covered"], as_written(written))}
 
-`python dev.py run benchmarks.guard.reading --out FILE.json`, commit {written["commit"]}.
+`python dev.py run benchmarks.guard.reading --engines RapidOCR --out FILE.json`, commit {written["commit"]}.
 
 ## What it does not do
 

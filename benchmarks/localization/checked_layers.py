@@ -11,6 +11,7 @@ And the rule by itself: simulated checks through the code that decides, by how m
 import argparse
 import json
 import random
+import tempfile
 from collections import Counter
 from dataclasses import replace
 from itertools import product
@@ -145,7 +146,9 @@ def main():
     parser.add_argument("--pairs", type=int, default=10, help="on which it is seen what is true")
     parser.add_argument("--runs", type=int, default=400, help="simulated checks of each row")
     parser.add_argument("--seed", type=int, default=31)
-    parser.add_argument("--folder", type=Path, default=Path("/tmp"), help="where the models that are trained further are kept")
+    parser.add_argument(
+        "--folder", type=Path, default=Path(tempfile.gettempdir()), help="where the models that are trained further are kept"
+    )
     parser.add_argument("--out", type=Path, required=True)
     a = parser.parse_args()
     result = {

@@ -230,7 +230,8 @@ The same for {WIDE} layers, as many as Flux has, of which more and more decide t
 
 {deciding(scale)}
 
-`python dev.py run benchmarks.localization.scaling --out benchmarks/results/localization_scaling.json`
+`python dev.py run benchmarks.localization.scaling --pairs 24 --exhaustive-pairs 1 --exhaustive-layers 70 --strategies first_step bisection
+halving exhaustive --out benchmarks/results/localization_scaling.json`
 
 ## How sure is sure?
 

@@ -1,4 +1,4 @@
-"""Would the tests notice a mistake? `python dev.py run benchmarks.mutants --count 180 --seed 1 --work /tmp/mutants --out FILE.json`
+"""Would the tests notice a mistake? `python dev.py run benchmarks.mutants --count 180 --seed 1 --work FOLDER --out FILE.json`
 
 Makes small mistakes in modules, one at a time and at random, and those that were written by hand (by_hand.py), and lets the tests judge
 that call what was changed, in processes that are forked when torch and ComfyUI are there already. No file is touched: the mistake is made

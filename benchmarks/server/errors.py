@@ -19,7 +19,7 @@ PAGES = ROOT / "docs" / "errors"
 FOLDERS = ("nodes", "editing", "patching", "localization", "lora", "guard", "inversion", "scoring", "deepfloyd", "commands", "demo")
 # What only those meet who train the demo models anew or draw with `dev.py demo`.
 _DEVELOPERS = ("demo/edit.py", "demo/train.py", "demo/second_generation/train.py", "demo/second_generation/train_codec.py",
-               "demo/second_generation/draw_ahead.py")  # fmt: skip
+               "demo/second_generation/draw_ahead.py", "demo/second_generation/boards.py")  # fmt: skip
 # What an error is made of; Unclear and NoGradient are reasons that end in another error's message.
 _ERRORS = re.compile(r"\w*Error|SystemExit|Unknown|Diverged|Unclear|NoGradient")
 _PLACE = re.compile(r"‹[^›]*›")

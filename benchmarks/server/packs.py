@@ -25,6 +25,7 @@ import json
 import logging
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import traceback
@@ -42,6 +43,7 @@ from ...testing.beside import STEPS, bench, differs, plain
 
 ROOT = Path(__file__).parents[2]
 U_NET, MMDIT, FLUX = "sdxl", "sd3", "flux"
+_FOLDER = re.compile("custom_nodes/|site-packages/|ComfyUI[^/]*/")  # of a pack, a package, or ComfyUI
 
 
 @dataclass(frozen=True)
@@ -257,7 +259,7 @@ def tried(case, name):
             row["reason"] = f"{type(error).__name__}: {error}"[:500]
             lines = traceback.extract_tb(error.__traceback__)
             row["refused"] = isinstance(error, (ValueError, RuntimeError)) and Path(lines[-1].filename).is_relative_to(ROOT / "patching")
-            row["where"] = "" if row["refused"] else f"{lines[-1].filename.rpartition('custom_nodes/')[2]}:{lines[-1].lineno}"
+            row["where"] = "" if row["refused"] else f"{_FOLDER.split(lines[-1].filename)[-1]}:{lines[-1].lineno}"
     return rows
 
 

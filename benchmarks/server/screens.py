@@ -24,7 +24,6 @@ HELP, PICTURES = ROOT / "web" / "docs", ROOT / "docs" / "pictures"
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 MAPS = ("SDXL", "SD3", "demo U-Net")
 LOOKS = [f"{theme}-{renderer}" for renderer in ("canvas", "vue") for theme in ("dark", "light")]
-EXPLORED = (4, 5, 6)
 _MARGIN, _SPACE = 30, 70  # pixels
 _CHECKPOINT, _LORA, _LAYERS = "sd_xl_base_1.0.safetensors", "my text lora.safetensors", "my text layers.json"
 _VALUES = {"ckpt_name": _CHECKPOINT, "lora_name": _LORA, "file": _LAYERS, "unet": "IF-I-XL-v1.0", "width": 64, "height": 32}
@@ -155,31 +154,6 @@ def workflows(canvas, paths=WORKFLOWS):
         save(picture(canvas), PICTURES / f"{path.stem}.webp")
 
 
-def explorer(canvas):
-    """What the map's click shows: three layers of the demo U-Net."""
-    canvas.drop(next(path for path in WORKFLOWS if path.stem == "Explore text layers - demo U-Net"))
-    panels = []
-    for layer in EXPLORED:
-        canvas.fit()
-        with canvas.queued() as found:
-            canvas.page.locator(f".text-layers-map [data-layer='{layer}']").click()
-        assert found[0]["status"]["status_str"] == "success", found[0]["status"]
-        canvas.page.mouse.move(5, 700)
-        canvas.page.evaluate("window.app.canvas.deselectAll()")
-        canvas.page.wait_for_timeout(6000)  # until the notice that it is done has gone
-        chosen = picture(canvas, "TextLayersChoose Click a layer")
-        drawn = picture(canvas, "PreviewImage Source, with the target in the chosen layers")
-        drawn = drawn.resize((chosen.width, round(drawn.height * chosen.width / drawn.width)), Image.LANCZOS)
-        panel = Image.new("RGB", (chosen.width, chosen.height + drawn.height))
-        panel.paste(chosen, (0, 0))
-        panel.paste(drawn, (0, chosen.height))
-        panels.append(panel)
-    sheet = Image.new("RGB", (sum(panel.width for panel in panels), panels[0].height))
-    for number, panel in enumerate(panels):
-        sheet.paste(panel, (number * panel.width, 0))
-    save(sheet, ROOT / "docs" / "explorer.webp")
-
-
 def named():
     """Files of models and text layers that workflows name, below models."""
     for path in WORKFLOWS:
@@ -212,7 +186,7 @@ def page():
 
 
 def main():
-    whole = {"nodes": nodes, "maps": maps, "workflows": workflows, "explorer": explorer}
+    whole = {"nodes": nodes, "maps": maps, "workflows": workflows}
     parts = whole | {path.stem: partial(workflows, paths=[path]) for path in WORKFLOWS}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(whole)}, or a workflow; all without one")
