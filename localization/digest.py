@@ -26,7 +26,11 @@ _OPAQUE = (torch.device, torch.Generator, types.ModuleType, types.FrameType)
 _COMPILED = (types.BuiltinFunctionType, types.MethodWrapperType, types.WrapperDescriptorType, types.MethodDescriptorType,
              types.ClassMethodDescriptorType)  # fmt: skip
 _LIBRARIES = ("builtins", "torch", "numpy", "enum", "abc", "typing", "collections")
-_LOADED = re.compile("comfy|lowvram|loaded|offload|seed_key|skip_injection|uuid|training|_function")  # how a module lies in memory
+# How a module lies in memory.
+_LOADED = re.compile(
+    r"(prev_)?comfy_\w+|\w*lowvram\w*|(model_)?loaded_\w+|offload\w*|seed_key|skip_injection|\w*uuid|(weight|bias)_function"
+)
+_TORCHS = {*vars(torch.nn.Module()), "_modules", "_parameters", "_buffers"}
 _DEEPEST = 60
 _PIECE = 2**17  # words at once: a megabyte, which stays in the processor's cache
 _ODD = -7046029254386353131  # 2^64 / golden ratio, odd, as a signed number
@@ -180,13 +184,13 @@ class _Walk:
                     self.feed(value)
 
     def _module(self, module):
-        """By its weights, its parts' code, and the numbers and texts that they hold."""
+        """By its weights, its parts' code, and what they hold beside."""
         self.feed(dict(module.state_dict()))
         for path, part in module.named_modules():
-            own = {name: one for name, one in vars(part).items() if isinstance(one, (*PLAIN, tuple)) and one is not None}
             self._say("module", path)
             self._class(type(part))
-            self.feed({name: one for name, one in own.items() if not name.startswith("_") and not _LOADED.search(name)})
+            own = {name: one for name, one in vars(part).items() if one is not None and name not in _TORCHS}
+            self.feed({name: one for name, one in own.items() if not _LOADED.fullmatch(name)})
 
     def _function(self, function):
         """A library's wrapper is passed over, any other one counts: what it does with the function may hang on its own numbers."""
@@ -195,6 +199,8 @@ class _Walk:
         if not inspect.isfunction(function):
             return self.feed(function)
         self.feed((function.__code__, function.__defaults__, function.__kwdefaults__))
+        read = {name: function.__globals__[name] for name in function.__code__.co_names if name.isupper() and name in function.__globals__}
+        self.feed({name: one for name, one in read.items() if isinstance(one, PLAIN)})  # constants: other globals may count calls
         for cell in function.__closure__ or ():
             try:
                 self.feed(cell.cell_contents)

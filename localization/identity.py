@@ -19,6 +19,7 @@ import comfy.model_patcher
 import comfy.sd
 import comfy.utils
 import comfyui_version
+import torch
 
 from ..patching.comfy import original_weights
 from .digest import PLAIN, code, digest
@@ -92,7 +93,7 @@ def _put_in(patcher):
         for name, own in vars(module).items():
             if name in _HOOKS and own:
                 found[f"{path}.{name}"] = list(own.values())
-            elif inspect.isroutine(own) and f"{path}.{name}" not in by_patcher:
+            elif callable(own) and not isinstance(own, (torch.nn.Module, type)) and f"{path}.{name}" not in by_patcher:
                 found[f"{path}.{name}"] = own
     return found
 

@@ -38,8 +38,9 @@ class Cache:
         return latent
 
     def prompt(self, caption, make):
-        """make(caption) -> CONDITIONING; one that holds more than tensors and plain values is not kept."""
-        path = self._path(b"caption" + caption.encode())
+        """make(caption) -> CONDITIONING; one that holds more than tensors and plain values is not kept, nor is one that names a file of
+        embeddings, which may be another one tomorrow."""
+        path = None if "embedding:" in caption else self._path(b"caption" + caption.encode())
         kept = path and _read(path)
         if kept:
             tensors, plain = kept

@@ -28,16 +28,18 @@ _ATTN2 = re.compile(r"(input|middle|output)_blocks?\.(?:(\d+)\.)?\d+\.transforme
 
 
 @contextmanager
-def attentions(modules, diffusion_model, options, around):
-    """Options in which the first attention of each named layer is around[name](attention): an Attention -> its output. modules: Modules.
+def attentions(modules, diffusion_model, options, around, rows):
+    """Options in which the first attention of each named layer is around[name](attention): an Attention -> its output. modules: Modules;
+    rows: how many the call has.
 
     ComfyUI's attention function looks for an override in the options; what other nodes have put there is called by ours. The forward of
-    the layers' modules says which layer is at work. Raises RuntimeError where the model has a layer no longer, and for a call in which it
-    keeps keys of an earlier one.
+    the layers' modules says which layer is at work. Raises RuntimeError where the model has a layer no longer, where another node has a
+    layer attend some of the rows only, and for a call in which the model keeps keys of an earlier one. What is raised in a layer is raised
+    again behind the call: another node may have passed over it.
     """
     refuse_kept_text(options)
     family, layers, counted = modules.family, modules.layers(diffusion_model, around), modules.counted(diffusion_model)
-    now = _Now(len(counted))
+    now, passed_over = _Now(len(counted)), []
     inner = options.get("optimized_attention_override")
 
     def override(function, q, k, v, heads, *rest, inner=inner, **more):
@@ -51,7 +53,12 @@ def attentions(modules, diffusion_model, options, around):
         more.update(zip(POSITIONAL, rest, strict=False))
         mask = more.pop("mask", None)
         keys = k.shape[2 if more.get("skip_reshape") else 1]
-        return around[name](Attention(attend, q, k, v, heads, mask, more, family.text(*now.counted, keys)))
+        try:
+            _refuse_some_rows(name, len(q), rows)
+            return around[name](Attention(attend, q, k, v, heads, mask, more, family.text(*now.counted, keys)))
+        except Exception as error:
+            passed_over.append(error)
+            raise
 
     options = {**options, "optimized_attention_override": override}
     bare = {"optimized_attention_override": partial(override, inner=None)}
@@ -64,6 +71,16 @@ def attentions(modules, diffusion_model, options, around):
             for module in found:
                 stack.enter_context(lent(module, _counting(now, kind, module, argument)))
         yield options
+    if passed_over:
+        raise passed_over[0]
+
+
+def _refuse_some_rows(name, found, rows):
+    if found != rows:
+        raise RuntimeError(
+            f"Another node runs text layer {name} on {found} rows of a call that has {rows} (Skip Layer Guidance and NAG for Wan do "
+            "this), so that it cannot be known which of them take the target. Remove that node."
+        )
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import logging
 import math
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -74,15 +74,17 @@ class Patch:
             weights[name] = 1 if heads is None else torch.zeros(self.heads[name]).index_fill(0, torch.tensor(heads), 1.0)
         return weights
 
-    def at(self, steps):
-        """The same with a start that is a number, for a run of so many steps. Raises ValueError for more than it has."""
-        start = self.start.of(steps) if isinstance(self.start, Share) else self.start
-        if start > steps:
+    def begin(self, steps):
+        """The first patched step of a run of so many."""
+        return self.start.of(steps) if isinstance(self.start, Share) else self.start
+
+    def check_start(self, steps):
+        """Raises ValueError for a start behind the end of a run."""
+        if (start := self.begin(steps)) > steps:
             raise ValueError(
                 f"Patching should start at step {start}, but this sampler runs {steps} steps. "
                 f"Choose 0 to {steps - 1}, or {steps} for the unchanged picture."
             )
-        return replace(self, start=start)
 
     def texted(self, conds):
         """{kind: the source's entries with the target's text} for the sides that have a target; errors as with_text."""
@@ -142,13 +144,15 @@ def _around_run(executor, noise, latent_image, sampler, sigmas, denoise_mask=Non
     guider, steps = executor.class_obj, len(sigmas) - 1
     to_the_end = float(sigmas[-1]) == 0  # uni_pc writes into its schedule
     options = guider.model_options["transformer_options"]
-    patches, source = [patch.at(steps) for patch in options[_PATCHES]], guider.conds
+    patches, source = options[_PATCHES], guider.conds
+    for patch in patches:
+        patch.check_start(steps)
     texted = {patch: patch.texted(source) for patch in patches}
     check_kept(patches, noise)
     for patch, entries in texted.items():
         if entries and all(same_text(source[kind], others) for kind, others in entries.items()):
             patch.notice("The target's text is the sampler's own: the picture stays as it is.")
-    at_work = [patch for patch in patches if patch.start < steps]
+    at_work = [patch for patch in patches if patch.begin(steps) < steps]
     patcher = guider.model_patcher
     state = foreign_state(options, list(patcher.model.diffusion_model.named_modules()), patcher.object_patches)
     own_runs = {patch: OwnRun() for patch in at_work if patch.own_run or (state and not patch.family.evolves and not patch.family.injects)}

@@ -36,6 +36,11 @@ class Steps:
         self._padding = 0
 
     @property
+    def number(self):
+        """How many steps the run has; which zeros the sampler leaves out is known from its first evaluation on."""
+        return self._last + 1 - self._padding
+
+    @property
     def to_come(self):
         """How many steps follow the present one."""
         return self._last - self._at

@@ -60,7 +60,8 @@ class _Run:
         return drawn
 
     def at_work(self, patch):
-        return patch.start == 0 or self.steps.reached(patch.start)
+        start = patch.begin(self.steps.number)
+        return start == 0 or self.steps.reached(start)
 
     def find_rows(self, call):
         """Says whose each of the call's rows is. Returns how many of each entry's rows came before in this evaluation."""
@@ -85,17 +86,18 @@ class _Run:
         """The run has ended. Raises RuntimeError where a patch was at work and has changed nothing, wholly or in a layer: better no picture
         than an unchanged one."""
         for patch in self.patches:
+            start = patch.begin(self.steps.number)
             missing = [name for name in patch.text_layers.names if name in self._asked[patch] - self._done[patch]]
             if missing:
                 raise RuntimeError(
-                    f"The attention of text layer {missing[0]} was not called for the target from step {patch.start} on: another node "
+                    f"The attention of text layer {missing[0]} was not called for the target from step {start} on: another node "
                     "leaves the layer out, has an attention of its own there, or skips these steps. Remove it, or let it begin later."
                 )
             if patch not in self._expected:
-                patch.notice(f"The run ended before step {patch.start}, from which on the target is at work: nothing was changed.")
+                patch.notice(f"The run ended before step {start}, from which on the target is at work: nothing was changed.")
             elif patch not in self._met:
                 raise RuntimeError(
-                    f"Text layer {patch.text_layers.names[0]} has not had the target's text: from step {patch.start} on no call of the "
+                    f"Text layer {patch.text_layers.names[0]} has not had the target's text: from step {start} on no call of the "
                     "model that carried the sampler's prompts came to us. Another node calls the model in its own way, gives it prompts of "
                     "its own, or skips these steps; or the prompt has a time range that ends before. Remove the node, or begin earlier."
                 )
@@ -212,7 +214,7 @@ class SwappingRun(_Run):
                 layers = self.modules.layers(call.diffusion_model, mixtures)
                 around.update((name, partial(mix, layers[name], beside, name)) for name, mix in mixtures.items())
             if around:
-                options = stack.enter_context(hook.attentions(self.modules, call.diffusion_model, options, around))
+                options = stack.enter_context(hook.attentions(self.modules, call.diffusion_model, options, around, len(call.x)))
             yield options
 
     def _answers(self, patch, call, names, before):
@@ -227,16 +229,18 @@ class SwappingRun(_Run):
         return {name: partial(answer.get, name) for name in answer}, target.has_target(call)
 
     def _swap(self, patch, name, see, targets, attention):
-        self._done[patch].add(name)
         found = targets()
         for rows, parts in found if see else ():
             source = attention.rows(rows)
             see(rows, source, source.with_text(*parts))
-        return with_rows(attention, [(rows, parts, patch.weights[name]) for rows, parts in found])
+        out = with_rows(attention, [(rows, parts, patch.weights[name]) for rows, parts in found])
+        self._done[patch].add(name)
+        return out
 
     def _text(self, patch, name, targets, context):
+        out = with_texts(context, targets)
         self._done[patch].add(name)
-        return with_texts(context, targets)
+        return out
 
 
 def _mix(module, beside, name, attention, w, see, rows):

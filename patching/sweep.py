@@ -99,7 +99,7 @@ def swapped(modules, diffusion_model, rows, options, x, called, seen=lambda name
             around = _from_rows(rows, chunks, called)
         if around:
             told = {name: partial(_told, name, function, seen) for name, function in around.items()}
-            options = stack.enter_context(hook.attentions(modules, diffusion_model, options, told))
+            options = stack.enter_context(hook.attentions(modules, diffusion_model, options, told, len(x)))
         yield options
 
 
@@ -123,7 +123,7 @@ def record_targets(model, names):
                 records[side, number, name, 0] = tuple(part[chunk * rows : (chunk + 1) * rows].clone() for part in parts)
 
         diffusion_model = executor.class_obj.diffusion_model
-        with gathered(modules, diffusion_model, transformer_options, names, keep) as options:
+        with gathered(modules, diffusion_model, transformer_options, names, keep, len(x)) as options:
             drawn = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
         runs.add(records)
         return drawn

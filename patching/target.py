@@ -18,14 +18,16 @@ from .comfy import foreign_state, random_state, weights_state
 from .store import Store
 
 
-class _Deepest(Exception):
-    """The deepest layer that was asked for is known; the rest of the model's call is not needed."""
+class _Deepest(BaseException):
+    """The deepest layer that was asked for is known; the rest of the model's call is not needed. No Exception: it is no fault, and what
+    other nodes catch of those is not meant for it."""
 
 
 @contextmanager
-def gathered(modules, diffusion_model, options, names, keep, stop=False):
+def gathered(modules, diffusion_model, options, names, keep, rows, stop=False):
     """Options for a call of the model in which keep(name, parts) gets each named layer's text keys and values. They are parts of what the
-    model works with: who keeps them copies them. modules: hook.Modules; stop: leave the call behind the deepest of the layers."""
+    model works with: who keeps them copies them. modules: hook.Modules; rows: how many the call has; stop:
+    leave the call behind the deepest of the layers."""
     deepest = [name for name in modules.layers(diffusion_model, names) if name in names][-1]
 
     def told(name):
@@ -37,7 +39,8 @@ def gathered(modules, diffusion_model, options, names, keep, stop=False):
 
         return around
 
-    with suppress(_Deepest), hook.attentions(modules, diffusion_model, options, {name: told(name) for name in names}) as inside:
+    around = {name: told(name) for name in names}
+    with suppress(_Deepest), hook.attentions(modules, diffusion_model, options, around, rows) as inside:
         yield inside
 
 
@@ -58,11 +61,11 @@ class OwnRun:
         groups, records = call.groups(), {}
 
         def keep(name, parts):
-            self.layers.add(name)
             for entry, rows in groups.items():
                 records[(*entry, evaluation, name, counts[entry])] = tuple(part[rows] for part in parts)
+            self.layers.add(name)
 
-        with gathered(modules, call.diffusion_model, call.options, names, keep) as options:
+        with gathered(modules, call.diffusion_model, call.options, names, keep, len(call.x)) as options:
             yield options
         self._kept.add(evaluation)
         self._store.add(records, to_come / len(self._kept))
@@ -149,7 +152,7 @@ class SameLatents:
 
         with (
             random_state(call.x.device),
-            gathered(modules, call.diffusion_model, call.options, names, keep, stop=True) as options,
+            gathered(modules, call.diffusion_model, call.options, names, keep, len(entries), stop=True) as options,
         ):
             call.beside({row: self._changes[entry] for row, entry in entries.items()}, options)
 

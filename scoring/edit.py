@@ -38,16 +38,21 @@ class Masked:
         for name, values in (("inside", self.inside), ("outside", self.outside)):
             lines.append(f"edited against source, {name} the mask: {', '.join(_number(key, values[key]) for key in _PICTURES)}")
         lines.append(f"The mask covers {self.share:.1%} of the picture.")
-        changed = [(a, b) for a, b in self.others if not folding.same(a, b)]
+        changed = [(a, b) for a, b in self.others if not _same(a, b, folding)]
         if not self.others:
             lines.append("No text was read outside the mask.")
         else:
             lines.append(f"Texts outside the mask: {len(self.others) - len(changed)} of {len(self.others)} read as before.")
         lines += [f"  {_became(a, b)}" for a, b in changed]
         if self.touched:
-            told = (f'"{a}" reads as before' if folding.same(a, b) else _became(a, b) for a, b in self.touched)
+            told = (f'"{a}" reads as before' if _same(a, b, folding) else _became(a, b) for a, b in self.touched)
             lines.append(f"Texts that the mask touches: {', '.join(told)}.")
         return lines
+
+
+def _same(before, after, folding):
+    """Marks alone fold to nothing, and are still there or gone."""
+    return bool(before) == bool(after) and folding.same(before, after)
 
 
 def _became(before, after):

@@ -53,7 +53,7 @@ def text_slices(tiny, model, family, prompt, noise, cfg):
     def around_call(executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options={}, **kwargs):
         diffusion_model = executor.class_obj.diffusion_model
         around = dict.fromkeys(family.layer_names(diffusion_model), told)
-        with hook.attentions(modules, diffusion_model, transformer_options, around) as options:
+        with hook.attentions(modules, diffusion_model, transformer_options, around, len(x)) as options:
             return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
 
     watched = model.clone()

@@ -3,8 +3,7 @@
 python dev.py run benchmarks.server.thumbnails              all of them
 python dev.py run benchmarks.server.thumbnails TEMPLATE     some of them
 
-Where a model's weights are too large to be had here, the demo model of the same kind draws, and the thumbnail says so. Those of the newest
-large models show the graph's first nodes and were cut by hand.
+Where a model's weights are too large to be had here, the demo model of the same kind draws, and the thumbnail says so.
 """
 
 import argparse
@@ -20,7 +19,8 @@ from ...testing.comfy_server import ROOT, running
 WORKFLOWS = ROOT / "workflows"
 SIDE, BAND = 400, 40  # pixels
 # What stands in for a model: the demo model with the same kind of attention.
-DRAWN_BY = {"SDXL": "demo U-Net", "SD3": "demo MMDiT", "DeepFloyd IF": "demo U-Net"}
+JOINT = ("SD3", "SD3.5", "Flux.1 dev", "Flux.2 Klein", "Chroma", "Qwen-Image", "Krea 2", "Z-Image Turbo")
+DRAWN_BY = {"SDXL": "demo U-Net", "DeepFloyd IF": "demo U-Net"} | dict.fromkeys(JOINT, "demo MMDiT")
 # Templates without a demo model of their own kind: whose effect is theirs.
 LIKE = {
     "Change text in a photo, invert it - SD3": "Change text in a photo, invert it - demo U-Net",
@@ -32,32 +32,55 @@ EXPLORED = {"demo U-Net": ("5", "6", "4-5, 7"), "demo MMDiT": ("0", "3", "0-2")}
 
 def band(text):
     image = Image.new("RGB", (SIDE, BAND), "#202020")
-    ImageDraw.Draw(image).text((SIDE // 2, BAND // 2), text, "#f0f0f0", ImageFont.load_default(20), anchor="mm")
+    write(image, (SIDE // 2, BAND // 2), text, SIDE - 16)
     return image
 
 
+def write(image, at, text, width):
+    """Around a place, as large as fits into the width."""
+    fonts = (ImageFont.load_default(size) for size in range(20, 9, -1))
+    font = next((font for font in fonts if font.getlength(text) <= width), ImageFont.load_default(10))
+    ImageDraw.Draw(image).text(at, text, "#f0f0f0", font, anchor="mm")
+
+
 def sheet(rows, said):
-    """rows: pictures that share the height in equal parts, each cut to it around its middle; said: the line below them."""
+    """rows: pictures, or (caption, picture), that share the height in equal parts; said: the line below them. Two pictures are cut to their
+    part around their middles; more stand whole beside their captions; what is no picture twice as wide as high is shown whole."""
     image = Image.new("RGB", (SIDE, SIDE), "#202020")
     image.paste(band(said), (0, SIDE - BAND))
     height = (SIDE - BAND) // len(rows)
     for n, row in enumerate(rows):
-        row = row.convert("RGB").resize((SIDE, SIDE * row.height // row.width), Image.LANCZOS)
-        top = max(0, (row.height - height) // 2)
-        image.paste(row.crop((0, top, SIDE, top + height - 2)), (0, n * height))
+        caption, row = row if isinstance(row, tuple) else ("", row)
+        row, top = row.convert("RGB"), n * height
+        if caption:
+            row = row.resize(((height - 2) * row.width // row.height, height - 2), Image.LANCZOS)
+            write(image, ((row.width + SIDE) // 2, top + height // 2), caption, SIDE - row.width - 12)
+            left = 0
+        elif row.width == 2 * row.height:
+            row = row.resize((SIDE, SIDE // 2), Image.LANCZOS)
+            cut = (row.height - height) // 2
+            row, left = row.crop((0, cut, SIDE, cut + height - 2)), 0
+        else:
+            row.thumbnail((SIDE, height - 2), Image.LANCZOS)
+            left = (SIDE - row.width) // 2
+        image.paste(row, (left, top))
     return image
+
+
+def workflow(name):
+    return json.loads((WORKFLOWS / f"{name}.json").read_text("utf-8"))
 
 
 def drawn(server, name, **layers):
     """[(title, picture)] of a template's nodes that show pictures, in their order; `layers` of its Text Layers."""
-    workflow = json.loads((WORKFLOWS / f"{name}.json").read_text("utf-8"))
-    prompt = server.api_prompt(workflow)
+    graph = workflow(name)
+    prompt = server.api_prompt(graph)
     for node in prompt.values():
         if node["class_type"] == "TextLayersChoose":
             node["inputs"] |= layers
     entry = server.run(prompt, 1200)
     assert entry["status"]["status_str"] == "success", entry["status"]
-    outputs = [(node.get("title", ""), str(node["id"])) for node in workflow["nodes"]]
+    outputs = [(node.get("title", ""), str(node["id"])) for node in graph["nodes"]]
     shown = [(title, number) for title, number in outputs if entry["outputs"].get(number, {}).get("images")]
     return [(title, picture) for title, number in shown for picture in server.all_images(entry, number)]
 
@@ -65,7 +88,7 @@ def drawn(server, name, **layers):
 def pictures(server, name):
     what, model = name.rsplit(" - ", 1)
     if what == "Explore text layers":
-        return [drawn(server, name, layers=layers)[0][1] for layers in EXPLORED[model]]
+        return [(f"layer{'s' * (len(layers) > 1)} {layers}", drawn(server, name, layers=layers)[0][1]) for layers in EXPLORED[model]]
     found = drawn(server, name)
     if what == "Localize text layers":
         return [picture for title, picture in found if title in ("Chart", "Contact sheet")]
@@ -73,13 +96,15 @@ def pictures(server, name):
         found = [one for one in found if one[0] in ("Before", "After")]
     elif "invert" in what:
         found = [found[0], found[-1]]
+    elif what.startswith("Replace"):
+        (node,) = (node for node in workflow(name)["nodes"] if node["type"] == "TextLayersReplaceMany")
+        captions = ["source", *node["widgets_values"][1].splitlines()]
+        return list(zip(captions, [picture for _, picture in found], strict=True))
     return [picture for _, picture in found]
 
 
 def said(name):
-    what, model = name.rsplit(" - ", 1)
-    if what == "Explore text layers":
-        return " | ".join(f"layer{'s' * (len(layers) > 1)} {layers}" for layers in EXPLORED[model])
+    model = name.rsplit(" - ", 1)[1]
     drawn_by = LIKE[name].rsplit(" - ", 1)[1] if name in LIKE else DRAWN_BY.get(model)
     return f"{model} (drawn by the {drawn_by})" if drawn_by else model
 

@@ -9,7 +9,7 @@ from text_layers.demo.comfy_model import MODELS, WEIGHTS
 pytestmark = pytest.mark.any_comfyui
 
 
-WORDS, PAIRS = 24, 8  # of the full benchmarks' 200 words and 102 pairs: demo_quality.py and demo_edit.py of benchmarks/editing
+WORDS, PAIRS = 20, 6  # of the full benchmarks' 200 words and 102 pairs: demo_quality.py and demo_edit.py of benchmarks/editing
 
 
 @pytest.mark.parametrize("name", MODELS)

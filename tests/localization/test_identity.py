@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 from collections import deque
 from dataclasses import replace
 from decimal import Decimal
@@ -251,6 +252,10 @@ def of_the_same_kind():
 
         return around
 
+    def reading(strength):
+        read = lambda x: x * STRENGTH  # noqa: E731, F821
+        return types.FunctionType(read.__code__, {"STRENGTH": strength})
+
     class Slots:
         __slots__ = "strength"
 
@@ -296,6 +301,10 @@ def of_the_same_kind():
         "a slot beside a dictionary": both(Below, 1, 2),
         "a list's attribute": both(Many, 1, 2),
         "a module's number": both(Scaled, 0.5, 1.0),
+        "a module's picture": both(Scaled, torch.zeros(2), torch.ones(2)),
+        "a module's table": both(lambda strength: Scaled({"multiplier": strength}), 0.5, 1.0),
+        "a module's function": both(lambda number: Scaled(closed(number)), [1], [2]),
+        "a constant that a function reads": both(reading, 0.5, 1.0),
         "a module in a module": both(lambda strength: torch.nn.Sequential(Scaled(strength)).forward, 0.5, 1.0),
         "the code of a module in a module": both(lambda kind: torch.nn.Sequential(kind(0.5)), Scaled, Shifted),
         "a compiled method's owner": both(lambda numbers: numbers.count, [1], [2]),
@@ -311,7 +320,7 @@ def test_digests_see_what_a_value_hides(what):
     assert one == again != other
 
 
-@pytest.mark.parametrize("put_in", ["forward", "another method", "a hook"])
+@pytest.mark.parametrize("put_in", ["forward", "another method", "a partial", "a hook"])
 def test_what_lies_in_or_around_a_module_is_another_search(tmp_path, put_in):
     demo = comfy_model.load("mmdit")
     block = demo[0].model.diffusion_model.joint_blocks[3].x_block
@@ -320,6 +329,8 @@ def test_what_lies_in_or_around_a_module_is_another_search(tmp_path, put_in):
     for number in (0.5, 1.5):
         if put_in == "forward":
             block.forward = lambda *given, number=number: forward(block, *given) * number
+        elif put_in == "a partial":
+            block.pre_attention = functools.partial(pre_attention, block, number)
         elif put_in == "another method":
             block.pre_attention = lambda *given, number=number: pre_attention(block, *given) * number
         else:

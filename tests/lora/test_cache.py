@@ -56,6 +56,13 @@ def test_prompts_that_hold_more_are_made_anew(tmp_path):
     assert prompt.calls == 2 and not (tmp_path / "cache").exists()
 
 
+def test_a_caption_that_names_a_file_of_embeddings_is_not_kept(tmp_path):
+    prompt = Maker(PROMPT)
+    for _ in range(2):
+        Cache(tmp_path / "cache", [], "sd3").prompt("a sign, embedding:mine", prompt)
+    assert prompt.calls == 2
+
+
 @pytest.mark.parametrize("own", [(1000, 1000), (1600, 900), (300, 900), (3, 4)])
 def test_buckets_keep_proportions(own):
     width, height = bucket(1024, 1024, own)

@@ -1,11 +1,17 @@
 """Other nodes send the rows of a call in another order, number or size than ComfyUI makes them, and say so nowhere: each row still takes
 its own text's target. Judged by the same rows sent as ComfyUI sends them, or one at a time."""
 
+from contextlib import suppress
+from functools import cache
+
 import comfy.conds
 import pytest
 import torch
-from text_layers.patching.patch import OWN_RUN
+from text_layers.benchmarks.families.checks import bench_of
+from text_layers.patching import models
+from text_layers.patching.patch import OWN_RUN, patch_prompt
 from text_layers.patching.place import Entry
+from text_layers.testing.tiny_models import MODELS
 
 from .small import CASES, again, assert_same, small
 
@@ -261,3 +267,43 @@ def test_what_an_entry_gives_is_looked_for_in_each_row():
     whole = Entry("positive", 0, None, {"c_crossattn": text, "y": pooled, "guidance": constant})
     assert [whole.in_row(given, row) for row in range(4)] == [True, False, False, False]
     assert not Entry("positive", 0, None, {"guidance": constant}).in_row(given, 0)
+
+
+def block_on_some_rows(model, way):
+    """Packs for Wan (Skip Layer Guidance, NAG) run a block, from the second step on, on the positive half alone, or half by half, and pass
+    over what is raised in it."""
+    first = []
+
+    def replacement(args, extra_options):
+        level = float(args["transformer_options"]["sigmas"].max())
+        first.append(level)
+        if level == first[0]:
+            return extra_options["original_block"](args)
+        halves = [{k: v[row : row + 1] if k in ("img", "txt", "vec") else v for k, v in args.items()} for row in (0, 1)]
+        if way == "the positive half":
+            return {**args, "img": torch.cat([args["img"][:1], extra_options["original_block"](halves[1])["img"]])}
+        with suppress(Exception):
+            return {**args, "img": torch.cat([extra_options["original_block"](half)["img"] for half in halves])}
+        return args
+
+    patched = model.clone()
+    patched.set_model_patch_replace(replacement, "dit", "double_block", 1)
+    return patched
+
+
+@pytest.mark.needs_comfyui("0.30")
+@pytest.mark.parametrize("way", ["the positive half", "half by half"])
+def test_a_layer_that_another_node_runs_on_some_rows_is_refused(way):
+    """Rows that are not there would take nothing, and the picture would be the source's without a word."""
+    bench = wan()
+    odd = block_on_some_rows(bench.model, way)
+    bench.draw(bench.prompt(0), odd, steps=2)
+    edit = patch_prompt(block_on_some_rows(bench.model, way), models.written(odd, "1"), bench.encoded(1))
+    with pytest.raises(RuntimeError, match="on 1 rows of a call that has 2"):
+        bench.draw(bench.prompt(0), edit, steps=2)
+    assert "forward" not in vars(bench.model.model.diffusion_model.blocks[1].cross_attn), "nothing is left behind"
+
+
+@cache
+def wan():
+    return bench_of(next(tiny for tiny in MODELS if tiny.kind == "WAN21_T2V"))

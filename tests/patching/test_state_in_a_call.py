@@ -4,12 +4,16 @@ Each must give the right picture or be refused in words: with the source's own t
 and with another text it is that of a second implementation, bit for bit or within its tolerance.
 """
 
+import types
+from functools import partial
+
 import comfy.model_management
 import comfy.model_patcher
 import comfy.ops
 import pytest
 import torch
 from text_layers.benchmarks.families import checks as benchmark
+from text_layers.patching.comfy import foreign_state
 from text_layers.patching.patch import OWN_RUN
 from text_layers.testing.tiny_models import MODELS
 from text_layers.testing.tiny_models.model import fill
@@ -185,3 +189,28 @@ def test_another_text_is_drawn_rightly(case, method):
     if method == OWN_RUN:
         wanted = benchmark.second(bench, layers, steps=STEPS)
         assert (drawn - wanted).abs().max() <= benchmark.TOLERANCE * size
+
+
+class Remembers:
+    def __init__(self, module, kept):
+        self.forward, self.kept = type(module).forward, kept
+
+    def __call__(self, *args, **kwargs):
+        return self.kept.setdefault("out", self.forward(*args, **kwargs))
+
+
+def as_method(module, kept):
+    forward = type(module).forward
+    return types.MethodType(lambda self, *args, **kwargs: kept.setdefault("out", forward(self, *args, **kwargs)), module)
+
+
+@pytest.mark.parametrize("way", [as_method, lambda module, kept: partial(Remembers(module, kept), module), Remembers])
+def test_what_stands_in_a_methods_place_is_seen_whatever_it_is(way):
+    module = torch.nn.Module()
+    module.block = torch.nn.Linear(2, 2)
+    assert foreign_state({}, list(module.named_modules())) is None
+    module.block.forward = types.MethodType(type(module.block).forward, module.block)
+    assert foreign_state({}, list(module.named_modules())) is None, "it holds nothing"
+    module.block.forward = way(module.block, {})
+    assert foreign_state({}, list(module.named_modules())) == "the forward of block"
+    assert foreign_state({}, [("", torch.nn.Module())], {"diffusion_model.block.forward": way(module.block, {})})

@@ -9,7 +9,7 @@ import pytest
 import torch
 from comfy_extras import nodes_custom_sampler as custom
 from text_layers.benchmarks.families.checks import TOLERANCE
-from text_layers.patching.patch import OWN_RUN, SAME_LATENTS
+from text_layers.patching.patch import OWN_RUN, SAME_LATENTS, Share
 from text_layers.patching.place import Steps
 
 from .by_hand import CASES, Run, bench
@@ -134,6 +134,13 @@ ODD = {
 def test_the_start_on_an_odd_schedule(name, kind, method):
     sampler, numbers, start, options = ODD[name]
     check(run(kind, sampler, numbers, **options), start, method)
+
+
+@pytest.mark.parametrize(("share", "start"), [(0.5, 2), (0.75, 3), (0.99, 3)])
+def test_a_share_of_a_padded_schedule_is_of_the_steps_that_run(share, start):
+    kind, method = CASES[0]
+    odd = run(kind, euler, (None, A, B, C, D, None), first=1, steps_from=1)
+    assert torch.equal(odd.edit(layers(odd), Share(share), method), odd.edit(layers(odd), start, method))
 
 
 @pytest.mark.parametrize(("kind", "method"), CASES)

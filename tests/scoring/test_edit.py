@@ -8,8 +8,8 @@ from rapidfuzz.distance import Levenshtein
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from text_layers.demo import signs
 from text_layers.scoring.charts import edit_chart
-from text_layers.scoring.compare import Folding
-from text_layers.scoring.edit import change, measure
+from text_layers.scoring.compare import USUAL, Folding
+from text_layers.scoring.edit import Masked, change, measure
 from text_layers.scoring.ocr import engine
 
 pytestmark = pytest.mark.any_comfyui
@@ -124,6 +124,17 @@ def test_what_an_edit_did_inside_and_outside_of_its_mask(after, as_before, said)
     expected = float("inf") if same else peak_signal_noise_ratio(source[32:], edited[32:])
     assert found.masked.outside["psnr"] == pytest.approx(expected) and same == (as_before == 1)
     assert said in found.report() and found.masked.others == (("OPEN", after[1]),)
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"), [(("!?", ""), '"!?" is gone'), (("", "..."), '"..." is new'), (("!?", "!!"), "1 of 1 read as before")]
+)
+def test_marks_that_fold_to_nothing_are_gone_or_new_or_there(pair, said):
+    numbers = dict.fromkeys(("psnr", "ssim", "paper_ssim", "mse"), 0.0)
+    (told,) = (line.strip() for line in Masked(0.5, numbers, numbers, (pair,), ()).report(USUAL) if said in line)
+    assert told == (said if "as before" not in said else f"Texts outside the mask: {said}.")
+    (touched,) = (line for line in Masked(0.5, numbers, numbers, (), (pair,)).report(USUAL) if "touches" in line)
+    assert ("as before" in touched) == all(pair)
 
 
 @pytest.mark.parametrize("rows", range(33, 41))
