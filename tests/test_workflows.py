@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.any_comfyui
 
 ROOT = Path(__file__).parents[1]
-WIDEST, TALLEST = 1500, 1060  # pixels; what a window of 1600 x 950 shows at a size at which it can be read
+WIDEST, TALLEST = 1500, 1110  # pixels; what a window of 1600 x 950 shows at a size at which it can be read
 TITLE = 30
 FILES = {file.stem: json.loads(file.read_text()) for folder in ("workflows", "subgraphs") for file in (ROOT / folder).glob("*.json")}
 
