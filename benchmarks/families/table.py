@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...patching.adapters import FAMILIES
 from ...patching.models import PRESETS
-from ...testing.tiny_models import MODELS, NEWER, WITHOUT
+from ...testing.tiny_models import MODELS, NEWER, NEWER_WITHOUT, WITHOUT
 from .. import markdown
 from ..record import kept
 from .checks import CHECKS
@@ -49,7 +49,9 @@ def rows():
     for tiny in MODELS:
         if not tiny.family:
             out.append(["not supported", tiny.models, f"`{tiny.kind}`", 0, "", tiny.unservable, ""])
-    out += [["not supported", models, f"`{kind}`", 0, "", f"{why[0].upper()}{why[1:]}.", ""] for kind, (models, why) in WITHOUT.items()]
+    for kind, (models, why) in (WITHOUT | NEWER_WITHOUT).items():
+        tried = "[newer.md](newer.md)" if kind in NEWER_WITHOUT else ""
+        out.append(["not supported", models, f"`{kind}`", 0, "", f"{why[0].upper()}{why[1:]}.", tried])
     return out
 
 
