@@ -4,6 +4,7 @@ Family                      where the text layers are, in which order, and which
 FIRST, LAST, AFTER, ALL     where text tokens stand among the keys of a layer's attention
 TEXT_FIELDS                 what a text encoder puts into a conditioning beside the embeddings
 parameters                  how many a module has
+refuse_references           for models that have them amid the text
 """
 
 from collections.abc import Callable
@@ -39,6 +40,14 @@ def ALL(keys):
 def parameters(module, share=1.0):
     """share: of them, where one projection makes more than keys and values."""
     return round(share * sum(p.numel() for p in module.parameters()))
+
+
+def refuse_references(model):
+    """model: its name."""
+    raise RuntimeError(
+        f"{model} has its reference pictures amid the text, where text layers cannot be patched yet. Take the reference pictures out of "
+        "the prompt."
+    )
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,16 @@ alone; ComfyUI makes them once, before the first step. The picture has projectio
 
 from dataclasses import dataclass
 
-from ..family import Family, parameters
+from ..family import Family, parameters, refuse_references
+
+NAME = "SenseNova U1.5"
 
 
 @dataclass(frozen=True)
 class _SenseNova(Family):
     def unseen(self, names):
         if "reference_latents" in names:
-            raise RuntimeError(
-                "SenseNova U1.5 has its reference pictures amid the text, where text layers cannot be patched yet. Take the reference "
-                "pictures out of the prompt."
-            )
+            refuse_references(NAME)
         return []
 
 
@@ -26,7 +25,7 @@ def _prompt(picture, keys):
 
 FAMILY = _SenseNova(
     name="sensenova",
-    description="SenseNova U1.5",
+    description=NAME,
     classes=("comfy.ldm.sensenova.model:SenseNovaU15",),
     layers=("language_model.model.layers.*.self_attn",),
     method="forward_generation",
