@@ -79,7 +79,7 @@ Every class of ComfyUI 0.30 stands in the table, picture and video, with the rea
 {fine} of {served} classes pass all checks. Without f are three, for which `keep` is refused: two draw sound beside the video, one gives
 latents of another size than it draws. *Text layers* are those of the real model; where none are published, Localize Text Layers finds
 them. Classes that came with a later ComfyUI lead to what was tried of them. Of a video all frames take the target; sound that is drawn
-beside it reads the source's text (LTX-2), or the target's in the same layers (MiniMax H3).
+beside it reads the source's text (LTX-2, Kandinsky 6), or the target's in the same layers (MiniMax H3).
 
 The checks (`python dev.py run benchmarks.families --out families.json`), on tiny random models of ComfyUI's own classes through its own
 sampler, against a second implementation:
