@@ -135,6 +135,8 @@ def foreign_state(options, modules, object_patches=()):
             return f"the {name} of the model"
     for path, module in modules:
         own = vars(module).get("forward")
+        if getattr(own, "passes_on", False):  # ours, in a call of another thread
+            own = own.own
         if _is_function(own) and _remembers(own):
             return f"the forward of {path}"
     for name, own in dict(object_patches).items():

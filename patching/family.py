@@ -4,6 +4,7 @@ Family                      where the text layers are, in which order, and which
 FIRST, LAST, AFTER, ALL     where text tokens stand among the keys of a layer's attention
 TEXT_FIELDS                 what a text encoder puts into a conditioning beside the embeddings
 parameters                  how many a module has
+refuse_references           for models that have them amid the text
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 # All else that a conditioning carries (guidance, references, a hole, ControlNet, areas) says how to draw, and not what the text is.
 TEXT_FIELDS = frozenset((
     "pooled_output", "attention_mask", "conditioning_llama3", "conditioning_byt5small", "conditioning_mt5xl", "attention_mask_mt5xl",
-    "t5xxl_ids", "t5xxl_weights", "text_input_ids", "unprocessed_ltxav_embeds", "minimax_token_tags",
+    "t5xxl_ids", "t5xxl_weights", "text_input_ids", "unprocessed_ltxav_embeds", "minimax_token_tags", "direct_context",
 ))  # fmt: skip
 
 
@@ -41,6 +42,14 @@ def parameters(module, share=1.0):
     return round(share * sum(p.numel() for p in module.parameters()))
 
 
+def refuse_references(model):
+    """model: its name."""
+    raise RuntimeError(
+        f"{model} has its reference pictures amid the text, where text layers cannot be patched yet. Take the reference pictures out of "
+        "the prompt."
+    )
+
+
 @dataclass(frozen=True)
 class Family:
     """classes: the diffusion models, as "module:class", subclasses included; they are not imported, because not every ComfyUI has all.
@@ -58,8 +67,9 @@ class Family:
     text_width: channels of the embeddings that the model takes, or several numbers where it takes either. heads: number of a layer's heads,
     from its module.
     size: what tells architectures with the same number of layers apart, in addition to it. pooled: whether the model needs a pooled
-    embedding. passes_options: whether the layers pass transformer_options to ComfyUI's attention function. known_by: a part that a layer's
-    own module has, where another node may have put one of its own around it.
+    embedding. passes_options: whether the layers pass transformer_options to ComfyUI's attention function. method: that of the layers'
+    modules in which the picture attends the text.
+    known_by: a part that a layer's own module has, where another node may have put one of its own around it.
     kv: how many parameters of a layer's module make the text's keys and values. lora: names below a layer's module of the projections that
     a LoRA trains, or a function that gives them for a module; the picture's own where the two streams have their own.
     [Staniszewski et al., section 5.1]
@@ -79,6 +89,7 @@ class Family:
     size: Callable | None = None
     pooled: bool = False
     passes_options: bool = True
+    method: str = "forward"
     before: Callable = lambda module, arguments: 0
     alone: bool = False
     sounds: Callable = lambda model: False

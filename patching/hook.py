@@ -5,9 +5,9 @@ contexts     the text of a U-Net's layers goes through a function before it is p
 is_replaced  whether another node has such a layer's attention
 projected    keys and values that such a layer makes of a text
 Modules      the modules of all text layers, and those whose argument tells where the text is
-lent         a module's forward goes through a function, in this thread
+lent         a module's forward, or another method, goes through a function, in this thread
 passing      a forward whose attention is given the options of the call
-signature    names of the arguments of a module's forward
+signature    names of the arguments of a module's forward, or of another method
 
 The first two give the options for one call of the model, which runs as it is written, not compiled. They belong to it and to its thread;
 nothing stays on the model.
@@ -66,7 +66,8 @@ def attentions(modules, diffusion_model, options, around, rows):
         stack.enter_context(uncompiled(options, modules.all(diffusion_model)))
         for name in around:
             given = None if family.passes_options else options
-            stack.enter_context(lent(layers[name], _noting(now, name, layers[name], family.before, given, bare)))
+            noting = _noting(now, name, signature(type(layers[name]), family.method), layers[name], family.before, given, bare)
+            stack.enter_context(lent(layers[name], noting, family.method))
         for kind, (argument, found) in enumerate(counted):
             for module in found:
                 stack.enter_context(lent(module, _counting(now, kind, module, argument)))
@@ -196,10 +197,9 @@ class _Now:
         self.counted = [None] * kinds
 
 
-def _noting(now, name, module, before, options, bare):
-    """before: the family's. options: for layers that do not pass them to the attention function themselves. bare: for those that are called
-    without ours, as TeaCache and First Block Cache call Flux's."""
-    known = signature(type(module))
+def _noting(now, name, known, module, before, options, bare):
+    """known: names of the arguments of the layer's method. before: the family's. options: for layers that do not pass them to the attention
+    function themselves. bare: for those that are called without ours, as TeaCache and First Block Cache call Flux's."""
     place = known.index("transformer_options") if "transformer_options" in known else None
 
     def around(forward, *args, **kwargs):
@@ -248,20 +248,21 @@ def _argument(kind, name, args, kwargs):
 
 
 @lru_cache(None)
-def signature(kind):
+def signature(kind, method="forward"):
     """kind: a module's class."""
-    return list(inspect.signature(kind.forward).parameters)[1:]
+    return list(inspect.signature(getattr(kind, method)).parameters)[1:]
 
 
 class _Lent:
-    """Stands in the place of a module's forward while a call of the model wants it there, and hands each thread's calls to that thread's
+    """Stands in the place of a module's method while a call of the model wants it there, and hands each thread's calls to that thread's
     functions: several may use the module at once, and begin and end as they like."""
 
     lock = threading.Lock()
+    passes_on = True  # what it stands before is `own`, see comfy.foreign_state
 
-    def __init__(self, module):
-        self.own = module.__dict__.get("forward")  # another node's
-        self.forward = module.forward
+    def __init__(self, module, method):
+        self.own = module.__dict__.get(method)  # another node's
+        self.forward = getattr(module, method)
         self.functions = []  # (thread, function), the innermost first
 
     def __call__(self, *args, **kwargs):
@@ -273,22 +274,23 @@ class _Lent:
 
 
 @contextmanager
-def lent(module, around):
-    """In this thread the module's forward goes through around(forward, *args, **kwargs)."""
+def lent(module, around, method="forward"):
+    """In this thread the module's forward, or another method of it, goes through around(forward, *args, **kwargs)."""
     module = getattr(module, "_orig_mod", module)
     entry = threading.get_ident(), around
     with _Lent.lock:
-        lent = module.__dict__.get("forward")
+        lent = module.__dict__.get(method)
         if not isinstance(lent, _Lent):
-            lent = module.forward = _Lent(module)
+            lent = _Lent(module, method)
+            setattr(module, method, lent)
         lent.functions.append(entry)
     try:
         yield
     finally:
         with _Lent.lock:
             lent.functions.remove(entry)
-            if not lent.functions and module.__dict__.get("forward") is lent:
+            if not lent.functions and module.__dict__.get(method) is lent:
                 if lent.own is None:
-                    del module.forward
+                    delattr(module, method)
                 else:
-                    module.forward = lent.own
+                    setattr(module, method, lent.own)

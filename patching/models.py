@@ -14,7 +14,7 @@ FOUND           families of models without an adapter, which were found by looki
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from .adapters import FAMILIES, UNSERVABLE, UNSERVABLE_KINDS
+from .adapters import FAMILIES, UNSERVABLE, UNSERVABLE_KINDS, UNSERVABLE_NEWER
 from .messages import shortened
 from .text_layers import TextLayers, parse_layers
 
@@ -38,7 +38,8 @@ def unservable(model):
     """Why a MODEL has no text layers, or None."""
     kind = type(model.get_model_object("diffusion_model"))
     settings = getattr(model.model, "model_config", None)
-    return UNSERVABLE.get(f"{kind.__module__}:{kind.__qualname__}") or UNSERVABLE_KINDS.get(type(settings).__name__)
+    known = UNSERVABLE | UNSERVABLE_NEWER
+    return known.get(f"{kind.__module__}:{kind.__qualname__}") or UNSERVABLE_KINDS.get(type(settings).__name__)
 
 
 def family_of(model):

@@ -83,14 +83,31 @@ def _watched(diffusion_model, change):
     def called(module, args, kwargs):
         sides[:] = kwargs["transformer_options"]["cond_or_uncond"]
 
+    def entered(module, method):
+        """Of a module that has no forward, for which torch's hooks are not called."""
+
+        def around(*args, **kwargs):
+            stack.append(module)
+            try:
+                return method(*args, **kwargs)
+            finally:
+                stack.pop()
+
+        return around
+
     hooks = [diffusion_model.register_forward_pre_hook(called, with_kwargs=True)]
     hooks += [m.register_forward_pre_hook(lambda m, *_: stack.append(m)) for m in paths]
     hooks += [m.register_forward_hook(leave, always_call=True) for m in paths]
+    methods = [(m, name) for m in paths if type(m).forward is torch.nn.Module.forward for name in dir(m) if name.startswith("forward_")]
     for module, name, function in replaced:
         setattr(module, name, watching(getattr(function, "__wrapped__", function)))
+    for module, name in methods:
+        setattr(module, name, entered(module, getattr(module, name)))
     try:
         yield calls
     finally:
+        for module, name in methods:
+            delattr(module, name)
         for module, name, function in replaced:
             setattr(module, name, function)
         for handle in hooks:

@@ -15,7 +15,7 @@ import comfyui_version
 
 from ...patching import hook
 from ...patching.adapters import FAMILIES, UNSERVABLE
-from ...testing.tiny_models import MODELS, NEWER, WITHOUT
+from ...testing.tiny_models import MODELS, NEWER, NEWER_WITHOUT, WITHOUT
 from ..markdown import table
 
 
@@ -23,7 +23,7 @@ def page(families=FAMILIES, unservable=tuple(UNSERVABLE), tiny_models=MODELS, ne
     """The page's text. The arguments are what the pack says of ComfyUI."""
     known = [*dict.fromkeys(tiny.kind for tiny in tiny_models), *without]
     there = [kind.__name__ for kind in comfy.supported_models.models]
-    new = [[f"`{name}`", _described(name)] for name in there if name not in [*known, *(tiny.kind for tiny in newer)]]
+    new = [[f"`{name}`", _described(name)] for name in there if name not in {*known, *(tiny.kind for tiny in newer), *NEWER_WITHOUT}]
     gone = [[f"`{name}`"] for name in known if not hasattr(comfy.supported_models, name)]
     faults = [[f"`{kind}`", "", "its class is not there"] for kind in unservable if not _class(kind)]
     for family in families:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...patching.adapters import FAMILIES
 from ...patching.models import PRESETS
-from ...testing.tiny_models import MODELS, NEWER, WITHOUT
+from ...testing.tiny_models import MODELS, NEWER, NEWER_WITHOUT, WITHOUT
 from .. import markdown
 from ..record import kept
 from .checks import CHECKS
@@ -49,7 +49,9 @@ def rows():
     for tiny in MODELS:
         if not tiny.family:
             out.append(["not supported", tiny.models, f"`{tiny.kind}`", 0, "", tiny.unservable, ""])
-    out += [["not supported", models, f"`{kind}`", 0, "", f"{why[0].upper()}{why[1:]}.", ""] for kind, (models, why) in WITHOUT.items()]
+    for kind, (models, why) in (WITHOUT | NEWER_WITHOUT).items():
+        tried = "[newer.md](newer.md)" if kind in NEWER_WITHOUT else ""
+        out.append(["not supported", models, f"`{kind}`", 0, "", f"{why[0].upper()}{why[1:]}.", tried])
     return out
 
 
@@ -78,7 +80,7 @@ Every class of ComfyUI 0.30 stands in the table, picture and video, with the rea
 latents of another size than it draws. *Text layers* are those of the real model; where none are published, Localize Text Layers finds
 them, but in MiniMax H3, which draws one video at a time.
 Classes that came with a later ComfyUI lead to what was tried of them. Of a video all frames take the target; sound that is drawn
-beside it reads the source's text (LTX-2), or the target's in the same layers (MiniMax H3).
+beside it reads the source's text (LTX-2, Kandinsky 6), or the target's in the same layers (MiniMax H3).
 
 The checks (`python dev.py run benchmarks.families --out families.json`), on tiny random models of ComfyUI's own classes through its own
 sampler, against a second implementation:

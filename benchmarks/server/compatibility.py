@@ -148,8 +148,8 @@ published, in a process of its own, the same checks as above for a node of it; n
 bits*: with the pack loaded and none of its nodes used, which is what those can break that write over ComfyUI's own functions. TeaCache, NAG
 and ppm ask ComfyUI 0.30 for a name that it has no longer, and were given one; TeaCache, NAG and WaveSpeed's cache then fail on Flux by
 themselves. XlabsSampler calls the bare model, so that nothing that a node puts on a MODEL is there, ours neither, and it draws the source
-without a message. InstantID asks for packages that were not there, and Nunchaku for a card; Layer Diffusion, Advanced ControlNet, GGUF and
-Prompt Control for files of models, so that they were loaded only.
+without a message: draw with *KSampler* in its place. InstantID asks for packages that were not there, and Nunchaku for a card; Layer
+Diffusion, Advanced ControlNet, GGUF and Prompt Control for files of models, so that they were loaded only.
 
 {table(["pack", "version, commit, day", "node", "U-Net (SDXL)", "joint attention (Flux)"], packs())}
 

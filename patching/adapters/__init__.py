@@ -2,6 +2,7 @@
 
 FAMILIES    all of them; a model belongs to the first that owns it
 UNSERVABLE  diffusion models without text layers, as "module:class" -> why
+UNSERVABLE_NEWER   the same of those that ComfyUI 0.30 has not
 UNSERVABLE_KINDS   classes of comfy.supported_models without them -> why
 """
 
@@ -23,6 +24,7 @@ from . import (
     ideogram4,
     joyimage,
     kandinsky5,
+    kandinsky6,
     krea2,
     lens,
     ltx,
@@ -35,6 +37,7 @@ from . import (
     pixeldit,
     qwen_image,
     qwen_image21,
+    sensenova,
     unet,
     wan,
     without_text,
@@ -64,9 +67,11 @@ FAMILIES = tuple(
         lens,
         hidream,
         hidream_o1,
+        sensenova,
         cascade,
         cosmos,
         kandinsky5,
+        kandinsky6,
         ernie,
         wan,
         ltx,
@@ -78,4 +83,5 @@ FAMILIES = tuple(
 ) + (ltx.MODULATED,)
 
 UNSERVABLE = cascade.UNSERVABLE | without_text.UNSERVABLE
+UNSERVABLE_NEWER = without_text.NEWER
 UNSERVABLE_KINDS = without_text.KINDS

@@ -32,7 +32,8 @@ def _sounds(model):
 
 
 def _size(model):
-    return f"{model.inner_dim}{'+sound' if _sounds(model) else ''}"
+    marked = getattr(model, "keyframes_abs_pos_embedding", None) is not None  # LTX-2.5, which has LTX-2.3's size
+    return f"{model.inner_dim}{'+sound' if _sounds(model) else ''}{'+keyframes' if marked else ''}"
 
 
 FAMILY = _Ltx(
@@ -49,4 +50,4 @@ FAMILY = _Ltx(
     kv=lambda attention: parameters(attention.to_k) + parameters(attention.to_v),
     lora=("to_q", "to_k", "to_v", "to_out.0"),
 )
-MODULATED = replace(FAMILY, name="ltx2.3", description="LTX-2.3", evolves=True, modulated=True)
+MODULATED = replace(FAMILY, name="ltx2.3", description="LTX-2.3, LTX-2.5", evolves=True, modulated=True)

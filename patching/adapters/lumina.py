@@ -1,11 +1,15 @@
-"""Lumina-Image 2.0, NewBie, Z-Image and Zeta-Chroma."""
+"""Lumina-Image 2.0, NewBie, Z-Image, Zeta-Chroma and Ming-Image, which ComfyUI 0.30 has not.
+
+Ming-Image has two pieces of text, one behind the other, and the frames of its reference pictures behind those that are drawn.
+"""
 
 from ..family import FIRST, Family, parameters
 
 
 def _size(model):
-    # Zeta-Chroma has Z-Image's size, but was trained on pixels.
-    return f"{_text_width(model)}{'+pixels' if hasattr(model, 'dec_net') else ''}"
+    # Zeta-Chroma and Ming-Image have Z-Image's size, but were trained on pixels, and by others.
+    other = "+pixels" if hasattr(model, "dec_net") else "+ming" if hasattr(model, "__ming_image__") else ""
+    return f"{_text_width(model)}{other}"
 
 
 def _text_width(model):
@@ -14,7 +18,7 @@ def _text_width(model):
 
 FAMILY = Family(
     name="lumina",
-    description="Lumina-Image 2.0, NewBie, Z-Image, Zeta-Chroma",
+    description="Lumina-Image 2.0, NewBie, Z-Image, Zeta-Chroma, Ming-Image",
     classes=("comfy.ldm.lumina.model:NextDiT",),
     layers=("layers.*.attention",),
     text=FIRST,

@@ -8,7 +8,9 @@ prompt's own.
 
 import inspect
 
-from ..family import Family, parameters
+from ..family import Family, parameters, refuse_references
+
+NAME = "Qwen-Image 2.1"
 
 
 def _before(attention, arguments):
@@ -16,26 +18,19 @@ def _before(attention, arguments):
     if text == arguments["x"].shape[1]:  # the text alone, to be kept
         return None
     if text and len(inspect.getclosurevars(arguments["attn_fn"]).nonlocals["segments"]) > 2:
-        _refuse_references()
+        refuse_references(NAME)
     return 1 if text else 0
 
 
 def _text(counted, picture, keys):
     if keys != counted + picture:
-        _refuse_references()
+        refuse_references(NAME)
     return slice(0, counted)
-
-
-def _refuse_references():
-    raise RuntimeError(
-        "Qwen-Image 2.1 has its reference pictures amid the text, where text layers cannot be patched yet. Take the reference pictures out "
-        "of the prompt."
-    )
 
 
 FAMILY = Family(
     name="qwen_image21",
-    description="Qwen-Image 2.1",
+    description=NAME,
     classes=("comfy.ldm.qwen_image21.model:QwenImage21Transformer2DModel",),
     layers=("transformer_blocks.*.attn",),
     text=_text,

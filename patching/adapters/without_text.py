@@ -25,3 +25,9 @@ UNSERVABLE = {
     "comfy.ldm.triposplat.model:LatentSeqMMFlowModel": PICTURE,
     "comfy.ldm.seedvr.model:NaDiT": ENLARGES,
 }
+# Of ComfyUIs that came after 0.30.
+NEWER = {
+    "comfy.ldm.trellis2.model:Trellis2": PICTURE,
+    "comfy.ldm.minimax_music.dit:MiniMaxMusic3DiT": SOUND,
+    "comfy.ldm.yue2.model:YuE2": SOUND,
+}

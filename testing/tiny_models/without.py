@@ -1,6 +1,7 @@
 """Classes of ComfyUI whose models draw no words of a text.
 
-WITHOUT   name of the class in comfy.supported_models -> (models, why)
+WITHOUT         name of the class in comfy.supported_models -> (models, why)
+NEWER_WITHOUT   the same of classes that came after 0.30
 """
 
 from ...patching.adapters.without_text import ENLARGES, NO_WORDS, PICTURE, SOUND, STANDS_IN
@@ -28,4 +29,9 @@ WITHOUT = {
     "SAM3": ("SAM 3", _NOTHING),
     "SAM31": ("SAM 3.1", _NOTHING),
     "DepthAnything3": ("Depth Anything 3", _NOTHING),
+}
+NEWER_WITHOUT = {
+    "MiniMaxMusic3": ("MiniMax Music 3", SOUND),
+    "YuE2": ("YuE 2", SOUND),
+    "Trellis2": ("Trellis 2", PICTURE),
 }

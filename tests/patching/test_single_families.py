@@ -1,9 +1,13 @@
 """What is peculiar to one family of architectures."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from text_layers.benchmarks.families import checks as benchmark
 from text_layers.patching import models
+from text_layers.patching.adapters import lumina, sensenova
+from text_layers.patching.conditioning import with_text
 from text_layers.patching.patch import METHODS, patch_prompt
 from text_layers.testing.tiny_models import MODELS
 
@@ -52,3 +56,35 @@ def test_ideogram_without_a_negative_prompt():
     assert (ours - theirs).abs().max() <= benchmark.TOLERANCE * size
     own, same = (bench.draw(bench.prompt(0), bench.edit(bench.names, method=method), steps=1) for method in METHODS)
     assert torch.equal(own, same) and not torch.equal(own, bench.draw(bench.prompt(0), steps=1))
+
+
+def test_ming_images_second_piece_of_text_is_the_targets():
+    """Its encoder gives it beside the embeddings; a reference picture, which stands there as well, stays the source's."""
+    words = [torch.full((1, 3, 4), float(n)) for n in range(4)]
+    source = {"cross_attn": words[0], "direct_context": words[1], "reference_latents": [words[0]], "model_conds": {}}
+    target = {"cross_attn": words[2], "direct_context": words[3], "model_conds": {}}
+    (texted,) = with_text(lumina.FAMILY, "positive", [source], [target])
+    assert texted["cross_attn"] is words[2] and texted["direct_context"] is words[3] and texted["reference_latents"][0] is words[0]
+
+
+def test_sensenovas_reference_pictures_are_refused():
+    text = {"cross_attn": torch.ones(1, 3, 1), "text_input_ids": torch.ones(1, 3, dtype=torch.long), "model_conds": {}}
+    assert with_text(sensenova.FAMILY, "positive", [text], [text])
+    with pytest.raises(RuntimeError, match=r"SenseNova U1\.5 has its reference pictures amid the text"):
+        with_text(sensenova.FAMILY, "positive", [text | {"reference_latents": [torch.ones(1, 3, 8, 8)]}], [text])
+
+
+def test_layers_that_attend_in_another_method_than_forward(monkeypatch):
+    """As SenseNova's, which no ComfyUI of the suite has: Lumina's layers are made so, and give the same bits."""
+    bench = bench_of("Lumina2")
+    plain, patched = (bench.draw(bench.prompt(0), model) for model in (None, bench.edit(bench.names[1:2])))
+    layer = bench.diffusion_model.get_submodule(bench.names[1])
+    monkeypatch.setattr(type(layer), "attend", type(layer).forward, raising=False)
+    monkeypatch.setattr(type(layer), "__call__", lambda self, *args, **kwargs: self.attend(*args, **kwargs))
+    monkeypatch.setattr(models, "FAMILIES", (replace(lumina.FAMILY, method="attend"),))
+    assert torch.equal(bench.draw(bench.prompt(0), bench.edit(bench.names[1:2])), patched)
+    assert torch.equal(bench.draw(bench.prompt(0)), plain) and not torch.equal(plain, patched)
+    assert not {"attend", "forward"} & set(vars(layer))
+    monkeypatch.setattr(models, "FAMILIES", (lumina.FAMILY,))
+    with pytest.raises(RuntimeError, match="was not called for the target"):
+        bench.draw(bench.prompt(0), bench.edit(bench.names[1:2]))

@@ -10,7 +10,6 @@ from ...markdown import table
 
 ROOT = Path(__file__).parents[3]
 RESULTS = ROOT / "benchmarks" / "results"
-SAMPLING = 210  # of the templates for ComfyUI 0.30
 
 
 def classes(rows):
@@ -72,9 +71,8 @@ Every template of ComfyUI's packages that samples on this machine, flattened, on
 Layers** before each sampler or guider: `python dev.py run benchmarks.families.templates --out FILE.json`. *ok*: patching one layer and all
 changes the latents of every sampler, the source's own text in all layers changes not one bit, by both methods where there are two (where a
 guider draws three prompts at once, not more than the last ones). *refused*: by a message of ours. *not run*: the template does not run here
-without our node either, on what stands for its files. LoRAs and ControlNets are left out. Of the {SAMPLING} templates that sample, {found}
-were run, {tried} of them of classes that are served: {fine} are ok, {refused} refused, and {silent} without effect or a message.
-The others have not been run yet; the command goes on where it was stopped.
+without our node either, on what stands for its files. LoRAs and ControlNets are left out. {found} templates sample, {tried} of
+them with classes that are served: {fine} are ok, {refused} refused, and {silent} without effect or a message.
 
 {table(["class", "templates", "samplers", "ok", "refused", "not run", "wrong"], classes(rows))}
 
