@@ -6,8 +6,9 @@ export const OURS = /^TextLayers[A-Z]/ // all nodes of the pack
 const KEY = "text layers said"
 const NONE = /^[0-]*$/ // the id of a workflow that has none of its own yet
 const MOST = 200_000 // characters of all texts; the store has a few million, and is ComfyUI's as well
-const MOST_QUEUED = 100
-const queued = new Map() // a prompt's number -> the workflow that it was queued from, and the values that its nodes had then, by their place
+const MOST_QUEUED = 1000
+// The number of a prompt that waits or runs -> the workflow that it was queued from, and the values that its nodes had then, by their place.
+const queued = new Map()
 let sent // the same of one whose number has not come yet: what need not run is said before
 let running // the number of the prompt that runs
 
@@ -43,8 +44,9 @@ function* ours(graph) {
 
 /**
  * Notes which values a prompt was queued with: they may be others when it has run. queueing() is called before a prompt is sent,
- * refused(id, errors, isOfIt) for each node for which ComfyUI does not take it; isOfIt(node): as isOfThisRun. By the call itself: of ComfyUI's own hooks none has a
- * prompt's number beside what was queued. A widget's beforeQueued comes without one, and promptQueued once for a whole batch.
+ * refused(id, errors, isOfIt) for each node for which ComfyUI does not take it; isOfIt(node) is isOfThisRun of that prompt. By the call itself:
+ * of ComfyUI's own hooks none has a prompt's number beside what was queued. A widget's beforeQueued comes without one, and promptQueued once
+ * for a whole batch.
  */
 export function watch(api, { queueing, refused }) {
   const queue = api.queuePrompt
@@ -66,6 +68,7 @@ export function watch(api, { queueing, refused }) {
     }
   }
   api.addEventListener("execution_start", ({ detail }) => {
+    queued.delete(running) // not when it ends: why it failed is said then
     running = detail?.prompt_id
   })
 }
@@ -75,8 +78,12 @@ export function watch(api, { queueing, refused }) {
  * the front end makes no difference.
  */
 export function isOfThisRun(node) {
-  const run = queued.get(running) ?? sent
+  const run = thisRun()
   return run === undefined || isOf(run, node) // nothing is known of one that was queued before the page was loaded
+}
+
+function thisRun() {
+  return queued.get(running) ?? sent
 }
 
 function isOf(run, node) {
@@ -88,7 +95,7 @@ function isOf(run, node) {
 export function keep(node, text, what = "said") {
   const at = place(node)
   if (!at) return
-  const asked = (queued.get(running) ?? sent)?.values.get(at) ?? values(node)
+  const asked = thisRun()?.values.get(at) ?? values(node)
   const all = [...read().filter((one) => one.at !== at || one.what !== what), { at, what, values: asked, text }]
   while (all.reduce((sum, one) => sum + one.text.length, 0) > MOST) all.shift()
   store(all)
