@@ -4,7 +4,7 @@
 // could draw pictures from its own server and links; and newer ones take the widget away when the run ends.
 import { api } from "../../scripts/api.js"
 import { app } from "../../scripts/app.js"
-import { forget, keep, kept, OURS, watch } from "./said/kept.js"
+import { forget, isOfThisRun, keep, kept, OURS, watch } from "./said/kept.js"
 import { Said } from "./said/said.js"
 
 const EVENT = "text_layers.said" // of nodes/live.py
@@ -57,8 +57,8 @@ function find(id) {
 }
 
 /** Newer front ends say of a failed node no more than that it has failed. What it said before holds no longer. */
-function fail(node, text) {
-  if (!OURS.test(node?.comfyClass)) return
+function fail(node, text, isOfIt = isOfThisRun) {
+  if (!OURS.test(node?.comfyClass) || !isOfIt(node)) return
   forget(node)
   say(node, text, true)
 }
@@ -84,14 +84,14 @@ app.registerExtension({
     document.head.append(style)
     watch(api, {
       queueing: () => clearErrors(app.rootGraph ?? app.graph),
-      refused(id, errors) {
-        fail(find(id), errors.map(why).join("\n"))
+      refused(id, errors, isOfIt) {
+        fail(find(id), errors.map(why).join("\n"), isOfIt)
       },
     })
     api.addEventListener("execution_error", ({ detail }) => fail(find(detail?.node_id), String(detail?.exception_message ?? "").trim()))
     api.addEventListener(EVENT, ({ detail }) => {
       const node = find(detail.node)
-      if (OURS.test(node?.comfyClass)) say(node, detail.text)
+      if (OURS.test(node?.comfyClass) && isOfThisRun(node)) say(node, detail.text)
     })
   },
   nodeCreated(node) {
@@ -100,9 +100,11 @@ app.registerExtension({
     node.onExecuted = function (output) {
       first?.apply(this, arguments)
       if (!Array.isArray(output?.text)) return
-      const text = output.text.join("\n")
-      say(this, text)
-      keep(this, text)
+      if (isOfThisRun(this)) {
+        const text = output.text.join("\n")
+        say(this, text)
+        keep(this, text)
+      }
       if (this.comfyClass === "TextLayersSave") app.refreshComboInNodes?.() // Load Text Layers then offers the new file
     }
   },

@@ -4,7 +4,7 @@ import { parse, write } from "./layer_map/layer_list.js"
 import { LayerMap } from "./layer_map/layer_map.js"
 import { drawNewest, watchQueue } from "./layer_map/newest.js"
 import { load as loadTexts } from "./layer_map/texts.js"
-import { keep, kept } from "./said/kept.js"
+import { isOfThisRun, keep, kept } from "./said/kept.js"
 import { VERSION } from "./version.js"
 
 const NODES = ["TextLayersChoose", "TextLayersLoad", "TextLayersLocalize", "TextLayersCheckLayers"]
@@ -88,7 +88,7 @@ function addMap(node) {
   })
   after(node, "onConnectionsChange", show)
   after(node, "onExecuted", (output) => {
-    if (!output?.text_layers) return
+    if (!output?.text_layers || !isOfThisRun(node)) return
     node.properties[KEPT] = output.text_layers[0]
     keep(node, JSON.stringify(output.text_layers[0]), "map")
     show()

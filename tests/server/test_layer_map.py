@@ -219,28 +219,85 @@ def test_a_click_in_the_explorer_draws_what_the_layer_carries(canvas, one_render
     assert written(canvas)[1] == "5-6"
 
 
-def test_only_the_newest_click_waits_to_be_drawn(canvas, one_renderer):
+@pytest.fixture
+def running(canvas):
+    """The number of a prompt that others have queued, which runs as long as the test does."""
     server = canvas.server
     slow = server.api_prompt(json.loads(EDIT.read_text()))
     for node in slow.values():
         if node["class_type"] == "KSampler":
             node["inputs"]["steps"] = 10_000
-    before = server.queue(slow)
-    server.wait_until_it_runs(before)
-    try:
-        canvas.drop(EXPLORE)
-        canvas.fit()
-        for layer in (4, 6, 5):
-            cell(canvas.page.locator(".text-layers-map"), layer).click()
-            canvas.page.wait_for_timeout(1500)
-        waiting = [node["inputs"] for job in server.json("/queue")["queue_pending"] for node in job[2].values()]
-        assert [inputs["layers"] for inputs in waiting if "layers" in inputs] == ["5"]
-        (running,) = server.json("/queue")["queue_running"]
-        assert running[1] == before, "what others have queued goes on"
-    finally:
-        server.post("/queue", {"clear": True})
-        server.post("/interrupt", {"prompt_id": before})
-        server.wait(before)
+    number = server.queue(slow)
+    server.wait_until_it_runs(number)
+    yield number
+    server.post("/queue", {"clear": True})
+    server.post("/interrupt", {"prompt_id": number})
+    server.wait(number)
+
+
+def waiting(server):
+    """{number: layers} of the prompts that wait, in their order."""
+    jobs = sorted(server.json("/queue")["queue_pending"])
+    return {job[1]: node["inputs"]["layers"] for job in jobs for node in job[2].values() if "layers" in node["inputs"]}
+
+
+def test_only_the_newest_click_waits_to_be_drawn(canvas, one_renderer, running):
+    canvas.drop(EXPLORE)
+    canvas.fit()
+    for layer in (4, 6, 5):
+        cell(canvas.page.locator(".text-layers-map"), layer).click()
+        canvas.page.wait_for_timeout(1500)
+    assert list(waiting(canvas.server).values()) == ["5"]
+    (job,) = canvas.server.json("/queue")["queue_running"]
+    assert job[1] == running, "what others have queued goes on"
+
+
+# By keys, since what says that a prompt was refused may lie over the map.
+_CHOOSE = """layer => {
+  const cells = document.querySelector(".text-layers-map .cells")
+  for (const key of ["Home", ...Array(layer).fill("ArrowRight"), "Enter"])
+    cells.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }))
+}"""
+# A batch of two by hand, and a layer is chosen when its first prompt has been sent.
+_CHOOSE_IN_BATCH = f"""layer => {{
+  const {{ widgets: [widget] }} = window.app.graph.nodes.find((node) => node.type === "EmptyLatentImage")
+  widget.afterQueued = () => {{
+    delete widget.afterQueued
+    ;({_CHOOSE})(layer)
+  }}
+  window.app.queuePrompt(0, 2)
+}}"""
+_TAKE_MODEL = """name => {
+  window.app.graph.nodes.find((node) => node.type === "TextLayersLoadDemoModel").widgets[0].value = name
+}"""
+
+
+def test_clicks_take_away_nothing_that_a_hand_has_queued(canvas, one_renderer, running):
+    """Neither after a click that ComfyUI has refused, nor where a click comes while a batch is sent."""
+    page = canvas.page
+
+    def waits_after(script, value=None):
+        page.evaluate(script, value)
+        page.wait_for_timeout(1500)
+        return waiting(canvas.server)
+
+    canvas.drop(EXPLORE)
+    page.evaluate(_TAKE_MODEL, "no model")
+    with page.expect_response("**/prompt") as answer:
+        page.evaluate(_CHOOSE, 4)
+    assert answer.value.status == 400
+    page.keyboard.press("Escape")
+    page.evaluate(_TAKE_MODEL, "unet")
+    by_hand = waits_after("() => { window.app.queuePrompt(0) }")
+    assert list(by_hand.values()) == ["4"]
+    after = waits_after(_CHOOSE, 6)
+    assert by_hand.items() <= after.items() and list(after.values()) == ["4", "6"]
+
+    after = waits_after(_CHOOSE_IN_BATCH, 5)
+    assert list(after.values()) == ["4", "6", "5", "5"]
+    by_hand = list(after)[:3]
+    after = waits_after(_CHOOSE, 7)
+    assert list(after.values()) == ["4", "6", "5", "7"] and list(after)[:3] == by_hand, "the batch stays, and the click in it is gone"
 
 
 def test_a_list_of_layers_is_copied_from_a_map_and_pasted_into_one(canvas, choose):

@@ -1,5 +1,6 @@
 """What the nodes said, on the page: after a run, after one in which nothing had to run, and when the page is loaded again."""
 
+import json
 import uuid
 
 import pytest
@@ -199,3 +200,68 @@ def test_a_text_belongs_to_the_values_that_were_queued(canvas):
         page.evaluate(_LOAD, loaded)
         canvas.settle()
         assert page.evaluate("window.app.graph.nodes.some(n => n.widgets?.some(w => w.name === 'text layers said'))") == is_shown
+
+
+# Another workflow is opened when the open one's prompt is made, before ComfyUI gets it.
+_QUEUE_AND_OPEN = """async other => {
+  const { api } = window.app
+  const { fetchApi } = api
+  api.fetchApi = async function (path, ...more) {
+    if (path === "/prompt") {
+      api.fetchApi = fetchApi
+      await window.app.loadGraphData(other, true, true, null)
+    }
+    return fetchApi.call(this, path, ...more)
+  }
+  await window.app.queuePrompt(0)
+}"""
+_SAY = "text => window.app.api.dispatchEvent(new CustomEvent('text_layers.said', { detail: { node: 'choose', text } }))"
+# What the open workflow's node shows, how many layers its map has, and how many texts are kept of the workflow.
+_HAS = """() => {
+  const node = window.app.graph.nodes.find((node) => node.type === "TextLayersChoose")
+  const said = node.widgets.find((widget) => widget.name === "text layers said")?.said.text ?? ""
+  const kept = JSON.parse(sessionStorage.getItem("text layers said") ?? "[]").filter(({ at }) => at.startsWith(window.app.graph.id))
+  return [said, node.properties["text layers map"]?.names.length ?? 0, kept.length]
+}"""
+PUBLISHED, WRITTEN, FAILS, REFUSED = ("published for this model", ""), ("written below", "3"), ("written below", "77"), ("no choice", "")
+
+
+def with_choice(workflow, choice, id):
+    workflow = json.loads(json.dumps({**workflow, "id": id}))
+    (node,) = (node for node in workflow["nodes"] if node["type"] == "TextLayersChoose")
+    node["widgets_values"][:2] = choice
+    return workflow
+
+
+def test_a_run_says_nothing_on_the_same_node_of_another_workflow(canvas):
+    """The front end calls the node that has its number in the workflow that is open."""
+    page = canvas.page
+    workflow = load(canvas, {n: PROMPT[n] for n in ("model", "choose")})
+    for queued, choice, is_a_copy in (
+        (PUBLISHED, PUBLISHED, False),
+        (PUBLISHED, WRITTEN, True),
+        (PUBLISHED, PUBLISHED, True),
+        (FAILS, PUBLISHED, False),
+        (REFUSED, PUBLISHED, False),
+    ):
+        id, another = str(uuid.uuid4()), str(uuid.uuid4())
+        page.evaluate(_LOAD, with_choice(workflow, queued, id))
+        other = with_choice(workflow, choice, id if is_a_copy else another)
+        if queued is REFUSED:
+            with page.expect_response("**/prompt") as answer:
+                page.evaluate(_QUEUE_AND_OPEN, other)
+            assert answer.value.status == 400
+        else:
+            with canvas.queued() as found:
+                page.evaluate(_QUEUE_AND_OPEN, other)
+            assert found[0]["status"]["status_str"] == ("error" if queued is FAILS else "success")
+        canvas.settle()
+        page.keyboard.press("Escape")  # the dialog of an error
+        assert page.evaluate("window.app.graph.id") == other["id"]
+        said, *has = page.evaluate(_HAS)
+        page.evaluate(_SAY, "2 of about 9 model calls")
+        says, *_ = page.evaluate(_HAS)
+        if is_a_copy and queued == choice:  # what is kept is the text and the map
+            assert said.startswith("3 of 9 text layers") and has == [9, 2] and says == "2 of about 9 model calls"
+        else:
+            assert (said, has, says) == ("", [0, 0], ""), (queued, choice, is_a_copy)

@@ -3,7 +3,9 @@ import { app } from "../../../scripts/app.js"
 import { api } from "../../../scripts/api.js"
 
 const asked = new Set() // the numbers of prompts that clicks have queued
-let clicks = 0 // whose prompts have no number yet
+// How a click queues: at the end, as 0 does for ComfyUI, and yet known among the prompts that hands and batches queue. A count of clicks would
+// not tell them apart: a click may be refused, and the front end may queue it behind others that it has still to send.
+const CLICK = -0
 
 function post(path, body) {
   return api.fetchApi(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) })
@@ -14,10 +16,7 @@ export function watchQueue() {
   const queue = api.queuePrompt
   api.queuePrompt = async function (...given) {
     const answer = await queue.apply(this, given)
-    if (clicks > 0) {
-      clicks -= 1
-      if (answer?.prompt_id) asked.add(answer.prompt_id)
-    }
+    if (Object.is(given[0], CLICK) && answer?.prompt_id) asked.add(answer.prompt_id)
     return answer
   }
   for (const end of ["execution_success", "execution_error", "execution_interrupted"])
@@ -27,8 +26,7 @@ export function watchQueue() {
 export async function drawNewest() {
   const stale = [...asked]
   asked.clear()
-  clicks += 1
-  const queueing = app.queuePrompt(0)
+  const queueing = app.queuePrompt(CLICK)
   if (stale.length) await post("/queue", { delete: stale })
   for (const prompt_id of stale) await post("/interrupt", { prompt_id }) // does nothing to one that does not run
   await queueing

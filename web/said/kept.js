@@ -6,8 +6,9 @@ export const OURS = /^TextLayers[A-Z]/ // all nodes of the pack
 const KEY = "text layers said"
 const NONE = /^[0-]*$/ // the id of a workflow that has none of its own yet
 const MOST = 200_000 // characters of all texts; the store has a few million, and is ComfyUI's as well
-const MOST_QUEUED = 100
-const queued = new Map() // a prompt's number -> the values that its nodes had when it was queued, by their place
+const MOST_QUEUED = 1000
+// The number of a prompt that waits or runs -> the workflow that it was queued from, and the values that its nodes had then, by their place.
+const queued = new Map()
 let sent // the same of one whose number has not come yet: what need not run is said before
 let running // the number of the prompt that runs
 
@@ -29,6 +30,11 @@ function values(node) {
   return JSON.stringify((node.widgets ?? []).filter((widget) => widget.serialize !== false).map((widget) => widget.value))
 }
 
+/** The open one, as the front end holds it: of two that are open under one id, which. */
+function opened() {
+  return app.extensionManager.workflow.activeWorkflow
+}
+
 function* ours(graph) {
   for (const node of graph?.nodes ?? []) {
     if (OURS.test(node.comfyClass)) yield node
@@ -38,13 +44,15 @@ function* ours(graph) {
 
 /**
  * Notes which values a prompt was queued with: they may be others when it has run. queueing() is called before a prompt is sent,
- * refused(id, errors) for each node of ours for which ComfyUI does not take it. By the call itself: of ComfyUI's own hooks none has a
- * prompt's number beside what was queued. A widget's beforeQueued comes without one, and promptQueued once for a whole batch.
+ * refused(id, errors, isOfIt) for each node for which ComfyUI does not take it; isOfIt(node) is isOfThisRun of that prompt. By the call itself:
+ * of ComfyUI's own hooks none has a prompt's number beside what was queued. A widget's beforeQueued comes without one, and promptQueued once
+ * for a whole batch.
  */
 export function watch(api, { queueing, refused }) {
   const queue = api.queuePrompt
   api.queuePrompt = async function (...given) {
-    const asked = new Map([...ours(app.rootGraph ?? app.graph)].map((node) => [place(node), values(node)]))
+    const nodes = [...ours(app.rootGraph ?? app.graph)]
+    const asked = { workflow: opened(), values: new Map(nodes.map((node) => [place(node), values(node)])) }
     sent = asked
     queueing()
     try {
@@ -53,22 +61,41 @@ export function watch(api, { queueing, refused }) {
       if (queued.size > MOST_QUEUED) queued.delete(queued.keys().next().value)
       return answer
     } catch (error) {
-      for (const [id, { errors }] of Object.entries(error?.response?.node_errors ?? {})) refused(id, errors ?? [])
+      for (const [id, { errors }] of Object.entries(error?.response?.node_errors ?? {})) refused(id, errors ?? [], (node) => isOf(asked, node))
       throw error
     } finally {
       if (sent === asked) sent = undefined
     }
   }
   api.addEventListener("execution_start", ({ detail }) => {
+    queued.delete(running) // not when it ends: why it failed is said then
     running = detail?.prompt_id
   })
 }
 
-/** what: of several texts of one node, which. */
+/**
+ * Whether a node of the open workflow is the one that runs, and not one of the same number in another workflow than the one that was queued:
+ * the front end makes no difference.
+ */
+export function isOfThisRun(node) {
+  const run = thisRun()
+  return run === undefined || isOf(run, node) // nothing is known of one that was queued before the page was loaded
+}
+
+function thisRun() {
+  return queued.get(running) ?? sent
+}
+
+function isOf(run, node) {
+  const at = place(node)
+  return run.values.has(at) && (run.workflow === opened() || (at !== null && run.values.get(at) === values(node)))
+}
+
+/** Of a node of this run. what: of several texts of one node, which. */
 export function keep(node, text, what = "said") {
   const at = place(node)
   if (!at) return
-  const asked = (queued.get(running) ?? sent)?.get(at) ?? values(node)
+  const asked = thisRun()?.values.get(at) ?? values(node)
   const all = [...read().filter((one) => one.at !== at || one.what !== what), { at, what, values: asked, text }]
   while (all.reduce((sum, one) => sum + one.text.length, 0) > MOST) all.shift()
   store(all)
