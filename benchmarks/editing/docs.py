@@ -64,7 +64,8 @@ methods that take the word away, *read* counts the pictures in which nothing is 
 
 {table(["model", "prompts", "method", "read", "background, dB", "SSIM", "cost"], keeping)}
 
-Rows without a cost were not drawn again: they are those of the tables below, of an older run with the same pairs and noise.
+With other colours `keep` was drawn in batches of ten pictures, on the MMDiT without a measure of its cost. All other rows without a cost
+were not drawn again: they are those of the tables below, of an older run with the same pairs and noise.
 
 What falls outside of the boxes is the same to the last bit in most pictures, because the place of the text shrinks to what has become
 another picture; inside of the boxes nothing is compared. With other colours in the target prompt 58 of 100 are on the U-Net and 52 on the
