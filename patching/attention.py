@@ -124,27 +124,6 @@ def _mixed_heads(source, target, heads, w):
     return torch.lerp(source.only(heads).by_head(), target.only(heads).by_head(), w)
 
 
-def with_tokens(attention, parts, w):
-    """Text parts in which token n is w[n] the target's and the rest the attention's own: only what has changed is swapped.
-
-    Raises ValueError for texts of different length, whose tokens do not belong together.
-    """
-    own = attention.text_parts()
-    if parts[0].shape[attention.axis] != attention.tokens or len(w) != attention.tokens:
-        raise ValueError(
-            f"Single tokens can be swapped between texts of the same length only: the source's has {attention.tokens} tokens, the target's "
-            f"{parts[0].shape[attention.axis]}, and there are {len(w)} weights."
-        )
-    w = w.to(own[0].device)
-    axes = [1] * (own[0].ndim - 1 - attention.axis)
-    by_token = w.reshape(-1, *axes)
-    k, v = (
-        torch.where(by_token == 1, new.to(old), torch.lerp(old, new.to(old), by_token.to(old.dtype)))
-        for old, new in zip(own, parts[:2], strict=True)
-    )
-    return (k, v, *parts[2:])
-
-
 def with_rows(attention, targets):
     """The output of an attention in which some rows of the batch take a target's text.
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 from scipy.stats import binomtest
-from text_layers.benchmarks.editing.paper import cases, table
+from text_layers.benchmarks.editing.paper import cases, flow_edit, table
 from text_layers.benchmarks.editing.paper.methods import METHODS, Bench
 from text_layers.benchmarks.editing.paper.models import load
 from text_layers.benchmarks.editing.paper.prompt_to_prompt import share_attention
@@ -79,6 +79,19 @@ def test_prompt_to_prompt_shares_the_sources_maps(bench, batch):
     plain = METHODS["target"].draw(bench, batch, source)
     assert np.abs(mixed[:2].astype(int) - source).max() <= 2
     assert np.abs(mixed[2:].astype(int) - plain).max() > 20
+
+
+def test_flow_edit_goes_where_the_prompts_differ(bench, batch):
+    """With the same prompt on both sides it stays at the source, with another it nears the target. The noise is each picture's own."""
+    source = bench.source(batch)
+    positive = bench.encode([case.source for _, case in [*batch, *batch]])
+    same = bench.decode(flow_edit.flow_edit(bench, positive, bench.latents, [3, 4]))
+    assert np.abs(same.astype(int) - source).max() <= 1
+    target, found = (METHODS[name].draw(bench, batch, source).astype(float) for name in ("target", "flow_edit"))
+    assert np.square(found - target).mean() < np.square(source - target).mean()
+    bench.source(batch[1:])
+    alone = METHODS["flow_edit"].draw(bench, batch[1:], source[1:])
+    assert np.abs(alone - found[1:]).max() <= 2, "rounding: another batch is another order of additions"
 
 
 def test_intervals_are_those_of_the_mean():

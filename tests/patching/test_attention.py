@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from comfy.ldm.modules.attention import attention_pytorch
-from text_layers.patching.attention import Attention, mixed, share, with_rows, with_tokens
+from text_layers.patching.attention import Attention, mixed, share, with_rows
 from text_layers.patching.watch import _share
 
 pytestmark = pytest.mark.any_comfyui
@@ -92,25 +92,6 @@ def test_the_gradient_of_w_is_a_finite_difference(shape):
         w = torch.full(shape, value, dtype=torch.float64, requires_grad=True)
         assert torch.autograd.gradcheck(lambda w: mixed(source, target, w).sin().sum(), (w,))
         assert torch.allclose(mixed(source, target, w), mixed(source, target, w.detach()), atol=1e-12)
-
-
-@pytest.mark.parametrize("apart", [True, False])
-def test_single_tokens(apart):
-    """Where only some tokens are the target's, keys and values are picked token by token."""
-    source = attention(apart=apart)
-    target = target_of(source, 5)
-    w = torch.tensor([0.0, 1, 0, 0.5, 1])
-    mixture = source.with_text(*with_tokens(source, target.text_parts(), w))
-
-    def picked(own, other):
-        by_token = torch.cat([w.double(), torch.zeros(PICTURE)])
-        return torch.lerp(own, other, by_token[:, None] if apart else by_token[:, None].expand(-1, HEADS * D))
-
-    assert torch.allclose(mixture.k, picked(source.k, target.k)) and torch.allclose(mixture.v, picked(source.v, target.v))
-    whole = source.with_text(*with_tokens(source, target.text_parts(), torch.ones(5)))
-    assert torch.equal(whole.k, target.k) and torch.equal(whole.v, target.v)
-    with pytest.raises(ValueError, match="same length"):
-        with_tokens(source, target_of(source, 4).text_parts(), torch.ones(4))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(name for name, on in case.items() if on) or "cross")

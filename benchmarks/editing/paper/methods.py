@@ -21,6 +21,7 @@ from ....scoring.image import pixels
 from ....scoring.mask import mask_words
 from ....scoring.ocr import engine
 from ...reading.word_boxes import widened
+from . import flow_edit
 from .prompt_to_prompt import share_attention
 
 
@@ -108,6 +109,11 @@ def _prompt_to_prompt(bench, batch, source):
     return bench.draw(both, positive, share_attention(bench.model, bench.setting.steps, bench.evolves))[len(batch) :]
 
 
+def _flow_edit(bench, batch, source):
+    positive = bench.encode([*(case.source for _, case in batch), *(case.target for _, case in batch)])
+    return bench.decode(flow_edit.flow_edit(bench, positive, bench.latents, [bench.seed + number for number, _ in batch]))
+
+
 def _inpaint(bench, batch, source):
     """The target's prompt within the box of the words that OCR finds, widened where the target is longer: Set Latent Noise Mask."""
     return _in_boxes(bench, batch, source, bench.prompts(batch, "target"))
@@ -142,6 +148,7 @@ METHODS = {
     "all_layers": Method("all layers patched", _patched("everything", OWN_RUN)),
     "target": Method("target prompt, same seed", _plain),
     "prompt_to_prompt": Method("Prompt-to-Prompt", _prompt_to_prompt),
+    "flow_edit": Method("FlowEdit", _flow_edit, flow_edit.fits),
     "schedule_25": Method("source prompt for 25 % of the steps", _schedule(0.25)),
     "schedule_50": Method("source prompt for 50 % of the steps", _schedule(0.5)),
     "inpaint": Method("inpainting of the text box", _inpaint),
