@@ -23,8 +23,8 @@ STEP = 0.02
 class Bench:
     """One step without guidance of a tiny model, from the same noise."""
 
-    def __init__(self, tiny):
-        self.tiny, self.model = tiny, tiny.build()
+    def __init__(self, tiny, model=None):
+        self.tiny, self.model = tiny, model or tiny.build()
         self.names = models.layer_names(self.model)
         self.prompts = [tiny.conditioning(seed) for seed in (0, 1)]
         numbers = tiny.together(tiny.noise())[0].numel()
