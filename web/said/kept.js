@@ -7,7 +7,7 @@ const KEY = "text layers said"
 const NONE = /^[0-]*$/ // the id of a workflow that has none of its own yet
 const MOST = 200_000 // characters of all texts; the store has a few million, and is ComfyUI's as well
 const MOST_QUEUED = 1000
-// The number of a prompt that waits or runs -> the workflow that it was queued from, and the values that its nodes had then, by their place.
+// The number of a prompt that waits or runs -> the workflow that it was queued from, its nodes, and the values that they had, by their place.
 const queued = new Map()
 let sent // the same of one whose number has not come yet: what need not run is said before
 let running // the number of the prompt that runs
@@ -52,7 +52,7 @@ export function watch(api, { queueing, refused }) {
   const queue = api.queuePrompt
   api.queuePrompt = async function (...given) {
     const nodes = [...ours(app.rootGraph ?? app.graph)]
-    const asked = { workflow: opened(), values: new Map(nodes.map((node) => [place(node), values(node)])) }
+    const asked = { workflow: opened(), nodes: new WeakSet(nodes), values: new Map(nodes.map((node) => [place(node), values(node)])) }
     sent = asked
     queueing()
     try {
@@ -86,7 +86,9 @@ function thisRun() {
   return queued.get(running) ?? sent
 }
 
+/** A node that was there when the prompt was queued is known by itself: a workflow may get its id later. */
 function isOf(run, node) {
+  if (run.nodes.has(node)) return true
   const at = place(node)
   return run.values.has(at) && (run.workflow === opened() || (at !== null && run.values.get(at) === values(node)))
 }
