@@ -19,9 +19,8 @@ import comfy.model_patcher
 import comfy.sd
 import comfy.utils
 import comfyui_version
-import torch
 
-from ..patching.comfy import original_weights
+from ..patching.comfy import is_function, original_weights
 from .digest import PLAIN, code, digest
 
 _NOT_THERE = getattr(comfy.utils, "ATTR_UNSET", None)  # what lies in the place of a thing that the model did not have
@@ -93,7 +92,7 @@ def _put_in(patcher):
         for name, own in vars(module).items():
             if name in _HOOKS and own:
                 found[f"{path}.{name}"] = list(own.values())
-            elif callable(own) and not isinstance(own, (torch.nn.Module, type)) and f"{path}.{name}" not in by_patcher:
+            elif is_function(own) and f"{path}.{name}" not in by_patcher:
                 found[f"{path}.{name}"] = own
     return found
 

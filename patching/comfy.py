@@ -131,16 +131,16 @@ def foreign_state(options, modules, object_patches=()):
     """
     _, diffusion_model = modules[0]
     for name, own in vars(diffusion_model).items():
-        if _is_function(own) and callable(getattr(type(diffusion_model), name, None)):
+        if is_function(own) and callable(getattr(type(diffusion_model), name, None)):
             return f"the {name} of the model"
     for path, module in modules:
         own = vars(module).get("forward")
         if getattr(own, "passes_on", False):  # ours, in a call of another thread
             own = own.own
-        if _is_function(own) and _remembers(own):
+        if is_function(own) and _remembers(own):
             return f"the forward of {path}"
     for name, own in dict(object_patches).items():
-        if name.startswith("diffusion_model.") and _is_function(own) and _remembers(own):
+        if name.startswith("diffusion_model.") and is_function(own) and _remembers(own):
             return name
     # EasyCache can be left out of the call, and a compiled model computes what the model does.
     for kind, known in ((_KINDS.DIFFUSION_MODEL, {"easycache"}), (_KINDS.APPLY_MODEL, {"torch.compile"})):
@@ -159,7 +159,7 @@ def foreign_state(options, modules, object_patches=()):
 _PLAIN = (type(None), bool, int, float, str, bytes, torch.Tensor, torch.nn.Module, torch.Generator, torch.dtype, torch.device, type)
 
 
-def _is_function(value):
+def is_function(value):
     """What stands in a method's place: also a partial, or an object that can be called."""
     return callable(value) and not isinstance(value, (torch.nn.Module, type))
 
