@@ -2,7 +2,9 @@
 """Set up and run Text Layers for ComfyUI, with nothing installed but Python 3.10 to 3.13.
 
     python dev.py demo [--source CAFE --target HOTEL] [--model unet|mmdit] ...   draw an edit with the models that ship
-    python dev.py test [PYTEST ARGS]     the whole suite, on the newest and the oldest supported ComfyUI; with arguments on the newest
+    python dev.py test                   the suite on the newest supported ComfyUI, and on the oldest what may be otherwise there
+    python dev.py test --long            with the tests that take long, and all of it on both
+    python dev.py test PYTEST ARGS       some tests, on the newest
     python dev.py test --quick           those of its tests that take little, half of them
     python dev.py serve [COMFYUI ARGS]   ComfyUI with the pack installed; says its address once it listens
     python dev.py run MODULE [ARGS]      a module of the pack, e.g. benchmarks.families.oracle
@@ -94,9 +96,11 @@ def main():
     if options.command == "test":
         browser.join()
         set_up_front_end("newest-front-end", DEV / "newest-front-end", python)  # which the pages' tests use as well
-    if options.command == "test" and not (options.version or options.comfyui or options.arguments):
+    if options.command == "test" and options.arguments in ([], ["--long"]) and not (options.version or options.comfyui):
         comfyuis = [set_up_comfyui(version, python) for version in (NEWEST, OLDEST)]
-        sys.exit(max([test(python, comfyui, []) for comfyui in comfyuis]))  # the second also when the first fails
+        parts = [["--long"], ["--long"]] if options.arguments else [[], ["--oldest"]]
+        done = [test(python, comfyui, part) for comfyui, part in zip(comfyuis, parts, strict=True)]  # the second also when the first fails
+        sys.exit(max(done))
     comfyui = user_comfyui(options.comfyui) if options.comfyui else set_up_comfyui(options.version or NEWEST, python)
     inside = [str(python), "-W", "ignore", str(ROOT / "dev.py"), "--inside"]
     if options.command == "test":

@@ -35,22 +35,36 @@ QUICK = (
 )  # fmt: skip
 
 
+# And of what asks ComfyUI for much.
+OLDEST = (
+    "server/test_oldest_front_end.py", "server/test_server.py", "patching/test_every_family.py", "patching/test_families.py",
+    "patching/test_beside_other_nodes.py", "patching/test_samplers.py", "patching/test_swap.py", "lora/test_train.py",
+)  # fmt: skip
+
+
 def pytest_addoption(parser):
     parser.addoption("--quick", action="store_true", help="those tests that take little, half of them")
+    parser.addoption("--oldest", action="store_true", help="the quick ones, every family and the front end: for the oldest ComfyUI")
+    parser.addoption("--long", action="store_true", help="the long tests as well, which show again what shorter ones do, in another way")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs_comfyui(version): what is tested came into ComfyUI by this version")
+    config.addinivalue_line("markers", "long: shows at another size, by another way or in another front end what shorter tests do")
     config.addinivalue_line("markers", "any_comfyui: ComfyUI's version makes no difference; run with 0.30 and newer alone")
 
 
 def pytest_ignore_collect(collection_path, config):
-    if config.getoption("--quick") and collection_path.name.startswith("test_"):
-        return collection_path.relative_to(ROOT / "tests").as_posix() not in QUICK or None
+    some = QUICK * config.getoption("--quick") or (QUICK + OLDEST) * config.getoption("--oldest")
+    if some and collection_path.name.startswith("test_"):
+        return collection_path.relative_to(ROOT / "tests").as_posix() not in some or None
     return None
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--long"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
     order = {folder: number for number, folder in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.parent.name, len(LONGEST)))
 

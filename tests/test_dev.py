@@ -299,7 +299,7 @@ def test_github_runs_what_ci_runs_for_both_comfyuis():
 def test_github_publishes_a_tag_whose_tests_passed():
     events, jobs = github("publish")
     assert events == {"push": {"tags": ["v*"]}} and jobs["tests"]["uses"] == "./.github/workflows/tests.yml"
-    assert jobs["publish"]["needs"] == "tests"
+    assert jobs["publish"]["needs"] == ["tests", "long"] and commands(jobs["long"]) == ["python dev.py test --long"]
     check, install, dry_run, publish = (step for step in jobs["publish"]["steps"] if "run" in step)
     assert check["run"].startswith('.ci/release "$GITHUB_REF_NAME" ') and "--require-hashes" in install["run"]
     assert dry_run["run"] == '.ci/dry-run "$GITHUB_REF_NAME"'
@@ -308,7 +308,7 @@ def test_github_publishes_a_tag_whose_tests_passed():
 
 def test_github_tries_the_newest_comfyui_every_week_and_says_when_it_fails():
     events, jobs = github("newest")
-    assert set(events) == {"schedule", "workflow_dispatch"} and commands(jobs["tests"]) == [".ci/newest"]
+    assert set(events) == {"schedule", "workflow_dispatch"} and commands(jobs["tests"]) == [".ci/newest --long"]
     report = jobs["report"]
     assert report["needs"] == "tests" and "needs.tests.result != 'success'" in report["if"] and "always()" in report["if"]
     assert report["permissions"]["issues"] == "write" and commands(report) == ['.ci/report-newest "$RUN"']

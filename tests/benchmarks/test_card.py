@@ -12,6 +12,7 @@ from text_layers.benchmarks.card.models import build
 from text_layers.patching.patch import OWN_RUN, SAME_LATENTS
 
 
+@pytest.mark.long
 @pytest.mark.any_comfyui
 def test_without_a_card_it_says_so_and_takes_the_cpu(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

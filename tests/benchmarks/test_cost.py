@@ -27,6 +27,7 @@ def test_calls_take_turns_and_the_first_round_does_not_count():
     assert summary([2.0, 5.0], [3.0, 4.0]) == {"of_fastest": 1.5, "median": 1.15, "smallest": 0.8, "largest": 1.5}
 
 
+@pytest.mark.long
 @pytest.mark.any_comfyui
 def test_a_checkout_samples_in_a_process_of_its_own():
     with Checkout(ROOT) as checkout:

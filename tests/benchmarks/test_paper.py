@@ -19,7 +19,7 @@ pytestmark = pytest.mark.any_comfyui
 NOTHING = dict.fromkeys(("steps", "cfg", "start", "width", "height", "sampler", "scheduler"))
 
 
-@pytest.fixture(scope="module", params=["unet", "mmdit"])
+@pytest.fixture(scope="module", params=["unet", pytest.param("mmdit", marks=pytest.mark.long)])
 def bench(request):
     return Bench(load(request.param, NOTHING), None, 3)
 

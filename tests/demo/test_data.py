@@ -19,6 +19,7 @@ def test_held_out_words_are_never_trained_on():
     assert not drawn & held_out
 
 
+@pytest.mark.long
 def test_the_renderers_words_can_be_read():
     """The ceiling of every reading of a model's picture: 50 held-out words, drawn by the renderer. W and M are hard at this size."""
     from text_layers.scoring.ocr import engine

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.any_comfyui
 WORDS, PAIRS = 20, 6  # of the full benchmarks' 200 words and 102 pairs: demo_quality.py and demo_edit.py of benchmarks/editing
 
 
+@pytest.mark.long  # the weights change with a training alone; test_demo_command and localization/test_check draw with both
 @pytest.mark.parametrize("name", MODELS)
 def test_they_draw_words_that_they_never_saw(name, ocr):
     """90 % of the words read exactly, 95 % of colours and shapes right."""
@@ -34,6 +35,7 @@ def edits(ocr):
     return summary
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MODELS)
 def test_the_text_layers_carry_the_word_and_nothing_else(name, edits):
     """The thresholds are those of the full benchmark."""
@@ -45,6 +47,7 @@ def test_the_text_layers_carry_the_word_and_nothing_else(name, edits):
     assert found["random"]["reads_target_of_readable"] <= 0.1 * PAIRS, found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MODELS)
 def test_the_other_layers_carry_the_colours(name, edits):
     found = edits(name)

@@ -183,6 +183,7 @@ def test_each_token_is_taught_by_its_own(form):
     assert written == sorted(written) and len({a for a, _, _ in found}) == len({b for _, b, _ in found}) == len(found)
 
 
+@pytest.mark.long
 def test_the_codec_learns_and_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(train_codec, "HELD_OUT", 12)  # a sheet of three rows
     pictures = boards.draw([board(str(n)) for n in range(16)], np.random.default_rng(8))

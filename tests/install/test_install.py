@@ -62,6 +62,7 @@ def imported(file):
             yield node.module.split(".")[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("source", ["registry", "git"])
 def test_manager_installs_and_uninstalls(source, fresh, archive, repository, tmp_path, monkeypatch):
     before = fresh.files()

@@ -73,7 +73,7 @@ def test_noise_that_is_known_is_found_again(kind, request):
 
 
 @pytest.mark.any_comfyui
-@pytest.mark.parametrize("name", ["unet", "mmdit"])
+@pytest.mark.parametrize("name", ["unet", pytest.param("mmdit", marks=pytest.mark.long)])
 def test_a_picture_comes_back_and_takes_another_word(name):
     bench, rng = Bench(name), np.random.default_rng(2)
     sources = [signs.random_sign(rng, word) for word in ("CAFE", "MUSIC")]

@@ -88,7 +88,12 @@ def test_what_cannot_be_checked_is_said_before_a_call():
 
 @pytest.mark.parametrize(
     ("why", "name"),
-    [("few rows fit", "unet"), ("one row fits", "mmdit"), ("prompts of other length", "unet"), ("prompts of other length", "mmdit")],
+    [
+        ("few rows fit", "unet"),
+        pytest.param("one row fits", "mmdit", marks=pytest.mark.long),
+        ("prompts of other length", "unet"),
+        pytest.param("prompts of other length", "mmdit", marks=pytest.mark.long),
+    ],
 )
 def test_no_more_calls_than_allowed(name, why, monkeypatch):
     """Where a target's own run is a row, each batch draws it again, and one of other length is a batch of its own."""

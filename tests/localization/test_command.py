@@ -29,7 +29,7 @@ import nodes as core
 pytestmark = pytest.mark.any_comfyui
 
 DEMO = {"template": 'a white square sign on a blue wall that says "{word}"', "steps": pictures.STEPS, "cfg": pictures.CFG, "seed": 0}
-WORDS = "CAFE, HOTEL\nOPEN, SHUT\nNORTH, SOUTH\nBREAD, MILK\nRIVER, STONE\nLIGHT, DARK\nTRAIN, PLANE\nSUGAR, SALT\n"
+WORDS = "CAFE, HOTEL\nOPEN, SHUT\nNORTH, SOUTH\nBREAD, MILK\nRIVER, STONE\n"
 
 
 @pytest.fixture

@@ -99,6 +99,7 @@ class Blows(threading.Thread):
             seen = now
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1800)  # every worker loads torch and ComfyUI, which takes a minute on a busy machine
 def test_a_killed_node_and_a_worker_that_is_killed_again_and_again_change_nothing(demo, alone, nodes, tmp_path):
     """More often than Ray itself restarted it. What was kept is not drawn again, nor are slopes and readings drawn here."""
@@ -125,6 +126,7 @@ def test_a_killed_node_and_a_worker_that_is_killed_again_and_again_change_nothin
     assert not own and len(counted) == len(CANDIDATES) * 4 + 4 + 4 and set(counted.values()) == {2}, "by one worker, and by this process"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_workers_that_have_no_gradient_answer_the_next_question(nodes, tmp_path):
     """All of them say so, and the search goes on by bisection."""

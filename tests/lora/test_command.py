@@ -45,6 +45,7 @@ def two_processes(*arguments):
     return subprocess.run([*python, *map(str, arguments)], capture_output=True, text=True, timeout=300, env=environment)
 
 
+@pytest.mark.long
 def test_two_processes_give_the_result_of_one(pictures, tmp_path, monkeypatch):
     """With the same batch, of both together. 1e-6: sums of float32 gradients in another order, at a learning rate of 1e-3."""
     outs = [tmp_path / f"{count}.safetensors" for count in (1, 2)]
@@ -85,6 +86,7 @@ def test_what_was_measured_holds():
     assert found["trainings"] and all(row["finished"] and row["equal"] for row in found["trainings"])
 
 
+@pytest.mark.long
 def test_killed_trainings_go_on(tmp_path):
     """A kill of each kind, at random moments of the real command: what comes out is what comes out of a training that nobody stopped."""
     out = tmp_path / "kills.json"

@@ -74,7 +74,7 @@ def test_an_edit_takes_the_layers_that_the_search_has_saved(name, tmp_path, monk
     assert edit_run.output((one(edit_run.graph, "TextLayersLoad").id, 0)) == layers
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name == "Flux.1 dev" else pytest.mark.long) for name in MODELS])
 def test_a_search_draws_and_reads_pictures(name, tmp_path, monkeypatch):
     """And finds that a random model draws no words, which it says."""
     monkeypatch.setattr(localize, "folder", lambda: tmp_path)

@@ -63,9 +63,12 @@ def pictures(tmp_path_factory, name):
     return folder
 
 
-@pytest.fixture(scope="module", params=["pinned_canvas"] + ["newest_canvas"] * (not OLDEST), ids=lambda name: name.partition("_")[0])
+PINNED = pytest.param("pinned_canvas", id="pinned", marks=[] if OLDEST else pytest.mark.long)
+
+
+@pytest.fixture(scope="module", params=[PINNED] + [pytest.param("newest_canvas", id="newest")] * (not OLDEST))
 def canvas(request):
-    """With each of the front ends: for what is the page's business."""
+    """With each of the front ends: for what is the page's business. The pinned one is as a rule asked by those tests alone that name it."""
     return request.getfixturevalue(request.param)
 
 

@@ -57,7 +57,9 @@ def picture(page, file):
     assert 0 < box["x"] + box["width"] / 2 < width and box["width"] <= width + 8, box  # it swings a little when it comes
 
 
-@pytest.mark.parametrize(("name", "labels", "boxes"), APPS, ids=[name for name, _, _ in APPS])
+@pytest.mark.parametrize(
+    ("name", "labels", "boxes"), [pytest.param(*app, id=app[0], marks=[pytest.mark.long] if app is not APPS[1] else []) for app in APPS]
+)
 def test_a_template_opens_as_an_app(canvas, page, name, labels, boxes):
     canvas.drop(WORKFLOWS / f"{name}.json", as_app=True)
     skip = page.get_by_role("button", name="Skip")  # the newest front end offers a tour, once

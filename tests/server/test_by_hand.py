@@ -43,7 +43,8 @@ PROMPTS = {SOURCE: 'a red round sign on a blue wall that says "CAFE"', TARGET: '
 NUMBERS = {LATENT: {"width": "64", "height": "32"}, SAMPLER: {"steps": "12", "cfg": "3"}}
 
 
-# With the pinned front end, test_subgraphs.py puts nodes down, links and fills them.
+# test_subgraphs.py puts nodes down, links and fills them, in a smaller graph.
+@pytest.mark.long
 @pytest.mark.parametrize("canvas", ["newest_canvas"], indirect=True)
 def test_a_fresh_graph_draws_the_edit(wide):
     canvas, server, page = wide, wide.server, wide.page

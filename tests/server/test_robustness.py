@@ -137,6 +137,7 @@ def test_half_a_character_does_not_end_the_worker(robust):
     assert found.kind == fuzz.FAILED and 'letters A-Z, not "CAF?"' in found.error, found
 
 
+@pytest.mark.long
 @pytest.mark.any_comfyui
 def test_interruptions_leave_the_models_as_they_were(robust):
     found = interruptions.interrupt(robust, 6, SEED)
@@ -145,6 +146,7 @@ def test_interruptions_leave_the_models_as_they_were(robust):
     assert len(found) == 6
 
 
+@pytest.mark.long
 @pytest.mark.any_comfyui
 def test_memory_stays_from_edit_to_edit(robust):
     """A model or what is kept of a target's run would be 10 MB or more an edit; the sampler's own tensors come and go."""
@@ -153,6 +155,7 @@ def test_memory_stays_from_edit_to_edit(robust):
     assert found["mb_per_edit"] < 3, found
 
 
+@pytest.mark.long
 @pytest.mark.any_comfyui
 def test_two_clients_get_their_own_pictures(robust):
     found = queues.clients(robust, 2)

@@ -1,11 +1,17 @@
 """What a new user would type finds the right node, and the right template. Of a pack's templates only the files' names are searched."""
 
+from contextlib import suppress
+
 import pytest
+from playwright.sync_api import TimeoutError
 
 from .hand import EMPTY, blank, double_click
 
 pytestmark = pytest.mark.needs_comfyui("0.30")  # older front ends search no aliases
 
+PATIENT = 5000  # milliseconds
+NOTHING = "zzzz"  # finds nothing: what is seen afterwards was found by the words
+SHOWN = "document.body.innerText.includes(node)"
 NODES = {
     "edit text": "Replace Drawn Words",
     "change word": "Replace Drawn Words",
@@ -36,12 +42,14 @@ def test_words_find_the_right_node(wide):
     double_click(page, *EMPTY, "input:focus")
     missing = {}
     for words, node in NODES.items():
-        page.keyboard.press("ControlOrMeta+a")
-        page.keyboard.type(words)
-        page.wait_for_timeout(1500)
-        shown = page.inner_text("body")  # the graph is empty: what is read are the results
-        if node not in shown:
-            missing[words] = shown[:500]
+        # The graph is empty: what stands on the page are the results.
+        with suppress(TimeoutError):
+            for text, seen in ((NOTHING, f"!{SHOWN}"), (words, SHOWN)):
+                page.keyboard.press("ControlOrMeta+a")
+                page.keyboard.insert_text(text)
+                page.wait_for_function(f"node => {seen}", arg=node, timeout=PATIENT)
+            continue
+        missing[words] = page.inner_text("body")[:500]
     page.screenshot(path=str(wide.pictures / "search.png"))
     page.keyboard.press("Escape")
     assert not missing
@@ -54,11 +62,13 @@ def test_words_find_the_right_template(canvas):
     dialog = page.get_by_role("dialog")
     missing = {}
     for words, template in TEMPLATES.items():
-        dialog.get_by_placeholder("Search").last.fill(words)
-        page.wait_for_timeout(1500)
-        shown = dialog.inner_text()
-        if template not in shown:
-            missing[words] = [line for line in shown.splitlines() if " - " in line]
+        card = dialog.get_by_text(template, exact=True).first
+        with suppress(TimeoutError):
+            for text, state in ((NOTHING, "hidden"), (words, "visible")):
+                dialog.get_by_placeholder("Search").last.fill(text)
+                card.wait_for(state=state, timeout=PATIENT)
+            continue
+        missing[words] = [line for line in dialog.inner_text().splitlines() if " - " in line]
     page.screenshot(path=str(canvas.pictures / "templates searched.png"))
     page.keyboard.press("Escape")
     assert not missing
