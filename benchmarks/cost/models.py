@@ -16,7 +16,10 @@ import comfy.supported_models
 import torch
 
 from ...demo import comfy_model, pictures
+from ...patching.drawn import DRAWN
 from ...testing import full_size
+
+WORD = (9, 10, 11)  # its tokens in a random conditioning
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,13 @@ def _full(kind, config, width, pooled, channels, side):
     model = full_size.random_model(getattr(comfy.supported_models, kind), config)
     generator = torch.Generator().manual_seed(0)
     prompts = [
-        [[torch.randn(1, 77, width, generator=generator), {"pooled_output": torch.randn(1, pooled, generator=generator)}]] for _ in range(2)
+        [
+            [
+                torch.randn(1, 77, width, generator=generator),
+                {"pooled_output": torch.randn(1, pooled, generator=generator), DRAWN: [[(word, WORD)]]},
+            ]
+        ]
+        for word in ("CAFE", "HOTEL")
     ]
     return Setting(model, prompts, (1, channels, side, side), 2)
 
@@ -76,4 +85,7 @@ def edits(setting, name):
     # Where keys and values depend on the text alone, all methods are the same.
     methods = patch.METHODS if models.family_of(setting.model).evolves else patch.METHODS[:1]
     patched = {method: patch.patch_prompt(setting.model, layers, setting.prompts[1], method=method) for method in methods}
+    if name == "text_layers":  # older checkouts have none
+        source, own = setting.plain(), methods[0]
+        patched[f"{own}, keep"] = patch.patch_prompt(setting.model, layers, setting.prompts[1], method=own, keep=source)
     return layers.names, {method: partial(setting.sample, model) for method, model in patched.items()}

@@ -36,7 +36,8 @@ def deep(tmp_path_factory):
 
 
 # The U-Net is slow, and its layers are no harder to find: test_sweep searches the shallow one.
-@pytest.mark.parametrize("strategy", [pytest.param(s, marks=[] if s == "bisection" else pytest.mark.long) for s in STRATEGIES])
+@pytest.mark.long
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_finds_the_trained_layers(deep, strategy):
     loaded, places, folder = deep
 

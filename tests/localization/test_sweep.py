@@ -200,12 +200,13 @@ def test_a_pair_that_is_not_needed_is_not_encoded(demo, tmp_path):
     assert [sweep.drawing.is_asked(pair) for pair in range(3)] == [True, False, False]
 
 
+@pytest.mark.long
 @pytest.mark.any_comfyui
 @pytest.mark.parametrize("demo", ["unet"], indirect=True)  # the server's test searches the MMDiT
 def test_the_node_s_answer_on_the_demo_models(demo, tmp_path):
     """With a few of the pairs that ship."""
     model = demo[1][0]
-    sweep = Sweep(Drawing(*demo[1], parse_pairs(DEFAULT)[:8], setting(0, 16)), engine("RapidOCR"), tmp_path)
+    sweep = Sweep(Drawing(*demo[1], parse_pairs(DEFAULT)[:24], setting(0, 16)), engine("RapidOCR"), tmp_path)
     sweep.time_a_call()
     started = sweep.drawing.model_calls
     sweep.time_a_call()
