@@ -81,6 +81,14 @@ def _costs():
     return rows
 
 
+def _cost_of_keep():
+    ratios = kept("cost_keep")["ratios"]
+    own = "target's own run"
+    cells = [f"{ratios[name][run]['median']:.2f}" for name in ("demo unet", "demo mmdit") for run in (f"{own}, keep", own)]
+    said = "With *keep* {} on the demo U-Net and {} on the demo MMDiT, without it {} and {} in the same run".format(*cells[::2], *cells[1::2])
+    return Claim(said, 'benchmarks.cost --rounds 8 --only "demo unet" "demo mmdit" --out benchmarks/results/cost_keep.json', "cost_keep")
+
+
 def _oracle():
     families = ("sdxl", "sd3", "if")
     sdxl, sd3, deepfloyd = (_short(max(row["error"] for row in kept("oracle") if row["family"] == family)) for family in families)
@@ -187,6 +195,7 @@ def claims():
         _oracle(),
         *_edits(),
         *_costs(),
+        _cost_of_keep(),
         Claim("Importing the pack takes under a millisecond", "benchmarks.cost --out benchmarks/results/cost.json", "cost"),
         _inversion(),
         *_guard(),
