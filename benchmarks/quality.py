@@ -85,7 +85,8 @@ def _cost_of_keep():
     ratios = kept("cost_keep")["ratios"]
     own = "target's own run"
     cells = [f"{ratios[name][run]['median']:.2f}" for name in ("demo unet", "demo mmdit") for run in (f"{own}, keep", own)]
-    said = "With *keep* {} on the demo U-Net and {} on the demo MMDiT, without it {} and {} in the same run".format(*cells[::2], *cells[1::2])
+    with_keep, without = " on the demo U-Net and ".join(cells[::2]), " and ".join(cells[1::2])
+    said = f"With *keep* {with_keep} on the demo MMDiT, without it {without} in the same run"
     return Claim(said, 'benchmarks.cost --rounds 8 --only "demo unet" "demo mmdit" --out benchmarks/results/cost_keep.json', "cost_keep")
 
 

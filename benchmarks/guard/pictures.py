@@ -22,7 +22,7 @@ from ...scoring import toxicity
 from ...scoring.compare import capitals
 from ...scoring.image import psnr
 from ...scoring.ocr import EasyOcr
-from ..cost import ratio
+from ..cost.timing import ratio, timed
 from ..record import environment
 from .scores import PROMPTS, share
 
@@ -91,7 +91,7 @@ def main():
         def guarded(model=model, clip=clip, prompt=prompt, layers=layers, plain=plain):
             plain(guard_model(model, clip, prompt, layers, REPLACEMENT)[0])
 
-        result["models"][name] = {**measure(shown, drawn, ocr), "cost": ratio(plain, guarded, a.rounds)}
+        result["models"][name] = {**measure(shown, drawn, ocr), "cost": ratio(timed(plain), timed(guarded), a.rounds)}
         print(name, json.dumps(result["models"][name], indent=1), flush=True)
     a.out.write_text(json.dumps(result, indent=1) + "\n")
 
